@@ -1,0 +1,88 @@
+"""The records that pass between the stages: each is immutable, small and free of behaviour that belongs to a stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+AnswerType = Literal["closed", "open"]
+
+GREY: tuple[int, int, int] = (128, 128, 128)
+"""Mid grey: black can be special-cased by a model as "missing image" (MedVIGIL, arXiv 2605.07919)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One question about one image, as the benchmark asks it.
+
+    `sample_id` and `image_id` are stable: they depend on text and pixels alone, never on row order,
+    file encoding or memory addresses, so that two runs can be paired by them.
+    """
+
+    sample_id: str
+    image_id: str
+    question: str
+    golds: tuple[str, ...]
+    answer_type: AnswerType
+    options: tuple[str, ...] = ()
+    question_type: str | None = None
+    modality: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Perturbation:
+    """A change of one image's pixels: `kind` names its definition, `parameters` are that definition's numbers.
+
+    `key` (128 bits) seeds the random kinds; deterministic kinds leave it 0. The definitions stand in
+    `csrc/preprocess/perturb.h` and, written to be read, in `preprocess_reference.py`.
+    """
+
+    kind: str = "identity"
+    parameters: tuple[float, ...] = ()
+    key: int = 0
+
+    @staticmethod
+    def identity() -> Perturbation:
+        """The image as it is."""
+        return Perturbation()
+
+    @staticmethod
+    def blank(colour: tuple[int, int, int] = GREY) -> Perturbation:
+        """A uniform image of the source's size; `colour` is RGB, 0..255 each."""
+        return Perturbation("blank", tuple(float(channel) for channel in colour))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model's text says: `value` normalised, or None together with the `reason` why it cannot be told."""
+
+    value: str | None
+    reason: str | None = None
+
+    @property
+    def is_parsed(self) -> bool:
+        """True where the text held an answer."""
+        return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How an answer compares with the gold answers: every field is a share in 0..1."""
+
+    correct: float
+    token_f1: float
+    token_recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A two-sided confidence interval; NaN limits come with a `reason`."""
+
+    estimate: float
+    low: float
+    high: float
+    method: str
+    n: int
+    clusters: int
+    level: float = 0.95
+    reason: str | None = field(default=None)
