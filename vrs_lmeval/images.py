@@ -1,0 +1,151 @@
+"""The images of one benchmark: known by the content of their pixels, decoded to RGB only when asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+logger = logging.getLogger(__name__)
+
+DECODED_BUDGET_BYTES = 64 * 2**20
+"""Decoded pixels kept for reuse. Requests of one question follow each other, so a few images are enough;
+the bound is what keeps memory independent of the number of variants."""
+
+EncodedImage = bytes | Path | Image.Image
+
+
+class UnreadableImageError(ValueError):
+    """An image of the data set cannot be decoded; the message names the row."""
+
+
+def encoded_image(value: Any, folder: Path | None) -> EncodedImage:
+    """What a data set row holds for an image -> bytes, a file path or a PIL image, not decoded yet.
+
+    Accepts the undecoded form of `datasets.Image` (`{"bytes": ..., "path": ...}`), raw bytes, a PIL image,
+    or a path, which is relative to `folder`. Raises ValueError for anything else.
+    """
+    if isinstance(value, dict) and value.get("bytes") is not None:
+        return bytes(value["bytes"])
+    if isinstance(value, dict) and value.get("path"):
+        value = value["path"]
+    if isinstance(value, bytes | Image.Image):
+        return value
+    if isinstance(value, str):
+        return Path(value) if folder is None else folder / value
+    raise ValueError(f"expected an image (bytes, path or PIL image), got {type(value).__name__}")
+
+
+def convert_to_rgb(image: Image.Image) -> Image.Image:
+    """Any PIL image -> mode RGB, upright by its EXIF tag, as `datasets` and transformers show it to a model.
+
+    Transparency is composited over white (as transformers does). 16-bit grey is scaled by its full range, 0..65535
+    to 0..255, where Pillow's own conversion would clip everything above 255 to white. Float images have no
+    defined range: ValueError.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I"):
+        return _scale_16_bit(image)
+    if image.mode == "F":
+        raise ValueError("a float image has no defined range; save it as 8-bit or 16-bit grey first")
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_16_bit(image: Image.Image) -> Image.Image:
+    grey = np.asarray(image).astype(np.int64)
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ValueError(f"grey values {grey.min()}..{grey.max()} do not fit 16 bits; rescale the image first")
+    if grey.max() < 4096:
+        logger.warning(
+            "a 16-bit image uses only 0..%d and will look dark: 12-bit data? Window it first.", grey.max()
+        )
+    return Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+
+
+def hash_pixels(image: Image.Image) -> str:
+    """Mode RGB image -> 16 hex digits that depend on size and pixels alone, not on the file's encoding."""
+    digest = hashlib.sha256(f"RGB {image.width}x{image.height} ".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()[:16]
+
+
+class ImageStore:
+    """Images by content id. Holds how to read each one; keeps at most `budget_bytes` of decoded pixels."""
+
+    def __init__(self, budget_bytes: int = DECODED_BUDGET_BYTES) -> None:
+        self._readers: dict[str, Callable[[], EncodedImage]] = {}
+        self._sizes: dict[str, tuple[int, int]] = {}
+        self._id_of_file: dict[bytes | Path, str] = {}
+        self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
+        self._budget_bytes = budget_bytes
+
+    def __len__(self) -> int:
+        return len(self._readers)
+
+    def __iter__(self) -> Iterator[str]:
+        """The image ids, sorted, so that nothing depends on the order of rows."""
+        return iter(sorted(self._readers))
+
+    def add(self, read: Callable[[], EncodedImage], where: str) -> str:
+        """Register the image that `read()` returns; give its id. `where` names the row in errors.
+
+        The image is decoded once to learn its id and is not kept. The same file is not decoded twice.
+        """
+        try:
+            encoded = read()
+            file_key = _identify_file(encoded)
+            if file_key is not None and file_key in self._id_of_file:
+                return self._id_of_file[file_key]
+            image = _decode(encoded)
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNGs
+            raise UnreadableImageError(f"{where}: cannot read the image: {error}") from error
+        image_id = hash_pixels(image)
+        self._readers.setdefault(image_id, read)
+        self._sizes[image_id] = image.size
+        if file_key is not None:
+            self._id_of_file[file_key] = image_id
+        return image_id
+
+    def size(self, image_id: str) -> tuple[int, int]:
+        """(width, height) in pixels, without decoding."""
+        return self._sizes[image_id]
+
+    def open(self, image_id: str) -> Image.Image:
+        """The image as mode RGB. Shared with other callers: do not change it in place."""
+        if image_id in self._decoded:
+            self._decoded.move_to_end(image_id)
+            return self._decoded[image_id]
+        image = _decode(self._readers[image_id]())
+        self._decoded[image_id] = image
+        while len(self._decoded) > 1 and self._decoded_bytes() > self._budget_bytes:
+            self._decoded.popitem(last=False)
+        return image
+
+    def _decoded_bytes(self) -> int:
+        return sum(3 * image.width * image.height for image in self._decoded.values())
+
+
+def _identify_file(encoded: EncodedImage) -> bytes | Path | None:
+    if isinstance(encoded, bytes):
+        return hashlib.sha256(encoded).digest()
+    return encoded if isinstance(encoded, Path) else None
+
+
+def _decode(encoded: EncodedImage) -> Image.Image:
+    if isinstance(encoded, Image.Image):
+        return convert_to_rgb(encoded)
+    with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
+        return convert_to_rgb(image).copy()
