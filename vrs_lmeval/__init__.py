@@ -1,0 +1,21 @@
+"""Visual Reliance Scores for lm-evaluation-harness: does a medical vision-language model look at the image?
+
+Kept free of heavy imports: on Python >= 3.15 the start-up file of the bridge imports this package in every process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vrs_lmeval.bridge import register
+
+__all__ = ["register"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "register":
+        from vrs_lmeval.bridge import register
+
+        return register
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
