@@ -1,0 +1,180 @@
+"""Makes plain `lm_eval` know our tasks and model by name: amends two of its modules once they are imported.
+
+lm-eval 0.4.13 reads no entry points. A start-up line (`vrs_lmeval_bridge.pth`, or `.start` on Python >= 3.15)
+calls `start()`, which does nothing unless this process is lm_eval's command line; programs call `register()`.
+docs/bridge.md tells why, and how to switch it off. Standard library only, and at the top only what every
+process has loaded anyway, because on Python >= 3.15 every process imports this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+
+TYPE_CHECKING = False  # as in typing, whose import would cost every process some milliseconds
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from importlib.machinery import ModuleSpec
+    from pathlib import Path
+    from types import ModuleType
+    from typing import Any
+
+SWITCH = "VRS_LMEVAL_BRIDGE"  # "0" in the environment switches the bridge off
+MODEL_NAME = "vrs-hf"
+MODEL_TARGET = "vrs_lmeval.model:VrsHF"  # lm_eval imports it only when a run asks for the model
+
+# lm_eval's console scripts as `sys.orig_argv` shows them on Unix and on Windows, and its names after `-m`.
+_SCRIPTS = frozenset({"lm_eval", "lm-eval", "lm_eval.exe", "lm-eval.exe"})
+_MODULES = frozenset({"lm_eval", "lm_eval.__main__"})
+
+
+def is_lm_eval_command(arguments: Sequence[str]) -> bool:
+    """Whether `arguments` (as in `sys.orig_argv`) run lm_eval's command line.
+
+    Position does not matter, so that launchers, wrappers and their children count: `torchrun -m lm_eval`,
+    `accelerate launch -m lm_eval`, `python -m cProfile bin/lm_eval`. A mere mention (`pip install lm_eval`)
+    does not.
+    """
+    for before, argument in itertools.pairwise(arguments):
+        if argument in _MODULES and (before == "--module" or _is_short_m(before)):
+            return True
+        if argument == "-mlm_eval" or (os.path.basename(argument) in _SCRIPTS and os.path.isfile(argument)):
+            return True
+    return False
+
+
+def _is_short_m(option: str) -> bool:
+    """Whether `option` is `-m`, alone or closing a row of short options (`python -um lm_eval`)."""
+    return option[:1] == "-" and option[:2] != "--" and option[-1:] == "m"
+
+
+def start() -> None:
+    """Watch for lm_eval's imports if this process is its command line; may be called any number of times."""
+    if os.environ.get(SWITCH) == "0" or not is_lm_eval_command(sys.orig_argv):
+        return
+    if not any(isinstance(finder, _Watcher) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watcher())
+
+
+def register() -> None:
+    """Make our tasks and model known to lm_eval in this program; call it before making a `TaskManager`.
+
+    May be called any number of times, and whatever `VRS_LMEVAL_BRIDGE` says. Raises ImportError without
+    lm_eval, AttributeError where lm_eval has changed beyond recognition.
+    """
+    import importlib
+
+    for name, patch in _PATCHES.items():
+        patch(importlib.import_module(name))
+
+
+def tasks_folder() -> Path:
+    """The folder of our task YAMLs: in site-packages or, in an editable install, in the source tree."""
+    from importlib.resources import files
+    from pathlib import Path
+
+    folder = Path(str(files("vrs_lmeval") / "tasks"))
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the task folder {folder} is missing; reinstall vrs_lmeval")
+    return folder
+
+
+def _add_model(models: ModuleType) -> None:
+    """Register our model beside the built-in ones (`models` is `lm_eval.models`, done with them).
+
+    Never before them: lm_eval 0.4.13 imports its own models only while the registry is empty.
+    """
+    from lm_eval.api import registry
+
+    if MODEL_NAME not in registry.model_registry and not _reads_our_entry_point(registry):
+        registry.model_registry.register(MODEL_NAME, target=MODEL_TARGET)
+
+
+def _reads_our_entry_point(registry: ModuleType) -> bool:
+    """Whether lm_eval finds the model itself: it has the entry-point loader, and our entry point is there."""
+    from importlib.metadata import entry_points
+
+    if not callable(getattr(registry, "load_plugins", None)):
+        return False
+    return MODEL_NAME in entry_points(group="lm_eval.models").names
+
+
+def _add_tasks(manager: Any) -> None:
+    """Let `TaskIndex.build` read our folder after the built-in one (`manager` is `lm_eval.tasks.manager`).
+
+    Amended here, not in `TaskManager`, because an lm_eval that knows our folder itself shows it in `paths`.
+    """
+    build: Callable[..., Any] = manager.TaskIndex.build
+    if build.__module__ == __name__:
+        return  # amended already
+    ours = tasks_folder()
+    built_in = os.path.dirname(manager.__file__)
+
+    def build_with_ours(paths: Iterable[Path], *args: Any, **options: Any) -> Any:
+        return build(insert_folder(ours, built_in, paths), *args, **options)
+
+    manager.TaskIndex.build = staticmethod(build_with_ours)
+
+
+def insert_folder(ours: Path, built_in: str | Path, paths: Iterable[Path]) -> list[Path]:
+    """Put `ours` right after `built_in` in `paths`: later folders win, so `--include_path` can override ours.
+
+    Unchanged where `ours` is there already, and where `built_in` is not: `include_defaults=False` asks for
+    the caller's folders alone.
+    """
+    folders = list(paths)
+    real = [os.path.realpath(folder) for folder in folders]
+    if os.path.realpath(built_in) in real and os.path.realpath(ours) not in real:
+        folders.insert(real.index(os.path.realpath(built_in)) + 1, ours)
+    return folders
+
+
+_PATCHES: dict[str, Callable[[ModuleType], None]] = {
+    "lm_eval.models": _add_model,
+    "lm_eval.tasks.manager": _add_tasks,
+}
+
+
+class _Watcher:
+    """A meta path finder that lets others find the two modules, and amends both once they have executed."""
+
+    has_warned = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _PATCHES:
+            return None
+        for finder in sys.meta_path:
+            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find_spec(name, path, target) if find_spec else None
+            if spec is not None:
+                try:
+                    self._patch_after_execution(spec)
+                except Exception as error:
+                    self._warn(error)
+                return spec
+        return None
+
+    def _patch_after_execution(self, spec: ModuleSpec) -> None:
+        # Not a loader of our own: this one keeps its type for whoever asks it for source or resources, and it
+        # belongs to this one spec.
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def execute_and_patch(module: ModuleType) -> None:
+            execute(module)
+            try:
+                _PATCHES[spec.name](module)
+            except Exception as error:  # whatever it is, the user's run is worth more than our names
+                self._warn(error)
+
+        loader.exec_module = execute_and_patch
+
+    def _warn(self, error: Exception) -> None:
+        if self.has_warned:
+            return
+        self.has_warned = True
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        sys.stderr.write(f"vrs_lmeval: lm_eval may not know vrs_* tasks and {MODEL_NAME} ({reason})\n")
