@@ -69,9 +69,7 @@ def _scale_16_bit(image: Image.Image) -> Image.Image:
     if grey.min() < 0 or grey.max() > 65535:
         raise ValueError(f"grey values {grey.min()}..{grey.max()} do not fit 16 bits; rescale the image first")
     if grey.max() < 4096:
-        logger.warning(
-            "a 16-bit image uses only 0..%d and will look dark: 12-bit data? Window it first.", grey.max()
-        )
+        logger.warning("a 16-bit image uses only 0..%d and will look dark: 12-bit data? Window it first.", grey.max())
     return Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
 
 

@@ -137,8 +137,10 @@ def _explain_missing(source: DatasetSource, folder: Path | None, error: Exceptio
     if folder is not None:
         return f"{source.path}, split {source.split}: cannot read the copy in {folder}: {error}"
     data_dir = os.environ.get(DATA_DIR_VARIABLE)
-    state = f"{DATA_DIR_VARIABLE}={data_dir} holds no folder {source.path}" if data_dir else (
-        f"{DATA_DIR_VARIABLE} is not set"
+    state = (
+        f"{DATA_DIR_VARIABLE}={data_dir} holds no folder {source.path}"
+        if data_dir
+        else (f"{DATA_DIR_VARIABLE} is not set")
     )
     return (
         f"The data set {source.path} could not be loaded from the Hugging Face hub ({error}), and {state}.\n"
@@ -208,9 +210,7 @@ def _check_answer_type(value: str, where: str) -> AnswerType:
     raise MalformedDataError(f"{where}: the answer type should be open or closed, it is {value!r}")
 
 
-def _describe(
-    source: DatasetSource, folder: Path | None, samples: list[Sample], images: ImageStore
-) -> dict[str, Any]:
+def _describe(source: DatasetSource, folder: Path | None, samples: list[Sample], images: ImageStore) -> dict[str, Any]:
     return {
         "path": source.path,
         "split": source.split,

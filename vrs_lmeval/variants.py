@@ -10,10 +10,14 @@ from typing import Any
 
 from PIL import Image
 
+from vrs_lmeval.images import ImageStore
 from vrs_lmeval.records import GREY, Perturbation, Sample
 
 VariantRule = Callable[[Sample], tuple[str, Perturbation]]
 """Sample -> (id of the image to show, how to change it)."""
+
+PerturbFunction = Callable[[Image.Image, Perturbation], Image.Image]
+"""(RGB image, change) -> RGB image."""
 
 REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
 
@@ -39,23 +43,25 @@ class VariantImage(Image.Image):
     """
 
     def __init__(
-        self,
-        source_id: str,
-        perturbation: Perturbation,
-        size: tuple[int, int],
-        render: Callable[[str, Perturbation], Image.Image],
+        self, source_id: str, perturbation: Perturbation, images: ImageStore, perturb: PerturbFunction
     ) -> None:
         super().__init__()
         self._mode = "RGB"
-        self._size = size
+        self._size = images.size(source_id)
+        self.readonly = 1  # Pillow then copies before it writes: the source is shared
         self.source_id = source_id
         self.perturbation = perturbation
-        self._render = render
+        self._images = images
+        self._perturb = perturb
+
+    def source(self) -> Image.Image:
+        """The unperturbed RGB image, shared with other variants."""
+        return self._images.open(self.source_id)
 
     @property
     def im(self) -> Any:
         """Pillow's pixel memory: every method of the base class reaches the pixels through it."""
-        return self._im if self._im is not None else self._render(self.source_id, self.perturbation).im
+        return self._im if self._im is not None else self._perturb(self.source(), self.perturbation).im
 
     @im.setter
     def im(self, pixels: Any) -> None:

@@ -1,0 +1,40 @@
+"""The flow of docs/architecture.md, enforced: a stage imports records and images, never another stage."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
+FOUNDATION = {"records", "images"}
+CONDUCTORS = {"task", "model", "cli", "leaderboard"}
+ALLOWED_BESIDES = {"metrics": {"intervals"}, "preprocess_reference": {"pixels"}}
+
+
+def imported_rooms(path):
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vrs_lmeval":
+            parts = node.module.split(".")[1:]
+            rooms |= {parts[0]} if parts else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            rooms |= {name.name.split(".")[1] for name in node.names if name.name.startswith("vrs_lmeval.")}
+    return rooms
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_pixels_imports_the_extension(path):
+    if path.name != "pixels.py":
+        assert "_native" not in imported_rooms(path)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_stage_imports_no_other_stage(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if room in CONDUCTORS | {"__init__"}:
+        return
+    foreign = imported_rooms(path) - FOUNDATION - {room, "_native"} - ALLOWED_BESIDES.get(room, set())
+    assert not foreign, f"{room} imports {sorted(foreign)}: data goes one way, see docs/architecture.md"

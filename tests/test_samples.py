@@ -1,0 +1,108 @@
+"""Samples: stable ids, rows of several shapes, the local mirror of the hub, and errors that say what to do."""
+
+import json
+
+import pytest
+from support.stores import encode, gradient
+
+from vrs_lmeval.samples import (
+    Columns,
+    DatasetSource,
+    MalformedDataError,
+    MissingDataError,
+    decide_answer_type,
+    load_benchmark,
+)
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path, monkeypatch):
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return tmp_path
+
+
+def write_rows(data_dir, rows):
+    folder = data_dir / "someone" / "benchmark"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, size in (("a", 10), ("b", 12)):
+        (folder / f"{name}.png").write_bytes(encode(gradient(size, 8), "PNG"))
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return DatasetSource("someone/benchmark", "test", data_files="rows.jsonl")
+
+
+def row(image="a.png", question="is it?", answer="yes", **more):
+    return {"image": image, "question": question, "answer": answer, **more}
+
+
+def test_rows_become_samples(data_dir):
+    benchmark = load_benchmark(write_rows(data_dir, [row(), row("b.png", " which organ? ", " liver ")]))
+    first, second = benchmark.samples
+    assert (first.question, first.golds, first.answer_type) == ("is it?", ("yes",), "closed")
+    assert (second.question, second.golds, second.answer_type) == ("which organ?", ("liver",), "open")
+    assert first.image_id != second.image_id
+    assert (benchmark.evidence["questions"], benchmark.evidence["images"]) == (2, 2)
+
+
+def test_ids_do_not_depend_on_row_order_and_are_unique(data_dir):
+    rows = [row(), row(answer="no"), row("b.png"), row()]
+    forward = load_benchmark(write_rows(data_dir, rows)).samples
+    backward = load_benchmark(write_rows(data_dir, rows[::-1])).samples
+    ids = [sample.sample_id for sample in forward]
+    assert len(set(ids)) == 4
+    assert set(ids) == {sample.sample_id for sample in backward}
+    assert ids[3] == f"{ids[0]}-2"
+
+
+def test_optional_columns_are_read(data_dir):
+    source = write_rows(data_dir, [row(kind="plane", choices=["axial", "coronal"], form="OPEN ", scan="MR")])
+    columns = Columns(options="choices", answer_type="form", question_type="kind", modality="scan")
+    (sample,) = load_benchmark(DatasetSource(source.path, "test", data_files="rows.jsonl", columns=columns)).samples
+    assert sample.options == ("axial", "coronal")
+    assert (sample.answer_type, sample.question_type, sample.modality) == ("open", "plane", "MR")
+
+
+@pytest.mark.parametrize(
+    ("question", "golds", "rule", "expected"),
+    [
+        ("is it?", ("Yes",), "yes_no", "closed"),
+        ("ct or mri?", ("ct",), "yes_no", "open"),
+        ("ct or mri?", ("ct",), "yes_no_or_choice", "closed"),
+        ("which organ?", ("liver",), "yes_no_or_choice", "open"),
+    ],
+)
+def test_closed_and_open(question, golds, rule, expected):
+    assert decide_answer_type(question, golds, rule) == expected
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (row(question=" "), "row 1: column 'question' should hold text, it holds ' '"),
+        (row(answer=None), "row 1: column 'answer' should hold an answer, it holds None"),
+    ],
+)
+def test_a_wrong_row_is_named(data_dir, broken, message):
+    with pytest.raises(MalformedDataError, match=message):
+        load_benchmark(write_rows(data_dir, [row(), broken]))
+
+
+def test_a_missing_column_is_named_with_those_that_exist(data_dir):
+    source = write_rows(data_dir, [{"picture": "a.png", "question": "q", "answer": "a"}])
+    with pytest.raises(MalformedDataError, match="no column 'image'; it has picture, question, answer"):
+        load_benchmark(source)
+
+
+def test_missing_data_says_both_ways_to_get_it(data_dir):
+    with pytest.raises(MissingDataError) as caught:
+        load_benchmark(DatasetSource("someone/absent", "test"))
+    message = str(caught.value)
+    assert f"VRS_DATA_DIR={data_dir} holds no folder someone/absent" in message
+    assert "hf download someone/absent --repo-type dataset --local-dir DIR/someone/absent" in message
+    assert "run where the hub can be reached" in message
+
+
+def test_a_broken_local_copy_is_named(data_dir):
+    source = write_rows(data_dir, [row()])
+    with pytest.raises(MissingDataError, match="cannot read the copy in"):
+        load_benchmark(DatasetSource(source.path, "test", data_files="absent.jsonl"))
