@@ -1,0 +1,167 @@
+// The only file with pybind11: turns Python arguments into a vrs::Request, releases the GIL and
+// calls.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "preprocess/preprocess.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// (kind, parameters, low and high word of the key)
+using PerturbationTuple =
+    std::tuple<std::string, std::vector<double>, std::uint64_t, std::uint64_t>;
+using Table = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+vrs::ImageView view_of(const py::handle& object, const std::string& name) {
+  if (!py::isinstance<py::array_t<std::uint8_t>>(object)) {
+    throw py::type_error(name + ": a numpy array of uint8 is needed");
+  }
+  const auto array = py::reinterpret_borrow<py::array>(object);
+  if (array.ndim() != 3) throw py::value_error(name + ": shape must be (height, width, channels)");
+  if (array.size() > 0 && (array.strides(2) != 1 || array.strides(1) != array.shape(2))) {
+    throw py::value_error(name + ": the pixels of a row must be contiguous");
+  }
+  vrs::ImageView view;
+  view.pixels = static_cast<const std::uint8_t*>(array.data());
+  // Sizes that an int cannot hold become 0, which check_request rejects.
+  const auto edge = [](py::ssize_t size) { return size > vrs::kMaxEdge ? 0 : int(size); };
+  view.height = edge(array.shape(0));
+  view.width = edge(array.shape(1));
+  view.channels = edge(array.shape(2));
+  view.row_stride = array.strides(0);
+  return view;
+}
+
+vrs::Perturbation perturbation_of(const PerturbationTuple& tuple) {
+  const auto& [kind, parameters, key_low, key_high] = tuple;
+  vrs::Perturbation perturbation;
+  perturbation.kind = vrs::perturbation_kind_from_name(kind);
+  perturbation.key = {key_low, key_high};
+  const int expected = vrs::parameter_count(perturbation.kind);
+  if (static_cast<int>(parameters.size()) != expected) {
+    throw py::value_error("perturbation " + kind + " takes " + std::to_string(expected) +
+                          " parameters, not " + std::to_string(parameters.size()));
+  }
+  std::copy(parameters.begin(), parameters.end(), perturbation.parameters.begin());
+  return perturbation;
+}
+
+void fill_table(const Table& table, vrs::Geometry& geometry) {
+  if (table.ndim() != 2 || table.shape(0) != 3 || table.shape(1) != 256) {
+    throw py::value_error("geometry.table: shape must be (3, 256)");
+  }
+  for (int c = 0; c < 3; ++c) {
+    std::memcpy(geometry.table[c].data(), table.data(c, 0), 256 * sizeof(float));
+  }
+}
+
+template <typename Value>
+using Names = std::initializer_list<std::pair<const char*, Value>>;
+
+template <typename Value>
+Value named(const std::string& name, const char* argument, Names<Value> names) {
+  std::string known;
+  for (const auto& [candidate, value] : names) {
+    if (name == candidate) return value;
+    known += known.empty() ? "" : ", ";
+    known += candidate;
+  }
+  throw py::value_error(std::string(argument) + ": '" + name + "' is unknown; known: " + known);
+}
+
+vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
+                            std::pair<int, int> crop, const std::string& filter,
+                            const std::string& pass_order,
+                            const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
+                            const Table& table) {
+  vrs::Geometry geometry;
+  geometry.resize = named<vrs::ResizeMode>(resize, "geometry.resize",
+                                           {{"none", vrs::ResizeMode::none},
+                                            {"exact", vrs::ResizeMode::exact},
+                                            {"shortest_edge", vrs::ResizeMode::shortest_edge}});
+  std::tie(geometry.resize_height, geometry.resize_width) = size;
+  std::tie(geometry.crop_height, geometry.crop_width) = crop;
+  geometry.filter = named<vrs::Filter>(filter, "geometry.filter",
+                                       {{"bilinear", vrs::Filter::bilinear},
+                                        {"bicubic", vrs::Filter::bicubic},
+                                        {"lanczos", vrs::Filter::lanczos}});
+  geometry.pass_order =
+      named<vrs::PassOrder>(pass_order, "geometry.pass_order",
+                            {{"horizontal_first", vrs::PassOrder::horizontal_first},
+                             {"pillow13", vrs::PassOrder::pillow13}});
+  geometry.pad_to_square = pad_colour.has_value();
+  if (pad_colour) geometry.pad_colour = *pad_colour;
+  fill_table(table, geometry);
+  return geometry;
+}
+
+py::array_t<float> preprocess(const py::list& images,
+                              const std::vector<std::pair<int, PerturbationTuple>>& jobs,
+                              const vrs::Geometry& geometry) {
+  vrs::Request request;
+  request.geometry = geometry;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    request.images.push_back(view_of(images[i], "images[" + std::to_string(i) + "]"));
+  }
+  for (const auto& [image, perturbation] : jobs) {
+    request.jobs.push_back({image, perturbation_of(perturbation)});
+  }
+  vrs::check_request(request);
+  py::array_t<float> batch({static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
+                            py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}});
+  float* out = batch.mutable_data();
+  {
+    const py::gil_scoped_release released;
+    vrs::preprocess(request, out);
+  }
+  return batch;
+}
+
+py::array_t<std::uint8_t> perturb(const py::array& image, const PerturbationTuple& perturbation) {
+  const vrs::ImageView view = view_of(image, "image");
+  const vrs::Perturbation change = perturbation_of(perturbation);
+  py::array_t<std::uint8_t> result(
+      {py::ssize_t{view.height}, py::ssize_t{view.width}, py::ssize_t{3}});
+  std::uint8_t* out = result.mutable_data();
+  {
+    const py::gil_scoped_release released;
+    vrs::perturb(view, change, out);
+  }
+  return result;
+}
+
+py::dict build_info() {
+  py::dict info;
+  info["version"] = VRS_VERSION;
+  info["compiler"] = VRS_COMPILER;
+  info["backends"] = py::tuple(py::cast(vrs::backend_names()));
+  return info;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() =
+      "Fused image perturbation and CLIP preprocessing; see csrc/preprocess/preprocess.h.";
+  py::class_<vrs::Geometry>(module, "Geometry")
+      .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
+           py::arg("crop"), py::arg("filter"), py::arg("pass_order"), py::arg("pad_colour"),
+           py::arg("table"));
+  module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"));
+  module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
+  module.def("build_info", &build_info);
+}

@@ -1,0 +1,107 @@
+// The contract of the fused op: uint8 images and a list of jobs (image, perturbation) go in, one
+// normalised float32 pixel batch comes out; every backend gives the same bits.
+//
+// Each job computes: perturb -> pad to square -> resize -> centre crop -> look up -> CHW.
+// The resize is Pillow's: 22-bit fixed-point coefficients, antialiased, uint8 between the two
+// passes (src/libImaging/Resample.c). The crop is that of transformers' Pillow-backed image
+// processors (image_transforms.center_crop), zero padding where the image is too small included.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vrs {
+
+// One source image, borrowed: `height` rows of `width` pixels of `channels` bytes (3: RGB,
+// 4: RGBX, the fourth ignored). Rows are `row_stride` bytes apart; pixels are contiguous.
+struct ImageView {
+  const std::uint8_t* pixels = nullptr;
+  int height = 0;
+  int width = 0;
+  int channels = 3;
+  std::int64_t row_stride = 0;
+};
+
+// Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
+constexpr int kMaxEdge = 1 << 16;
+
+enum class PerturbationKind {
+  identity,  // the image as it is; no parameters
+  blank,     // a uniform image of the source's size; parameters: red, green, blue in 0..255
+};
+
+constexpr int kMaxPerturbationParameters = 8;
+
+// A change of one image's pixels. Random kinds draw from `key` alone, so that neither batch nor
+// order, thread count nor backend changes a bit.
+struct Perturbation {
+  PerturbationKind kind = PerturbationKind::identity;
+  std::array<double, kMaxPerturbationParameters> parameters{};
+  std::array<std::uint64_t, 2> key{};  // low word, high word
+};
+
+// Throws std::invalid_argument, listing the known names, where `name` is none of them.
+PerturbationKind perturbation_kind_from_name(std::string_view name);
+
+// How many parameters the definition of `kind` takes.
+int parameter_count(PerturbationKind kind);
+
+struct Job {
+  int image = 0;  // index into Request::images
+  Perturbation perturbation;
+};
+
+enum class ResizeMode {
+  none,           // keep the size
+  exact,          // to resize_height x resize_width
+  shortest_edge,  // shorter edge to resize_height, the longer one to int(resize_height * long /
+                  // short)
+};
+
+enum class Filter { bilinear, bicubic, lanczos };
+
+enum class PassOrder {
+  horizontal_first,  // Pillow < 13
+  pillow13,          // vertical first for images that shrink much more in height than in width
+};
+
+struct Geometry {
+  bool pad_to_square = false;  // before the resize, image centred, `pad_colour` around it
+  std::array<std::uint8_t, 3> pad_colour{};
+  ResizeMode resize = ResizeMode::shortest_edge;
+  int resize_height = 0;
+  int resize_width = 0;  // unused by shortest_edge
+  int crop_height = 0;   // the output's size, by centre crop or zero padding
+  int crop_width = 0;
+  Filter filter = Filter::bicubic;
+  PassOrder pass_order = PassOrder::pillow13;
+  std::array<std::array<float, 256>, 3> table{};  // output value of each uint8 level, per channel
+};
+
+struct Request {
+  std::vector<ImageView> images;
+  std::vector<Job> jobs;
+  Geometry geometry;
+};
+
+// Throws std::invalid_argument naming the field that the contract forbids.
+void check_request(const Request& request);
+
+// Writes jobs x 3 x crop_height x crop_width floats to `out`, in the order of the jobs.
+// Calls check_request first.
+void preprocess(const Request& request, float* out);
+
+// Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
+void check_perturbation(const Perturbation& perturbation, const std::string& name);
+
+// Writes the perturbed image to `out` as packed RGB: what preprocess() resizes, for those who need
+// the pixels themselves. Checks its arguments first.
+void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out);
+
+// Names of the backends in this build, e.g. {"cpu"}.
+std::vector<std::string> backend_names();
+
+}  // namespace vrs

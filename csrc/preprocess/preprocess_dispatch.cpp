@@ -1,0 +1,125 @@
+// Checks a request against the contract and hands it to a backend.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+
+#include "perturb.h"
+#include "preprocess.h"
+#include "preprocess_cpu.h"
+
+namespace vrs {
+namespace {
+
+[[noreturn]] void reject(const std::string& what) {
+  throw std::invalid_argument(what);
+}
+
+std::string indexed(const char* name, std::size_t index) {
+  return std::string(name) + "[" + std::to_string(index) + "]";
+}
+
+bool is_edge(int edge) {
+  return edge >= 1 && edge <= kMaxEdge;
+}
+
+void check_image(const ImageView& image, const std::string& name) {
+  if (image.pixels == nullptr) reject(name + ": no pixels");
+  if (!is_edge(image.height) || !is_edge(image.width)) {
+    reject(name + ": height and width must be 1.." + std::to_string(kMaxEdge) + ", not " +
+           std::to_string(image.height) + " x " + std::to_string(image.width));
+  }
+  if (image.channels != 3 && image.channels != 4) {
+    reject(name + ": 3 (RGB) or 4 (RGBX) channels, not " + std::to_string(image.channels));
+  }
+}
+
+void check_geometry(const Geometry& geometry) {
+  if (!is_edge(geometry.crop_height) || !is_edge(geometry.crop_width)) {
+    reject("geometry.crop: height and width must be 1.." + std::to_string(kMaxEdge));
+  }
+  if (geometry.resize == ResizeMode::none) return;
+  const bool has_width = geometry.resize == ResizeMode::exact;
+  if (!is_edge(geometry.resize_height) || (has_width && !is_edge(geometry.resize_width))) {
+    reject("geometry.size: edges must be 1.." + std::to_string(kMaxEdge));
+  }
+}
+
+// Beyond this the resized image, of which only the crop is computed, would not fit Pillow either.
+constexpr double kMaxResizedEdge = 1 << 24;
+
+void check_resized_edge(const Geometry& geometry, const ImageView& image, std::size_t index) {
+  if (geometry.resize != ResizeMode::shortest_edge || geometry.pad_to_square) return;
+  const double longest = std::max(image.height, image.width);
+  const double shortest = std::min(image.height, image.width);
+  if (geometry.resize_height * longest / shortest > kMaxResizedEdge) {
+    reject(indexed("images", index) + ": too elongated, its longer edge would be resized to over " +
+           std::to_string(static_cast<int>(kMaxResizedEdge)));
+  }
+}
+
+}  // namespace
+
+PerturbationKind perturbation_kind_from_name(std::string_view name) {
+  std::string known;
+  for (const PerturbationDefinition& definition : kPerturbations) {
+    if (name == definition.name) return definition.kind;
+    known += known.empty() ? "" : ", ";
+    known += definition.name;
+  }
+  reject("perturbation kind '" + std::string(name) + "' is unknown; known: " + known);
+}
+
+int parameter_count(PerturbationKind kind) {
+  for (const PerturbationDefinition& definition : kPerturbations) {
+    if (definition.kind == kind) return definition.parameter_count;
+  }
+  reject("perturbation kind " + std::to_string(static_cast<int>(kind)) + " has no definition");
+}
+
+void check_perturbation(const Perturbation& perturbation, const std::string& name) {
+  if (perturbation.kind != PerturbationKind::blank) return;
+  for (int c = 0; c < 3; ++c) {
+    const double level = perturbation.parameters[c];
+    if (!(level >= 0 && level <= 255) || level != std::floor(level)) {
+      reject(name + ": blank takes three whole numbers in 0..255, not " + std::to_string(level));
+    }
+  }
+}
+
+void check_request(const Request& request) {
+  if (request.images.empty()) reject("images: empty");
+  if (request.jobs.empty()) reject("jobs: empty");
+  check_geometry(request.geometry);
+  for (std::size_t i = 0; i < request.images.size(); ++i) {
+    check_image(request.images[i], indexed("images", i));
+    check_resized_edge(request.geometry, request.images[i], i);
+  }
+  for (std::size_t j = 0; j < request.jobs.size(); ++j) {
+    const Job& job = request.jobs[j];
+    const std::string name = indexed("jobs", j);
+    if (job.image < 0 || job.image >= static_cast<int>(request.images.size())) {
+      reject(name + ".image: no image " + std::to_string(job.image));
+    }
+    check_perturbation(job.perturbation, name + ".perturbation");
+  }
+}
+
+void preprocess(const Request& request, float* out) {
+  check_request(request);
+  preprocess_cpu(request, out);
+}
+
+void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out) {
+  check_image(image, "image");
+  check_perturbation(perturbation, "perturbation");
+  for (int y = 0; y < image.height; ++y, out += std::ptrdiff_t{3} * image.width) {
+    perturb_row(image, perturbation, y, out);
+  }
+}
+
+std::vector<std::string> backend_names() {
+  return {"cpu"};
+}
+
+}  // namespace vrs

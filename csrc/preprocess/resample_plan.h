@@ -1,0 +1,40 @@
+// From a geometry and an image size to integer coefficients and bounds, once, on the host, for
+// every backend.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "preprocess.h"
+
+namespace vrs {
+
+// One axis of the resize, restricted to the outputs that the crop keeps.
+// Output i (of `outputs`) is the sum over t < count[i] of source[first[i] + t] * weights[i * taps +
+// t], plus kRoundingBias, shifted right by kCoefficientBits and clamped.
+struct AxisPlan {
+  bool is_copy =
+      false;        // Pillow skips an axis whose size does not change: output i = source[first[i]]
+  int outputs = 0;  // kept outputs
+  int canvas_offset = 0;  // where the first kept output lies in the crop window (> 0: zero padding)
+  int taps = 0;           // row length of `weights`; unused entries are 0
+  std::vector<std::int32_t> first;
+  std::vector<std::int32_t> count;
+  std::vector<std::int32_t> weights;
+  int source_begin = 0;  // the sources that the kept outputs read: [source_begin, source_end)
+  int source_end = 0;
+};
+
+struct ResamplePlan {
+  int height = 0;  // the resized image, before the crop
+  int width = 0;
+  bool vertical_first = false;
+  bool keeps_uniform = false;  // a uniform image stays uniform at the same level in both passes
+  AxisPlan rows;
+  AxisPlan columns;
+};
+
+// `height` x `width`: the image as the resize sees it, that is after pad_to_square.
+ResamplePlan plan_resample(const Geometry& geometry, int height, int width);
+
+}  // namespace vrs

@@ -1,0 +1,198 @@
+"""What `pixels` accepts, what it refuses and what it says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.images import synthetic_image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from vrs_lmeval import _native, preprocess_reference
+from vrs_lmeval.pixels import Geometry, UnsupportedGeometry, as_rgb, build_info, perturb, preprocess, preprocess_pairs
+from vrs_lmeval.records import Perturbation
+
+GEOMETRY = Geometry(size=(32, 32), crop=(32, 32))
+
+
+def pixels(image: Any) -> np.ndarray:
+    return preprocess([image], [Perturbation.identity()], geometry=GEOMETRY)
+
+
+def test_shape_is_images_by_perturbations() -> None:
+    images = [synthetic_image(40, 50), synthetic_image(70, 33)]
+    batch = preprocess(images, [Perturbation.identity(), Perturbation.blank()], geometry=GEOMETRY)
+    assert batch.shape == (2, 2, 3, 32, 32)
+    assert batch.dtype == np.float32
+    for index, image in enumerate(images):
+        np.testing.assert_array_equal(batch[index, 0], pixels(image)[0, 0])
+    np.testing.assert_array_equal(batch[0, 1], batch[1, 1])
+
+
+def test_pairs_are_outputs_of_their_own() -> None:
+    first, second = synthetic_image(40, 50), Image.fromarray(synthetic_image(70, 33))
+    blank = Perturbation.blank()
+    pairs = [(first, Perturbation.identity()), (second, blank), (second, Perturbation.identity())]
+    batch = preprocess_pairs(pairs, GEOMETRY)
+    assert batch.shape == (3, 3, 32, 32)
+    for pixels_of_pair, (image, perturbation) in zip(batch, pairs, strict=True):
+        np.testing.assert_array_equal(pixels_of_pair, preprocess([image], [perturbation], GEOMETRY)[0, 0])
+
+
+def test_perturb_gives_the_pixels_that_preprocess_resizes() -> None:
+    image = Image.fromarray(synthetic_image(40, 50))
+    for perturbation in (Perturbation.identity(), Perturbation.blank((7, 8, 9))):
+        perturbed = perturb(image, perturbation)
+        assert (perturbed.mode, perturbed.size) == ("RGB", image.size)
+        np.testing.assert_array_equal(perturbed, preprocess_reference.perturb(np.asarray(image), perturbation))
+
+
+def test_blank_shows_its_colour() -> None:
+    blank = preprocess([synthetic_image(40, 50)], [Perturbation.blank((1, 2, 3))], geometry=GEOMETRY)[0, 0]
+    table = GEOMETRY.table()
+    for channel, level in enumerate((1, 2, 3)):
+        assert np.all(blank[channel] == table[channel, level])
+
+
+def test_kinds_of_image_agree() -> None:
+    image = synthetic_image(45, 37)
+    expected = pixels(image)
+    reversed_twice = np.ascontiguousarray(image[:, ::-1])[:, ::-1]
+    wide = np.zeros((45, 60, 3), dtype=np.uint8)
+    wide[:, :37] = image
+    for same in (Image.fromarray(image), torch.from_numpy(image), reversed_twice, wide[:, :37]):
+        np.testing.assert_array_equal(pixels(same), expected)
+
+
+def test_upside_down_view_is_read_by_its_stride() -> None:
+    image = synthetic_image(45, 37)
+    np.testing.assert_array_equal(pixels(image[::-1]), pixels(image[::-1].copy()))
+
+
+def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
+    image = synthetic_image(45, 37)
+    rgbx = np.concatenate([image, synthetic_image(45, 37, content="noise")[:, :, :1]], axis=2)
+    geometry = _native.Geometry(
+        resize="shortest_edge",
+        size=(32, 32),
+        crop=(32, 32),
+        filter="bicubic",
+        pass_order=GEOMETRY.pass_order,
+        pad_colour=None,
+        table=GEOMETRY.table(),
+    )
+    actual = _native.preprocess([rgbx], [(0, ("identity", (), 0, 0))], geometry)
+    np.testing.assert_array_equal(actual, pixels(image)[0])
+
+
+def test_arrays_with_alpha_match_the_processor() -> None:
+    rgba = np.dstack([synthetic_image(45, 37), synthetic_image(45, 37, content="noise")[:, :, 0]])
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    expected = processor(rgba, input_data_format="channels_last", return_tensors="np")["pixel_values"]
+    np.testing.assert_array_equal(pixels(rgba)[0], expected)
+
+
+def test_grey_is_repeated() -> None:
+    grey = synthetic_image(45, 37)[:, :, 0]
+    np.testing.assert_array_equal(pixels(grey), pixels(np.dstack([grey] * 3)))
+
+
+def test_rgb_arrays_are_not_copied() -> None:
+    image = synthetic_image(45, 37)
+    assert np.shares_memory(as_rgb(image), image)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (np.zeros((3, 40, 50), np.uint8), ValueError, "not (3, 40, 50); move the channels"),
+        (np.zeros((40, 50, 3), np.float32), TypeError, "uint8 levels are needed, not float32"),
+        (
+            np.zeros((0, 50, 3), np.uint8),
+            ValueError,
+            "images[0]: height and width must be 1..65536, not 0 x 50",
+        ),
+    ],
+)
+def test_errors_name_the_image(image: np.ndarray, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        pixels(image)
+
+
+@pytest.mark.parametrize(
+    ("perturbation", "message"),
+    [
+        (Perturbation("melt"), "perturbation kind 'melt' is unknown; known: identity, blank"),
+        (Perturbation("blank", (1.0,)), "perturbation blank takes 3 parameters, not 1"),
+        (Perturbation("blank", (0.0, 256.0, 0.0)), "three whole numbers in 0..255, not 256"),
+        (Perturbation("blank", (0.0, 0.5, 0.0)), "three whole numbers in 0..255, not 0.5"),
+    ],
+)
+def test_errors_name_the_perturbation(perturbation: Perturbation, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        preprocess([synthetic_image(9, 9)], [perturbation], geometry=GEOMETRY)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "message"),
+    [
+        (Geometry(crop=(0, 5)), "geometry.crop"),
+        (Geometry(filter="box"), "geometry.filter: 'box' is unknown; known: bilinear"),  # type: ignore[arg-type]
+        (Geometry(size=(0, 0)), "geometry.size"),
+        (Geometry(size=(60_000, 60_000)), "too elongated"),
+    ],
+)
+def test_errors_name_the_geometry(geometry: Geometry, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        preprocess([synthetic_image(1, 900)], [Perturbation.identity()], geometry=geometry)
+
+
+def test_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="images: empty"):
+        preprocess([], [Perturbation.identity()], geometry=GEOMETRY)
+    with pytest.raises(ValueError, match="perturbations: empty"):
+        preprocess([synthetic_image(9, 9)], [], geometry=GEOMETRY)
+
+
+@pytest.mark.parametrize(
+    ("processor", "setting"),
+    [
+        (CLIPImageProcessorPil(resample=0), "resample: NEAREST"),
+        (CLIPImageProcessorPil(do_center_crop=False), "do_center_crop"),
+        (CLIPImageProcessorPil(do_pad=True), "do_pad"),
+        (CLIPImageProcessorPil(do_rescale=False, do_normalize=False), "do_rescale and do_normalize"),
+        (CLIPImageProcessorPil(size={"shortest_edge": 9, "longest_edge": 20}), "size"),
+        (CLIPImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean: three channels"),
+        (LlavaNextImageProcessorPil(), "LlavaNextImageProcessorPil"),
+        (object(), "backend"),
+    ],
+)
+def test_unsupported_geometry_names_the_setting(processor: Any, setting: str) -> None:
+    with pytest.raises(UnsupportedGeometry, match=setting):
+        Geometry.from_image_processor(processor)
+
+
+def test_geometry_is_read_from_the_processor() -> None:
+    processor = SiglipImageProcessorPil(size={"height": 20, "width": 30}, resample=1)
+    assert Geometry.from_image_processor(processor) == Geometry(
+        resize="exact",
+        size=(20, 30),
+        crop=(20, 30),
+        filter="lanczos",
+        rescale=processor.rescale_factor,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+    )
+
+
+def test_build_info_says_what_was_built() -> None:
+    info = build_info()
+    assert info["backends"] == ("cpu",)
+    assert info["version"]
+    assert info["compiler"]

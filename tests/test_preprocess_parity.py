@@ -1,0 +1,147 @@
+"""The compiled op equals its numpy twin and transformers' Pillow-backed processor, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from support.images import CONTENTS, pil_image, synthetic_image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from vrs_lmeval.pixels import Geometry, preprocess
+from vrs_lmeval.preprocess_reference import preprocess_reference
+from vrs_lmeval.records import Perturbation
+
+SIZES = (96, 224, 336)
+MODES = ("L", "LA", "RGB", "RGBA", "P", "P+t", "CMYK", "1")
+
+exactly = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+def expected_pixels(processor: Any, image: Image.Image) -> np.ndarray:
+    return processor(image, return_tensors="np")["pixel_values"][0]
+
+
+def our_pixels(processor: Any, image: Any) -> np.ndarray:
+    return preprocess([image], [Perturbation.identity()], geometry=Geometry.from_image_processor(processor))[0, 0]
+
+
+def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
+    assert actual.dtype == expected.dtype == np.float32
+    assert actual.shape == expected.shape
+    different = np.flatnonzero(actual.view(np.uint32) != expected.view(np.uint32))
+    assert different.size == 0, f"{different.size} of {actual.size} values differ"
+
+
+def clip(size: int, **settings: Any) -> CLIPImageProcessorPil:
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
+
+
+# At most 1:40, so that Pillow, which also resizes what the crop drops, stays quick.
+sides = st.tuples(st.integers(1, 700), st.integers(1, 700)).filter(lambda hw: max(hw) <= 40 * min(hw))
+
+
+@exactly
+@given(sides, st.sampled_from(SIZES), st.sampled_from(CONTENTS), st.sampled_from((1, 2, 3)))
+def test_native_equals_clip_processor(hw: tuple[int, int], size: int, content: str, resample: int) -> None:
+    image = Image.fromarray(synthetic_image(*hw, content=content))
+    processor = clip(size, resample=resample)
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@exactly
+@given(
+    st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90)), min_size=1, max_size=3),
+    st.sampled_from(("none", "exact", "shortest_edge")),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.sampled_from(("bilinear", "bicubic", "lanczos")),
+    st.sampled_from(("horizontal_first", "pillow13")),
+    st.sampled_from((None, (122, 116, 104))),
+    st.sampled_from(CONTENTS),
+)
+def test_native_equals_reference(
+    sizes: list[tuple[int, int]],
+    resize: Any,
+    size: tuple[int, int],
+    crop: tuple[int, int],
+    filter_name: Any,
+    pass_order: Any,
+    pad_colour: Any,
+    content: str,
+) -> None:
+    geometry = Geometry(resize, size, crop, filter_name, pad_colour, pass_order=pass_order)
+    images = [synthetic_image(*hw, seed=i, content=content) for i, hw in enumerate(sizes)]
+    perturbations = [Perturbation.identity(), Perturbation.blank((255, 0, 130))]
+    actual = preprocess(images, perturbations, geometry=geometry)
+    assert_same_bits(actual, preprocess_reference(images, perturbations, geometry))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_image_mode_becomes_rgb_as_the_processor_does(mode: str, size: int) -> None:
+    processor = clip(size)
+    for height, width in ((61, 97), (240, 240), (300, 113)):
+        image = pil_image(mode, height, width)
+        assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize("hw", [(1000, 300), (1000, 499), (1000, 500), (999, 333), (40, 1600), (1600, 40)])
+def test_pass_order_follows_the_installed_pillow(hw: tuple[int, int]) -> None:
+    image = synthetic_image(*hw, content="extremes")
+    processor = clip(224)
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, Image.fromarray(image)))
+
+
+def test_the_pass_order_is_a_choice_that_shows() -> None:
+    image = synthetic_image(1000, 300, content="noise")
+    old, new = (
+        preprocess([image], [Perturbation.identity()], geometry=Geometry(pass_order=order))
+        for order in ("horizontal_first", "pillow13")
+    )
+    assert not np.array_equal(old, new)
+
+
+@pytest.mark.parametrize("hw", [(50, 80), (97, 31), (64, 64), (1, 9)])
+@pytest.mark.parametrize("pads", [True, False])
+def test_llava_padding(hw: tuple[int, int], pads: bool) -> None:
+    image = Image.fromarray(synthetic_image(*hw))
+    processor = LlavaImageProcessorPil(size={"shortest_edge": 96}, crop_size={"height": 96, "width": 96}, do_pad=pads)
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize("hw", [(50, 80), (500, 80)])
+def test_siglip_exact_size_without_crop(hw: tuple[int, int]) -> None:
+    image = Image.fromarray(synthetic_image(*hw))
+    processor = SiglipImageProcessorPil(size={"height": 96, "width": 112})
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize("crop", [(40, 90), (91, 91), (200, 33)])
+def test_crop_pads_what_is_too_small(crop: tuple[int, int]) -> None:
+    image = Image.fromarray(synthetic_image(77, 60))
+    processor = CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": crop[0], "width": crop[1]})
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize("switched_off", ["do_resize", "do_rescale", "do_normalize"])
+def test_steps_left_out(switched_off: str) -> None:
+    image = Image.fromarray(synthetic_image(130, 140))
+    processor = clip(96, **{switched_off: False})
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+def test_blank_equals_a_blank_image_resized() -> None:
+    image = synthetic_image(333, 517)
+    uniform = np.full_like(image, 255)
+    geometry = replace(Geometry(), pad_colour=(9, 8, 7))
+    for each in (Geometry(), geometry):
+        blank = preprocess([image], [Perturbation.blank((255, 255, 255))], geometry=each)
+        assert_same_bits(blank, preprocess([uniform], [Perturbation.identity()], geometry=each))

@@ -1,0 +1,30 @@
+"""Types of the compiled extension; the contract is in csrc/preprocess/preprocess.h."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+PerturbationTuple: TypeAlias = tuple[str, Sequence[float], int, int]
+
+class Geometry:
+    def __init__(
+        self,
+        *,
+        resize: str,
+        size: tuple[int, int],
+        crop: tuple[int, int],
+        filter: str,
+        pass_order: str,
+        pad_colour: tuple[int, int, int] | None,
+        table: npt.NDArray[np.float32],
+    ) -> None: ...
+
+def preprocess(
+    images: list[npt.NDArray[np.uint8]],
+    jobs: Sequence[tuple[int, PerturbationTuple]],
+    geometry: Geometry,
+) -> npt.NDArray[np.float32]: ...
+def perturb(image: npt.NDArray[np.uint8], perturbation: PerturbationTuple) -> npt.NDArray[np.uint8]: ...
+def build_info() -> dict[str, object]: ...
