@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images"}
+FOUNDATION = {"records", "images", "normalisation", "choices"}
 CONDUCTORS = {"task", "model", "cli", "leaderboard"}
 ALLOWED_BESIDES = {"metrics": {"intervals"}, "preprocess_reference": {"pixels"}}
 

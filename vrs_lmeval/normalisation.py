@@ -1,0 +1,58 @@
+"""Normalised words: takes any answer, gold or question text, gives the words that count when texts are compared.
+
+The steps are those of the VQA evaluation (GT-Vision-Lab/VQA, `vqaEval.py`: `processPunctuation` and
+`processDigitArticle`) that LLaVA-Med also uses (`llava/eval/eval_metrics/glossary.py`): lower case, punctuation
+out, number words to digits, articles out. Departures, each because the original changes with its surroundings
+or loses a distinction:
+
+- punctuation always becomes a space; the original deletes it instead when the same mark stands beside a space
+  *anywhere* in the text ("left,right and x, y" -> "leftright and x y");
+- apostrophes are dropped and the table of contractions left out: it only puts apostrophes back;
+- a full stop stays only where it is a decimal point, and dotted abbreviations close up ("p.a." -> "pa");
+- "x ray", "x-ray" and "xray" are one word (so lmms-eval, `tasks/slake/utils.py`);
+- text is brought to Unicode form NFKC first, so that a non-breaking space or a full-width letter is the plain one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+ARTICLES = frozenset({"a", "an", "the"})
+
+NUMBER_WORDS = {
+    "none": "0", "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
+    "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
+}  # fmt: skip
+"""The VQA evaluation's `manualMap`, "none" included."""
+
+_APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`]")
+_DOTTED_ABBREVIATION = re.compile(r"\b(?:[^\W\d_]\.){2,}")
+_THOUSANDS_COMMA = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_FULL_STOP = re.compile(r"\.(?!\d)|(?<=[^\W\d_])\.")
+_PUNCTUATION = re.compile(r"[^\w.]|_")
+_X_RAY = re.compile(r"\bx ray\b")
+
+
+def fold(text: str) -> str:
+    """Lower-case `text` in Unicode form NFKC without apostrophes; punctuation stays."""
+    return _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).lower())
+
+
+def normalise(text: str) -> str:
+    """The words of `text` that count, joined by single spaces; "" where none is left. See the module for the rules."""
+    folded = _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), fold(text))
+    folded = _THOUSANDS_COMMA.sub("", folded)
+    folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
+    kept = (NUMBER_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
+    return _X_RAY.sub("xray", " ".join(kept))
+
+
+def split_words(text: str) -> list[str]:
+    """The normalised words of `text`, in order."""
+    return normalise(text).split()
+
+
+def word_set(words: str) -> frozenset[str]:
+    """The words of a space-separated list, as they stand."""
+    return frozenset(words.split())
