@@ -28,7 +28,7 @@ class VariantError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One column of the experiment: a name, the kind of change it makes, and that kind's parameters."""
+    """One column of the experiment: a name, the kind of change it makes, and all of that kind's parameters."""
 
     name: str
     kind: str
@@ -123,18 +123,19 @@ def read_variants(entries: Iterable[str | Mapping[str, Any]]) -> tuple[Variant, 
 
 
 def _read_entry(entry: str | Mapping[str, Any]) -> Variant:
-    parameters = {"name": entry} if isinstance(entry, str) else dict(entry)
-    kind = parameters.pop("kind", parameters.get("name"))
+    parameters: dict[str, Any] = {"name": entry} if isinstance(entry, str) else dict(entry)
+    kind: Any = parameters.pop("kind", parameters.get("name"))
     if kind not in VARIANTS:
         raise VariantError(f"variants: unknown {kind!r} in {entry!r}; known are {', '.join(VARIANTS)}")
-    name = parameters.pop("name", kind)
-    known = list(inspect.signature(VARIANTS[kind]).parameters)[1:]
-    unknown = sorted(set(parameters) - set(known))
+    name: str = parameters.pop("name", kind)
+    _, *known = inspect.signature(VARIANTS[kind]).parameters.values()  # the first takes the images
+    defaults = {parameter.name: parameter.default for parameter in known}
+    unknown = sorted(set(parameters) - set(defaults))
     if unknown:
         raise VariantError(
-            f"variants: {name!r} has no parameter {', '.join(unknown)}; it has {', '.join(known) or 'none'}"
+            f"variants: {name!r} has no parameter {', '.join(unknown)}; it has {', '.join(defaults) or 'none'}"
         )
-    return Variant(name, kind, parameters)
+    return Variant(name, kind, defaults | parameters)
 
 
 def make_rule(variant: Variant, image_ids: Sequence[str]) -> VariantRule:

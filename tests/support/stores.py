@@ -27,5 +27,6 @@ def encode(image: Image.Image, file_format: str) -> bytes:
 def make_store(*sizes: tuple[int, int], **options: int) -> tuple[ImageStore, list[str]]:
     """A store with one gradient per (width, height), and their ids in that order."""
     store = ImageStore(**options)
-    ids = [store.add(lambda data=encode(gradient(*size), "PNG"): data, f"row {size}") for size in sizes]
+    files = [encode(gradient(width, height), "PNG") for width, height in sizes]
+    ids = [store.add(lambda data=data: data, "row") for data in files]
     return store, ids

@@ -1,0 +1,165 @@
+"""The harness task of a VRS benchmark: K requests a question, one per image variant, and its metrics afterwards."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import datasets
+import numpy as np
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import ConfigurableTask
+from PIL import Image
+
+from vrs_lmeval.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.metrics import metrics_of_variants, question_metrics
+from vrs_lmeval.preprocess_reference import perturb
+from vrs_lmeval.records import Perturbation, Sample
+from vrs_lmeval.samples import Benchmark, Columns, DatasetSource, load_benchmark
+from vrs_lmeval.scoring import score_answer
+from vrs_lmeval.variants import VariantImage, make_rule, read_variants
+
+logger = logging.getLogger(__name__)
+
+REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
+
+
+class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
+    """A medical VQA benchmark asked under several image variants; chosen by `class: !function` in the YAML.
+
+    Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
+    holds what), `closed_rule` (see `samples.decide_answer_type`). One document is one question, so `--limit N`
+    means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
+    """
+
+    MULTIMODAL = True
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
+        self._variants = read_variants(config.pop("variants"))
+        self._source = _read_source(config)
+        self._metrics = metrics_of_variants(variant.name for variant in self._variants)
+        super().__init__(config={**config, "metric_list": []})
+        if self.config.num_fewshot:
+            raise ValueError(f"{self.config.task}: few-shot examples have no images here; use num_fewshot 0")
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Load the whole split: partners are drawn among all of its images, whatever the limit."""
+        self._benchmark: Benchmark = load_benchmark(self._source)
+        self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
+        image_ids = list(self._benchmark.images)
+        self._rules = {variant.name: make_rule(variant, image_ids) for variant in self._variants}
+        documents = [_make_document(sample) for sample in self._benchmark.samples]
+        self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
+
+    def build_all_requests(self, **kwargs: Any) -> None:
+        """The harness's own, without its request cache, whose key ignores the task's variants and data."""
+        if kwargs.pop("cache_requests", False):
+            logger.warning(
+                "%s: --cache_requests is ignored, its key does not hold the image variants", self.config.task
+            )
+        super().build_all_requests(**kwargs)
+
+    def construct_requests(self, doc: Mapping[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
+        """One request per variant, in the order of `variants`."""
+        sample = self._samples[doc["sample_id"]]
+        return [
+            Instance(
+                request_type="generate_until",
+                doc=doc,
+                arguments=(
+                    ctx,
+                    deepcopy(self.config.generation_kwargs),
+                    {"visual": [self._show(sample, variant.name)]},
+                ),
+                idx=index,
+                metadata=kwargs["metadata"],
+            )
+            for index, variant in enumerate(self._variants)
+        ]
+
+    def apply_filters(self) -> Any:
+        """Runs after all inference. Requests then name their image instead of holding it.
+
+        The harness would otherwise decode and PNG-encode every image of every request once more, to log a hash.
+        """
+        for instance in self._instances or []:
+            prompt, generation, visual = instance.arguments
+            described = [_describe(image) for image in visual["visual"]]
+            instance.arguments = (prompt, generation, {"visual": described})
+        return super().apply_filters()
+
+    def process_results(self, doc: dict[str, Any], results: Sequence[str]) -> dict[str, Any]:
+        """The K texts of one question -> its metric values; None where a metric does not apply to the question.
+
+        Leaves in the logged document what each variant showed and what was understood of the answer.
+        """
+        sample = self._samples[doc["sample_id"]]
+        names = [variant.name for variant in self._variants]
+        answers = {name: parse_answer(text, sample) for name, text in zip(names, results, strict=True)}
+        scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
+        doc["variants"] = {
+            name: {"image_id": self._rules[name](sample)[0], **asdict(answers[name]), **asdict(scores[name])}
+            for name in names
+        }
+        return question_metrics(sample, answers, scores)
+
+    def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
+        """Metric name -> function over the values of all questions."""
+        return {name: metric.aggregate for name, metric in self._metrics.items()}
+
+    def higher_is_better(self) -> dict[str, bool | None]:
+        """Metric name -> whether a higher value is better; None where neither is."""
+        return {name: metric.higher_is_better for name, metric in self._metrics.items()}
+
+    def dump_config(self) -> dict[str, Any]:
+        """The configuration as it goes into the results, with the evidence of what was run."""
+        return {
+            **super().dump_config(),
+            "vrs": {
+                "dataset": dict(self._benchmark.evidence),
+                "variants": [asdict(variant) for variant in self._variants],
+                "parser_version": PARSER_VERSION,
+                "packages": {name: version(name) for name in REPORTED_PACKAGES},
+            },
+        }
+
+    def _show(self, sample: Sample, variant: str) -> VariantImage:
+        source_id, perturbation = self._rules[variant](sample)
+        return VariantImage(source_id, perturbation, self._benchmark.images, _perturb_image)
+
+
+def _read_source(config: dict[str, Any]) -> DatasetSource:
+    options = config.get("dataset_kwargs") or {}
+    return DatasetSource(
+        path=config["dataset_path"],
+        split=config["test_split"],
+        name=config.get("dataset_name"),
+        revision=options.get("revision"),
+        data_files=options.get("data_files"),
+        columns=Columns(**config.pop("columns", {})),
+        closed_rule=config.pop("closed_rule", "yes_no"),
+    )
+
+
+def _make_document(sample: Sample) -> dict[str, Any]:
+    document = asdict(sample)
+    document["golds"] = list(sample.golds)
+    document["options"] = list(sample.options)
+    document["answer"] = sample.golds[0]
+    return document
+
+
+def _perturb_image(image: Image.Image, perturbation: Perturbation) -> Image.Image:
+    """For models that take pictures; `vrs-hf` leaves the perturbation to the fused op, with the same bits."""
+    if perturbation == Perturbation.identity():
+        return image
+    return Image.fromarray(np.ascontiguousarray(perturb(np.asarray(image), perturbation)))
+
+
+def _describe(image: VariantImage | str) -> str:
+    return image if isinstance(image, str) else f"image {image.source_id}, {image.perturbation}"
