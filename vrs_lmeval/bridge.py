@@ -24,9 +24,8 @@ SWITCH = "VRS_LMEVAL_BRIDGE"  # "0" in the environment switches the bridge off
 MODEL_NAME = "vrs-hf"
 MODEL_TARGET = "vrs_lmeval.model:VrsHF"  # lm_eval imports it only when a run asks for the model
 
-# lm_eval's console scripts as `sys.orig_argv` shows them on Unix and on Windows, and its names after `-m`.
+# lm_eval's console scripts, as `sys.orig_argv` shows them on Unix and on Windows; the start-up line has them too.
 _SCRIPTS = frozenset({"lm_eval", "lm-eval", "lm_eval.exe", "lm-eval.exe"})
-_MODULES = frozenset({"lm_eval", "lm_eval.__main__"})
 
 
 def is_lm_eval_command(arguments: Sequence[str]) -> bool:
@@ -37,9 +36,9 @@ def is_lm_eval_command(arguments: Sequence[str]) -> bool:
     does not.
     """
     for before, argument in itertools.pairwise(arguments):
-        if argument in _MODULES and (before == "--module" or _is_short_m(before)):
+        if argument == "lm_eval" and (before == "--module" or _is_short_m(before)):
             return True
-        if argument == "-mlm_eval" or (os.path.basename(argument) in _SCRIPTS and os.path.isfile(argument)):
+        if os.path.basename(argument) in _SCRIPTS and os.path.isfile(argument):
             return True
     return False
 
