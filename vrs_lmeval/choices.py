@@ -39,6 +39,7 @@ _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n+")
 _SEGMENT_END = re.compile(r"[,;:?.]\s*")
 _OR = re.compile(r"(,?)\s+or\s+")
 _LETTER_ALONE = re.compile(r"\W*([A-Za-z])\W*")
+_LETTERS_LINKED = re.compile(r"\W*([A-Z])\W*(?:\b(?:or|and)\b|/)\W*([A-Z])\b")
 _LETTER_LEADS = re.compile(r"\W*([A-Z])\s*[).:,\-]+(?:\s|$)")
 _LETTER_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|OPTION|CHOICE)\s+\(?([A-Z])\b")
 _LETTER_IN_BRACKETS = re.compile(r"\(([A-Z])\)")
@@ -117,6 +118,8 @@ def read_letter(text: str, options: tuple[str, ...]) -> Answer | None:
 def _find_letters(text: str, count: int) -> set[int]:
     if alone := _LETTER_ALONE.fullmatch(text):
         letters = [alone.group(1).upper()]
+    elif linked := _LETTERS_LINKED.match(text):
+        letters = list(linked.groups())
     elif leads := _LETTER_LEADS.match(text):
         letters = [leads.group(1)]
     else:
