@@ -1,0 +1,1 @@
+"""Trains the two control models under `controls/`; nothing here is installed."""
