@@ -199,8 +199,8 @@ def _variant_accuracy(variant: str) -> Metric:
     )
 
 
-def _limit_metric(name: str, side: str, aggregate: Callable[[Sequence[Any]], float]) -> Metric:
-    formula = f"{side} limit of the 95 % interval of vrs: vrs -+ t(G-1) * clustered standard error, G images"
+def _limit_metric(name: str, sign: str, aggregate: Callable[[Sequence[Any]], float]) -> Metric:
+    formula = f"vrs {sign} t(.975; G-1) * vrs_stderr, for G images"
     source = "Cameron and Miller 2015"
     needs = frozenset({REAL, SHUFFLED})
     return Metric(name, formula, DIFFERENCE, source, needs, None, _difference_and_image, aggregate)
@@ -221,8 +221,8 @@ _MAIN = (
         higher_is_better=None,
     ),
     _mean_metric("vrs", "acc - acc_shuffled", VRS_PAPER, _difference, needs=_BOTH, unit=DIFFERENCE),
-    _limit_metric("vrs_ci95_low", "lower", lambda pairs: find_interval(pairs).low),
-    _limit_metric("vrs_ci95_high", "upper", lambda pairs: find_interval(pairs).high),
+    _limit_metric("vrs_ci95_low", "-", lambda pairs: find_interval(pairs).low),
+    _limit_metric("vrs_ci95_high", "+", lambda pairs: find_interval(pairs).high),
     _mean_metric(
         "image_sensitivity",
         "mean of [answer(real) != answer(shuffled)] where both are parsed",
@@ -233,7 +233,7 @@ _MAIN = (
     Metric(
         "blank_retention",
         "acc_blank / acc, a ratio of means",
-        "ratio, 0.. (may exceed 1)",
+        "ratio, from 0, may exceed 1",
         "arXiv 2603.03437 (formula inferred)",
         frozenset({REAL, BLANK}),
         False,

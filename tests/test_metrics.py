@@ -1,0 +1,290 @@
+"""Metrics: by hand, for models whose numbers are known, against naive twins, and in the harness's own table."""
+
+import json
+import math
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.naive_metrics import naive_clustered_error, naive_metrics
+
+from vrs_lmeval.intervals import find_t_interval
+from vrs_lmeval.metrics import METRICS, STANDARD_ERROR, metrics_of_variants, question_metrics
+from vrs_lmeval.records import Answer, Sample, Score
+
+ALL = ("real", "blank", "shuffled")
+
+
+def answered(value, correct=None, f1=0.0, recall=0.0):
+    """An answer and its score; `value` None is unparsable, "gold" is right."""
+    correct = float(value == "gold") if correct is None else correct
+    answer = Answer(None, "refusal") if value is None else Answer(value)
+    return answer, Score(correct, max(f1, correct), max(recall, correct))
+
+
+def measure(rows):
+    """Rows (image id, answer type, {variant: (Answer, Score)}) -> every metric over all questions."""
+    documents = []
+    for index, (image, answer_type, variants) in enumerate(rows):
+        sample = Sample(f"s{index}", image, "q", ("gold",), answer_type)
+        answers = {name: answer for name, (answer, _) in variants.items()}
+        scores = {name: score for name, (_, score) in variants.items()}
+        documents.append(question_metrics(sample, answers, scores))
+    metrics = metrics_of_variants(rows[0][2])
+    assert all(list(document) == list(metrics) for document in documents)
+    return {name: metric.aggregate([document[name] for document in documents]) for name, metric in metrics.items()}
+
+
+def triple(real, blank, shuffled):
+    return dict(zip(ALL, map(answered, (real, blank, shuffled)), strict=True))
+
+
+# Five questions on three images, worked by hand in the tests below.
+FIVE = [
+    ("a", "closed", triple("gold", "gold", "other")),  # looks: right, then wrong
+    ("a", "closed", triple("gold", "other", "gold")),  # right under both
+    ("a", "open", triple("other", "other", "gold")),  # right only by luck
+    ("b", "closed", triple("gold", None, None)),  # refuses without its image
+    ("c", "open", triple("gold", "other", "other")),
+]
+
+
+def test_every_metric_of_five_questions_worked_by_hand():
+    values = measure(FIVE)
+    assert values["acc"] == pytest.approx(4 / 5)
+    assert values["acc_blank"] == pytest.approx(1 / 5)
+    assert values["acc_shuffled"] == pytest.approx(2 / 5)
+    assert values["vrs"] == pytest.approx(2 / 5)  # differences 1, 0, -1, 1, 1
+    assert values["image_sensitivity"] == pytest.approx(3 / 4)  # changed, same, changed, left out, changed
+    assert values["blank_retention"] == pytest.approx(1 / 4)
+    assert values["parse_failure_rate"] == pytest.approx(2 / 15)
+    assert values["acc_closed"] == pytest.approx(3 / 3)
+    assert values["acc_open"] == pytest.approx(1 / 2)
+    assert values["f1_open"] == pytest.approx(1 / 2)
+    assert values["recall_open"] == pytest.approx(1 / 2)
+    assert values["vrs_closed"] == pytest.approx(2 / 3)
+    assert values["vrs_open"] == pytest.approx(0 / 2)
+
+
+def test_the_error_and_interval_of_vrs_are_clustered_by_image():
+    values = measure(FIVE)
+    # Residual sums by image: a (1 + 0 - 1) - 3 * .4 = -1.2, b 1 - .4 = .6, c .6; s^2 = 3/2 * 2.16 / 25.
+    error = math.sqrt(1.5 * 2.16 / 25)
+    assert values["vrs_stderr"] == pytest.approx(error)
+    assert values["vrs_ci95_low"] == pytest.approx(0.4 - 4.302653 * error, rel=1e-6)  # t with 2 degrees of freedom
+    assert values["vrs_ci95_high"] == pytest.approx(0.4 + 4.302653 * error, rel=1e-6)
+
+
+def test_open_overlap_is_averaged_over_open_questions_alone():
+    rows = [
+        ("a", "open", {"real": answered("left lung", f1=0.5, recall=0.25)}),
+        ("b", "open", {"real": answered("gold")}),
+        ("c", "closed", {"real": answered("gold", f1=0.0)}),
+    ]
+    values = measure(rows)
+    assert (values["f1_open"], values["recall_open"]) == pytest.approx((0.75, 0.625))
+
+
+def ten(real, blank, shuffled, answer_type="closed"):
+    return [(f"i{index}", answer_type, triple(real, blank, shuffled)) for index in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (  # always says what the image shown says: here every partner shows something else
+            ten("gold", "other", "other"),
+            {"acc": 1, "acc_shuffled": 0, "vrs": 1, "image_sensitivity": 1, "blank_retention": 0},
+        ),
+        (  # always the gold answer, whatever it is shown: no reliance at all
+            ten("gold", "gold", "gold"),
+            {"acc": 1, "acc_shuffled": 1, "vrs": 0, "image_sensitivity": 0, "blank_retention": 1},
+        ),
+        (  # a constant wrong answer: nothing to retain
+            ten("other", "other", "other"),
+            {"acc": 0, "vrs": 0, "image_sensitivity": 0, "blank_retention": math.nan, "parse_failure_rate": 0},
+        ),
+        (  # always refuses: wrong and counted, and never "sensitive"
+            ten(None, None, None),
+            {"acc": 0, "vrs": 0, "image_sensitivity": math.nan, "parse_failure_rate": 1},
+        ),
+        (  # refuses whenever it does not see the image: reliance, but no change of answer was seen
+            ten("gold", None, None),
+            {"acc": 1, "vrs": 1, "image_sensitivity": math.nan, "parse_failure_rate": 2 / 3},
+        ),
+        (  # changes its answer, always wrong: sensitive without reliance
+            ten("other", "other", "another"),
+            {"acc": 0, "vrs": 0, "image_sensitivity": 1},
+        ),
+    ],
+)  # fmt: skip
+def test_models_whose_numbers_are_known(rows, expected):
+    values = measure(rows)
+    assert {name: values[name] for name in expected} == pytest.approx(expected, nan_ok=True)
+
+
+def test_where_no_question_differs_there_is_no_interval():
+    values = measure(ten("gold", "gold", "gold"))
+    assert math.isnan(values["vrs_ci95_low"])
+    assert math.isnan(values["vrs_ci95_high"])
+
+
+def test_a_metric_without_applicable_questions_is_nan_and_never_zero():
+    values = measure(ten("gold", "gold", "other"))
+    for name in ("acc_open", "f1_open", "recall_open", "vrs_open"):
+        assert math.isnan(values[name])
+        assert math.isnan(values[name + STANDARD_ERROR])
+    assert all(math.isnan(metric.aggregate([])) for metric in METRICS.values())
+
+
+REAL_ONLY = {"acc", "parse_failure_rate", "acc_closed", "acc_open", "f1_open", "recall_open"}
+
+
+@pytest.mark.parametrize(
+    ("variants", "names"),
+    [
+        (["real"], REAL_ONLY),
+        (["real", "blank"], REAL_ONLY | {"acc_blank", "blank_retention"}),
+        (["real", "noise_3"], REAL_ONLY | {"acc_noise_3"}),
+        (
+            ["shuffled", "real"],
+            REAL_ONLY
+            | {"acc_shuffled", "vrs", "vrs_ci95_low", "vrs_ci95_high", "image_sensitivity", "vrs_closed", "vrs_open"},
+        ),
+    ],
+)
+def test_only_variants_that_were_run_yield_metrics(variants, names):
+    assert {name for name in metrics_of_variants(variants) if not name.endswith(STANDARD_ERROR)} == names
+    values = measure([("a", "closed", {variant: answered("gold") for variant in variants})])
+    assert set(values) == set(metrics_of_variants(variants))
+
+
+def test_a_graded_variant_has_its_accuracy_with_an_error():
+    rows = [("a", "open", {"real": answered("gold"), "noise_3": answered("other")}),
+            ("b", "open", {"real": answered("gold"), "noise_3": answered("gold")})]  # fmt: skip
+    values = measure(rows)
+    assert (values["acc_noise_3"], values["acc_noise_3_stderr"]) == pytest.approx((0.5, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"), [(["blank"], "real"), ([], "real"), (["real", "closed"], "acc_closed")]
+)
+def test_variants_that_cannot_be_measured_are_an_error(variants, message):
+    with pytest.raises(ValueError, match=message):
+        metrics_of_variants(variants)
+
+
+def test_answers_and_scores_must_be_of_the_same_variants():
+    sample = Sample("s", "i", "q", ("gold",), "open")
+    answer, score = answered("gold")
+    with pytest.raises(ValueError, match="blank"):
+        question_metrics(sample, {"real": answer, "blank": answer}, {"real": score})
+
+
+def test_a_question_without_open_metrics_says_none_and_can_be_written_as_json():
+    sample = Sample("s", "i", "q", ("gold",), "closed")
+    variants = triple("gold", "other", None)
+    values = question_metrics(
+        sample, {name: pair[0] for name, pair in variants.items()}, {name: pair[1] for name, pair in variants.items()}
+    )
+    assert values["acc_open"] is None
+    assert values["image_sensitivity"] is None
+    assert values["vrs"] == 1.0
+    assert json.loads(json.dumps(values, allow_nan=False))["vrs_stderr"] == [1.0, "i"]
+
+
+outcomes = st.sampled_from(["gold", "other", "another", None])
+questions = st.tuples(st.sampled_from("abcd"), st.sampled_from(["closed", "open"]), outcomes, outcomes, outcomes)
+
+
+@given(st.lists(questions, min_size=1, max_size=20))
+@settings(derandomize=True, max_examples=150, deadline=None)
+def test_every_metric_equals_its_naive_twin(drawn):
+    rows = [(image, kind, triple(*values)) for image, kind, *values in drawn]
+    plain = [
+        (kind, {name: (answer.value, score.correct, score.token_f1, score.token_recall)
+                for name, (answer, score) in variants.items()})
+        for _, kind, variants in rows
+    ]  # fmt: skip
+    values = measure(rows)
+    assert {name: values[name] for name in naive_metrics(plain)} == pytest.approx(naive_metrics(plain), nan_ok=True)
+    differences = [variants["real"][1] - variants["shuffled"][1] for _, variants in plain]
+    images = [image for image, _, _ in rows]
+    assert values["vrs_stderr"] == pytest.approx(naive_clustered_error(differences, images), nan_ok=True, abs=1e-12)
+    interval = find_t_interval(differences, images)
+    limits = (values["vrs_ci95_low"], values["vrs_ci95_high"])
+    assert limits == pytest.approx((interval.low, interval.high), nan_ok=True)
+
+
+@given(st.lists(questions, min_size=1, max_size=20))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_vrs_is_the_difference_of_the_accuracies_and_shares_stay_shares(drawn):
+    values = measure([(image, kind, triple(*values)) for image, kind, *values in drawn])
+    assert values["vrs"] == pytest.approx(values["acc"] - values["acc_shuffled"])
+    for name, metric in METRICS.items():
+        if metric.unit.startswith("share") and not math.isnan(values[name]) and not name.endswith(STANDARD_ERROR):
+            assert 0 <= values[name] <= 1
+
+
+def test_the_published_pathvqa_example_has_an_interval_that_holds_zero():
+    # arXiv 2603.03437, PathVQA: 56 % against 65 % at n = 100; 31 discordant pairs are 11 against 20.
+    rows = [(f"i{index}", "closed", triple(*values)) for index, values in enumerate(
+        [("gold", "gold", "other")] * 11 + [("other", "gold", "gold")] * 20
+        + [("gold", "gold", "gold")] * 45 + [("other", "gold", "other")] * 24)]  # fmt: skip
+    values = measure(rows)
+    assert (values["acc"], values["acc_shuffled"], values["vrs"]) == pytest.approx((0.56, 0.65, -0.09))
+    assert values["vrs_ci95_low"] < 0 < values["vrs_ci95_high"]
+
+
+@pytest.fixture
+def harness():
+    return pytest.importorskip("lm_eval.evaluator_utils", reason="the table is the harness's")
+
+
+@pytest.mark.parametrize("iterations", [0, 100])
+def test_the_harness_shows_our_clustered_errors(harness, caplog, iterations):
+    metrics = metrics_of_variants(ALL)
+    raw = {(name, "none"): [] for name in metrics}
+    for index, (image, kind, variants) in enumerate(FIVE):
+        sample = Sample(f"s{index}", image, "q", ("gold",), kind)
+        values = question_metrics(
+            sample, {key: pair[0] for key, pair in variants.items()}, {key: pair[1] for key, pair in variants.items()}
+        )
+        for name, value in values.items():
+            raw[name, "none"].append(value)
+    task = SimpleNamespace(
+        task_name="t", aggregation=lambda: {name: metric.aggregate for name, metric in metrics.items()}
+    )
+    results, count = harness._compute_task_aggregations(task, raw, iterations)
+    expected = measure(FIVE)
+    assert count == 5
+    for name, value in expected.items():
+        if name.endswith(STANDARD_ERROR):
+            assert results[f"{name},none"] == pytest.approx(value, nan_ok=True), name
+    assert not caplog.records, "the harness warns where metrics hold different numbers of documents"
+
+    from lm_eval.utils import make_table
+
+    shown = make_table({"results": {"t": results}, "versions": {"t": 1}, "higher_is_better": {"t": {}}})
+    rows = {cells[5].strip(): cells[7:10] for line in shown.splitlines() if len(cells := line.split("|")) > 9}
+    assert [cell.strip() for cell in rows["vrs"]] == ["0.4000", "±", f"{expected['vrs_stderr']:.4f}"]
+    assert rows["vrs_ci95_low"][0].strip() == f"{expected['vrs_ci95_low']:.4f}"
+    assert not any(name.endswith(STANDARD_ERROR) for name in rows)
+
+
+def test_the_documented_table_is_the_registry():
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
+    documented = {}
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
+        if len(cells) == 5 and re.fullmatch(r"`\w+`", cells[0]):
+            documented[cells[0].strip("`")] = tuple(cells[1:])
+    directions = {True: "higher", False: "lower", None: "neither"}
+    assert documented == {
+        metric.name: (metric.formula, metric.unit, directions[metric.higher_is_better], metric.source)
+        for metric in METRICS.values()
+        if not metric.name.endswith(STANDARD_ERROR)
+    }
