@@ -5,15 +5,14 @@ Kept free of heavy imports: on Python >= 3.15 the start-up file of the bridge im
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as in typing, whose import would be most of this package's
 if TYPE_CHECKING:
     from vrs_lmeval.bridge import register
 
 __all__ = ["register"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "register":
         from vrs_lmeval.bridge import register
 

@@ -41,6 +41,10 @@ class Perturbation:
     parameters: tuple[float, ...] = ()
     key: int = 0
 
+    def __str__(self) -> str:
+        numbers = ", ".join(f"{number:g}" for number in self.parameters)
+        return f"{self.kind}({numbers})" if numbers else self.kind
+
     @staticmethod
     def identity() -> Perturbation:
         """The image as it is."""

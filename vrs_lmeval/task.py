@@ -44,8 +44,6 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self._source = _read_source(config)
         self._metrics = metrics_of_variants(variant.name for variant in self._variants)
         super().__init__(config={**config, "metric_list": []})
-        if self.config.num_fewshot:
-            raise ValueError(f"{self.config.task}: few-shot examples have no images here; use num_fewshot 0")
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Load the whole split: partners are drawn among all of its images, whatever the limit."""
@@ -57,7 +55,12 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
 
     def build_all_requests(self, **kwargs: Any) -> None:
-        """The harness's own, without its request cache, whose key ignores the task's variants and data."""
+        """The harness's own, without few-shot examples, and without its request cache.
+
+        That cache's key holds neither the task's variants nor its data. Raises ValueError for `num_fewshot` above 0.
+        """
+        if self.config.num_fewshot:
+            raise ValueError(f"{self.config.task}: few-shot examples have no images here; use --num_fewshot 0")
         if kwargs.pop("cache_requests", False):
             logger.warning(
                 "%s: --cache_requests is ignored, its key does not hold the image variants", self.config.task
