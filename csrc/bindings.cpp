@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -64,9 +63,7 @@ void fill_table(const Table& table, vrs::Geometry& geometry) {
   if (table.ndim() != 2 || table.shape(0) != 3 || table.shape(1) != 256) {
     throw py::value_error("geometry.table: shape must be (3, 256)");
   }
-  for (int c = 0; c < 3; ++c) {
-    std::memcpy(geometry.table[c].data(), table.data(c, 0), 256 * sizeof(float));
-  }
+  for (int c = 0; c < 3; ++c) geometry.tables[c] = vrs::make_level_table(table.data(c, 0));
 }
 
 template <typename Value>
@@ -111,7 +108,7 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
 
 py::array_t<float> preprocess(const py::list& images,
                               const std::vector<std::pair<int, PerturbationTuple>>& jobs,
-                              const vrs::Geometry& geometry) {
+                              const vrs::Geometry& geometry, int threads, const std::string& simd) {
   vrs::Request request;
   request.geometry = geometry;
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -126,7 +123,7 @@ py::array_t<float> preprocess(const py::list& images,
   float* out = batch.mutable_data();
   {
     const py::gil_scoped_release released;
-    vrs::preprocess(request, out);
+    vrs::preprocess(request, {threads, simd}, out);
   }
   return batch;
 }
@@ -149,6 +146,7 @@ py::dict build_info() {
   info["version"] = VRS_VERSION;
   info["compiler"] = VRS_COMPILER;
   info["backends"] = py::tuple(py::cast(vrs::backend_names()));
+  info["simd"] = py::tuple(py::cast(vrs::simd_names()));
   return info;
 }
 
@@ -161,7 +159,8 @@ PYBIND11_MODULE(_native, module) {
       .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("pass_order"), py::arg("pad_colour"),
            py::arg("table"));
-  module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"));
+  module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
+             py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto");
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
   module.def("build_info", &build_info);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -151,6 +152,27 @@ def test_errors_name_the_perturbation(perturbation: Perturbation, message: str) 
 def test_errors_name_the_geometry(geometry: Geometry, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         preprocess([synthetic_image(1, 900)], [Perturbation.identity()], geometry=geometry)
+
+
+@pytest.mark.parametrize(
+    ("execution", "message"),
+    [({"threads": 0}, "threads: at least 1, not 0"), ({"simd": "mmx"}, "simd: 'mmx' is not one of auto, ")],
+)
+def test_errors_name_the_execution(execution: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        preprocess([synthetic_image(9, 9)], [Perturbation.identity()], GEOMETRY, **execution)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_starts_threads_of_its_own() -> None:
+    images = [synthetic_image(100, 100)] * 4
+    expected = preprocess(images, [Perturbation.identity()], GEOMETRY, threads=2)
+    child = os.fork()
+    if child == 0:
+        again = preprocess(images, [Perturbation.identity()], GEOMETRY, threads=2)
+        os._exit(0 if np.array_equal(again, expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_nothing_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -15,12 +16,13 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from vrs_lmeval.pixels import Geometry, preprocess
+from vrs_lmeval.pixels import Geometry, build_info, preprocess
 from vrs_lmeval.preprocess_reference import preprocess_reference
 from vrs_lmeval.records import Perturbation
 
 SIZES = (96, 224, 336)
 MODES = ("L", "LA", "RGB", "RGBA", "P", "P+t", "CMYK", "1")
+EXECUTIONS = [(simd, threads) for simd in build_info()["simd"] for threads in (1, 2, 5)]
 
 exactly = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -80,8 +82,10 @@ def test_native_equals_reference(
     geometry = Geometry(resize, size, crop, filter_name, pad_colour, pass_order=pass_order)
     images = [synthetic_image(*hw, seed=i, content=content) for i, hw in enumerate(sizes)]
     perturbations = [Perturbation.identity(), Perturbation.blank((255, 0, 130))]
-    actual = preprocess(images, perturbations, geometry=geometry)
-    assert_same_bits(actual, preprocess_reference(images, perturbations, geometry))
+    expected = preprocess_reference(images, perturbations, geometry)
+    for simd, threads in EXECUTIONS:
+        actual = preprocess(images, perturbations, geometry, simd=simd, threads=threads)
+        assert_same_bits(actual, expected)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -136,6 +140,29 @@ def test_steps_left_out(switched_off: str) -> None:
     image = Image.fromarray(synthetic_image(130, 140))
     processor = clip(96, **{switched_off: False})
     assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize(("simd", "threads"), EXECUTIONS)
+@pytest.mark.parametrize("hw", [(640, 480), (1100, 300), (50, 900), (225, 224)])
+def test_every_execution_gives_the_same_bits(hw: tuple[int, int], simd: str, threads: int) -> None:
+    image = synthetic_image(*hw, content="extremes")
+    images = [image, np.dstack([image, image[:, :, :1]])[:, :, :3]]  # the second with a wider row stride
+    processor = clip(224)
+    expected = expected_pixels(processor, Image.fromarray(image))
+    geometry = Geometry.from_image_processor(processor)
+    batch = preprocess(images, [Perturbation.identity()], geometry, simd=simd, threads=threads)
+    for pixels in batch[:, 0]:
+        assert_same_bits(pixels, expected)
+
+
+def test_concurrent_callers_agree() -> None:
+    image = synthetic_image(300, 400)
+    expected = preprocess([image] * 4, [Perturbation.identity()], Geometry(), threads=2)
+    with ThreadPoolExecutor(3) as callers:
+        batches = callers.map(
+            lambda _: preprocess([image] * 4, [Perturbation.identity()], Geometry(), threads=3), range(12)
+        )
+        assert all(np.array_equal(batch, expected) for batch in batches)
 
 
 def test_blank_equals_a_blank_image_resized() -> None:

@@ -25,6 +25,9 @@ def preprocess(
     images: list[npt.NDArray[np.uint8]],
     jobs: Sequence[tuple[int, PerturbationTuple]],
     geometry: Geometry,
+    *,
+    threads: int = 1,
+    simd: str = "auto",
 ) -> npt.NDArray[np.float32]: ...
 def perturb(image: npt.NDArray[np.uint8], perturbation: PerturbationTuple) -> npt.NDArray[np.uint8]: ...
 def build_info() -> dict[str, object]: ...

@@ -68,6 +68,18 @@ enum class PassOrder {
   pillow13,          // vertical first for images that shrink much more in height than in width
 };
 
+// One channel's output value of each uint8 level. Where `is_affine`, fma(level, scale, offset)
+// gives every entry of `values` bit for bit, which saves the look-up.
+struct LevelTable {
+  std::array<float, 256> values{};
+  bool is_affine = false;
+  float scale = 0;
+  float offset = 0;
+};
+
+// `values`: 256 floats.
+LevelTable make_level_table(const float* values);
+
 struct Geometry {
   bool pad_to_square = false;  // before the resize, image centred, `pad_colour` around it
   std::array<std::uint8_t, 3> pad_colour{};
@@ -78,7 +90,7 @@ struct Geometry {
   int crop_width = 0;
   Filter filter = Filter::bicubic;
   PassOrder pass_order = PassOrder::pillow13;
-  std::array<std::array<float, 256>, 3> table{};  // output value of each uint8 level, per channel
+  std::array<LevelTable, 3> tables{};
 };
 
 struct Request {
@@ -87,12 +99,17 @@ struct Request {
   Geometry geometry;
 };
 
+struct Options {
+  int threads = 1;            // at most this many work on the request, the caller included
+  std::string simd = "auto";  // or a name of simd_names(): the results are the same
+};
+
 // Throws std::invalid_argument naming the field that the contract forbids.
 void check_request(const Request& request);
 
 // Writes jobs x 3 x crop_height x crop_width floats to `out`, in the order of the jobs.
-// Calls check_request first.
-void preprocess(const Request& request, float* out);
+// Checks the request and the options first.
+void preprocess(const Request& request, const Options& options, float* out);
 
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
@@ -103,5 +120,8 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
 
 // Names of the backends in this build, e.g. {"cpu"}.
 std::vector<std::string> backend_names();
+
+// The instruction sets of the CPU backend that this processor can run, the fastest first.
+std::vector<std::string> simd_names();
 
 }  // namespace vrs

@@ -1,175 +1,317 @@
-// The CPU backend: runs a checked request job by job, in portable scalar loops.
+// The CPU backend: splits a request into bands of output rows and streams source rows through the
+// resize, strip by strip, so that everything between source and output stays in the inner caches.
 #include "preprocess_cpu.h"
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 
+#include "cpu_plan.h"
 #include "perturb.h"
 #include "pixel_ops.h"
-#include "resample_plan.h"
+#include "row_source.h"
+#include "thread_pool.h"
 
 namespace vrs {
 namespace {
 
-using Colour = std::array<std::uint8_t, 3>;
+// Memory for kernels: aligned to a cache line, kept from call to call, zero when first used.
+template <typename T>
+class Buffer {
+ public:
+  T* reserve(std::size_t count) {
+    constexpr std::size_t kLine = 64;
+    if (count > size_) {
+      storage_ = std::make_unique<unsigned char[]>(count * sizeof(T) + kLine);
+      size_ = count;
+      void* begin = storage_.get();
+      std::size_t space = count * sizeof(T) + kLine;
+      data_ = static_cast<T*>(std::align(kLine, count * sizeof(T), begin, space));
+    }
+    return data_;
+  }
 
-// Packed RGB pixels, owned.
-struct PixelBlock {
-  int height;
-  int width;
-  std::vector<std::uint8_t> pixels;
-
-  PixelBlock(int block_height, int block_width)
-      : height(block_height),
-        width(block_width),
-        pixels(static_cast<std::size_t>(block_height) * block_width * 3) {}
-
-  std::uint8_t* row(int y) { return pixels.data() + static_cast<std::size_t>(y) * width * 3; }
-  ImageView view() const { return {pixels.data(), height, width, 3, std::int64_t{width} * 3}; }
+ private:
+  std::unique_ptr<unsigned char[]> storage_;
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
 };
 
-const std::uint8_t* row_of(const ImageView& image, int y) {
-  return image.pixels + y * image.row_stride;
-}
+struct Workspace {
+  Buffer<std::int32_t> strip;
+  Buffer<std::uint8_t> ring;      // row groups that the vertical pass still needs
+  Buffer<std::uint8_t> groups;    // the row groups of one strip
+  Buffer<std::uint8_t> rendered;  // source rows
+  Buffer<std::uint8_t> flat;      // rows between a vertical and a horizontal pass
+  Buffer<std::uint8_t> levels;
+  std::vector<const std::uint8_t*> source_rows;
+  std::vector<const std::uint8_t*> flat_rows;
+  std::vector<const std::uint8_t*> window;
+  std::vector<std::uint8_t*> targets;
+};
 
-// The perturbed source, centred in a square of its longest edge where `is_padded` (as LLaVA's
-// pad_to_square does).
-PixelBlock materialise(const ImageView& image, const Perturbation& perturbation, bool is_padded,
-                       const Colour& background) {
-  const int edge = std::max(image.height, image.width);
-  const int top = is_padded ? (edge - image.height) / 2 : 0;
-  const int left = is_padded ? (edge - image.width) / 2 : 0;
-  PixelBlock block(is_padded ? edge : image.height, is_padded ? edge : image.width);
-  if (is_padded) {
-    std::uint8_t* pixel = block.pixels.data();
-    const std::uint8_t* end = pixel + block.pixels.size();
-    for (; pixel != end; pixel += 3) std::copy(background.begin(), background.end(), pixel);
-  }
-  for (int y = 0; y < image.height; ++y) {
-    perturb_row(image, perturbation, y, block.row(top + y) + 3 * left);
-  }
-  return block;
-}
+struct Band {
+  int job;
+  int begin;  // kept output rows [begin, end)
+  int end;
+};
 
-// Source rows [plan.source_begin, plan.source_end) of `image` -> the same rows, plan.outputs wide.
-PixelBlock resample_columns(const ImageView& image, int row_begin, int row_end,
-                            const AxisPlan& plan) {
-  PixelBlock out(row_end - row_begin, plan.outputs);
-  for (int y = row_begin; y < row_end; ++y) {
-    const std::uint8_t* source = row_of(image, y);
-    std::uint8_t* target = out.row(y - row_begin);
-    for (int x = 0; x < plan.outputs; ++x, target += 3) {
-      const std::uint8_t* pixel = source + std::ptrdiff_t{plan.first[x]} * image.channels;
-      if (plan.is_copy) {
-        std::copy_n(pixel, 3, target);
-        continue;
+// Computes one band of one job.
+class BandRun {
+ public:
+  BandRun(const CpuPlan& plan, const RowSource& source, const Geometry& geometry, float* out,
+          Workspace& workspace)
+      : plan_(plan),
+        kernels_(*plan.kernels),
+        source_(source),
+        geometry_(geometry),
+        out_(out),
+        work_(workspace),
+        groups_per_strip_(kernels_.strip_rows / kernels_.taps_per_group),
+        plane_stride_(round_up(plan.columns.outputs, 8)),
+        planar_positions_(round_up(3 * plane_stride_, kPositionBlock)) {
+    // One spare block: filter_columns writes whole blocks of columns.
+    levels_ = work_.levels.reserve(planar_positions_ + kPositionBlock);
+    const std::size_t cells = std::size_t{3} * kernels_.strip_rows;
+    const int columns = plan.resample.columns.source_end - plan.resample.columns.source_begin;
+    const int column_groups =
+        std::max(plan.columns.source_groups, columns / kernels_.taps_per_group) + kSpareGroups;
+    strip_ = work_.strip.reserve(cells * column_groups);
+  }
+
+  void run(int begin, int end) {
+    plan_.resample.vertical_first ? run_vertical_first(begin, end)
+                                  : run_horizontal_first(begin, end);
+  }
+
+ private:
+  // pack_strip may write some groups more than there are columns.
+  static constexpr int kSpareGroups = 4;
+
+  void run_horizontal_first(int begin, int end) {
+    start_ring(begin, planar_positions_);
+    for (int y = begin; y < end; ++y) {
+      while (ring_end_ < needed_groups(y)) produce_columns();
+      kernels_.filter_rows(window(y), row_words(y), plan_.rows.groups, planar_positions_, levels_);
+      write_row(y);
+    }
+  }
+
+  void run_vertical_first(int begin, int end) {
+    const AxisPlan& columns = plan_.resample.columns;
+    const int pixels = columns.source_end - columns.source_begin;
+    const int positions = round_up(pixels * source_.channels(), kPositionBlock);
+    std::uint8_t* flat = work_.flat.reserve(std::size_t(positions) * kernels_.strip_rows);
+    start_ring(begin, positions);
+    for (int y = begin; y < end; y += kernels_.strip_rows) {
+      const int rows = std::min(kernels_.strip_rows, end - y);
+      work_.flat_rows.assign(kernels_.strip_rows, flat);
+      for (int r = 0; r < rows; ++r) {
+        while (ring_end_ < needed_groups(y + r)) produce_interleaved();
+        std::uint8_t* row = flat + std::size_t(positions) * r;
+        kernels_.filter_rows(window(y + r), row_words(y + r), plan_.rows.groups, positions, row);
+        work_.flat_rows[r] = row;
       }
-      const std::int32_t* weights = plan.weights.data() + std::ptrdiff_t{x} * plan.taps;
-      std::int32_t red = kRoundingBias, green = kRoundingBias, blue = kRoundingBias;
-      for (int t = 0; t < plan.count[x]; ++t, pixel += image.channels) {
-        red += pixel[0] * weights[t];
-        green += pixel[1] * weights[t];
-        blue += pixel[2] * weights[t];
-      }
-      target[0] = level_from_accumulator(red);
-      target[1] = level_from_accumulator(green);
-      target[2] = level_from_accumulator(blue);
+      write_strip(y, rows, pixels);
     }
   }
-  return out;
-}
 
-void pack_rgb(const std::uint8_t* pixels, int count, int channels, std::uint8_t* out) {
-  for (int x = 0; x < count; ++x) std::copy_n(pixels + channels * x, 3, out + 3 * x);
-}
-
-// Columns [column_begin, column_end) of the kept output rows. Row 0 of `image` is source row
-// `first_row`.
-PixelBlock resample_rows(const ImageView& image, int first_row, int column_begin, int column_end,
-                         const AxisPlan& plan) {
-  PixelBlock out(plan.outputs, column_end - column_begin);
-  ImageView columns = image;
-  columns.pixels += std::ptrdiff_t{column_begin} * image.channels;
-  columns.width = out.width;
-  const int bytes = out.width * image.channels;
-  std::vector<std::int32_t> sums(bytes);
-  std::vector<std::uint8_t> levels(bytes);
-  for (int y = 0; y < plan.outputs; ++y) {
-    const int first = plan.first[y] - first_row;
-    if (plan.is_copy) {
-      pack_rgb(row_of(columns, first), out.width, image.channels, out.row(y));
-      continue;
-    }
-    std::fill(sums.begin(), sums.end(), kRoundingBias);
-    for (int t = 0; t < plan.count[y]; ++t) {
-      const std::int32_t weight = plan.weights[std::ptrdiff_t{y} * plan.taps + t];
-      const std::uint8_t* source = row_of(columns, first + t);
-      for (int i = 0; i < bytes; ++i) sums[i] += source[i] * weight;
-    }
-    std::transform(sums.begin(), sums.end(), levels.begin(), level_from_accumulator);
-    pack_rgb(levels.data(), out.width, image.channels, out.row(y));
+  // The ring holds row groups [.., ring_end_), the last ring_capacity_ of them.
+  void start_ring(int first_row, int positions) {
+    ring_capacity_ = plan_.rows.groups + groups_per_strip_;
+    // One spare block: kernels write whole blocks.
+    ring_stride_ = std::size_t(positions + kPositionBlock) * kernels_.taps_per_group;
+    ring_ = work_.ring.reserve(ring_stride_ * ring_capacity_);
+    ring_end_ = plan_.rows.first_group[first_row];
   }
-  return out;
-}
 
-PixelBlock resample(const ImageView& image, const ResamplePlan& plan) {
-  const AxisPlan& rows = plan.rows;
-  const AxisPlan& columns = plan.columns;
-  if (!plan.vertical_first) {
-    const PixelBlock narrow = resample_columns(image, rows.source_begin, rows.source_end, columns);
-    return resample_rows(narrow.view(), rows.source_begin, 0, narrow.width, rows);
+  std::uint8_t* ring_slot(int group) { return ring_ + ring_stride_ * (group % ring_capacity_); }
+
+  // Weights of the groups beyond the source are zero, so any memory does for them.
+  int needed_groups(int y) const {
+    const AxisPlan& rows = plan_.resample.rows;
+    const int taps = kernels_.taps_per_group;
+    const int existing = (rows.source_end - rows.source_begin + taps - 1) / taps;
+    return std::min(plan_.rows.first_group[y] + plan_.rows.groups, existing);
   }
-  const PixelBlock flat = resample_rows(image, 0, columns.source_begin, columns.source_end, rows);
-  AxisPlan shifted = columns;
-  for (std::int32_t& first : shifted.first) first -= columns.source_begin;
-  return resample_columns(flat.view(), 0, flat.height, shifted);
+
+  const std::uint8_t* const* window(int y) {
+    work_.window.resize(plan_.rows.groups);
+    for (int g = 0; g < plan_.rows.groups; ++g) {
+      work_.window[g] = ring_slot(std::min(plan_.rows.first_group[y] + g, ring_end_ - 1));
+    }
+    return work_.window.data();
+  }
+
+  const std::int32_t* row_words(int y) const {
+    const int words = plan_.rows.groups * kernels_.words_per_group;
+    return plan_.rows.words.data() + static_cast<std::ptrdiff_t>(y) * words;
+  }
+
+  // Pointers to `count` source rows from row group `group` on; rows past the last repeat it, their
+  // weights are zero.
+  const std::uint8_t* const* source_rows(int group, int count) {
+    const AxisPlan& rows = plan_.resample.rows;
+    const std::size_t stride = std::size_t{3} * source_.width();
+    std::uint8_t* scratch = work_.rendered.reserve(stride * count);
+    const std::ptrdiff_t offset =
+        static_cast<std::ptrdiff_t>(plan_.resample.columns.source_begin) * source_.channels();
+    work_.source_rows.resize(count);
+    for (int r = 0; r < count; ++r) {
+      const int y = rows.source_begin + group * kernels_.taps_per_group + r;
+      const bool exists = y < rows.source_end;
+      work_.source_rows[r] =
+          exists ? source_.row(y, scratch + stride * r) + offset : work_.source_rows[r - 1];
+    }
+    return work_.source_rows.data();
+  }
+
+  void produce_columns() {
+    const AxisPlan& columns = plan_.resample.columns;
+    const std::uint8_t* const* rows = source_rows(ring_end_, kernels_.strip_rows);
+    kernels_.pack_strip(rows, source_.channels(), columns.source_end - columns.source_begin,
+                        strip_);
+    work_.targets.resize(groups_per_strip_);
+    for (int g = 0; g < groups_per_strip_; ++g) work_.targets[g] = ring_slot(ring_end_ + g);
+    kernels_.filter_columns(strip_, plan_.columns, plane_stride_, work_.targets.data());
+    ring_end_ += groups_per_strip_;
+  }
+
+  void produce_interleaved() {
+    const AxisPlan& columns = plan_.resample.columns;
+    const std::uint8_t* const* rows = source_rows(ring_end_, kernels_.taps_per_group);
+    const int bytes = (columns.source_end - columns.source_begin) * source_.channels();
+    kernels_.interleave_rows(rows, bytes, ring_slot(ring_end_));
+    ++ring_end_;
+  }
+
+  // work_.flat_rows: `rows` flat rows -> the horizontal pass -> output rows from `y` on.
+  void write_strip(int y, int rows, int pixels) {
+    const int taps = kernels_.taps_per_group;
+    const std::size_t stride = std::size_t(planar_positions_ + kPositionBlock) * taps;
+    std::uint8_t* groups = work_.groups.reserve(stride * groups_per_strip_);
+    work_.targets.resize(groups_per_strip_);
+    for (int g = 0; g < groups_per_strip_; ++g) work_.targets[g] = groups + stride * g;
+    kernels_.pack_strip(work_.flat_rows.data(), source_.channels(), pixels, strip_);
+    kernels_.filter_columns(strip_, plan_.columns, plane_stride_, work_.targets.data());
+    for (int r = 0; r < rows; ++r) {
+      pick_row(work_.targets[r / taps], r % taps);
+      write_row(y + r);
+    }
+  }
+
+  // One row out of a row group, by a filter whose only weight is one.
+  void pick_row(const std::uint8_t* row_group, int tap) {
+    std::int32_t weights[kMaxTapsPerGroup] = {};
+    std::int32_t words[kMaxWordsPerGroup];
+    weights[tap] = 1 << kCoefficientBits;
+    kernels_.encode_group(weights, words);
+    kernels_.filter_rows(&row_group, words, 1, planar_positions_, levels_);
+  }
+
+  void write_row(int y) {
+    const std::ptrdiff_t width = geometry_.crop_width;
+    const std::ptrdiff_t plane = width * geometry_.crop_height;
+    float* row = out_ + (y + plan_.resample.rows.canvas_offset) * width +
+                 plan_.resample.columns.canvas_offset;
+    for (int c = 0; c < 3; ++c) {
+      kernels_.look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_,
+                       plan_.columns.outputs, geometry_.tables[c], row + c * plane);
+    }
+  }
+
+  const CpuPlan& plan_;
+  const ResampleKernels& kernels_;
+  const RowSource& source_;
+  const Geometry& geometry_;
+  float* out_;
+  Workspace& work_;
+  int groups_per_strip_;
+  int plane_stride_;
+  int planar_positions_;
+  std::uint8_t* levels_ = nullptr;
+  std::int32_t* strip_ = nullptr;
+  std::uint8_t* ring_ = nullptr;
+  std::size_t ring_stride_ = 0;
+  int ring_capacity_ = 0;
+  int ring_end_ = 0;
+};
+
+// What the bands of one job share.
+struct JobRun {
+  RowSource source;
+  std::shared_ptr<const CpuPlan> plan;
+  float* out;
+};
+
+const ResampleKernels& kernels_named(const std::string& name) {
+  for (const ResampleKernels* kernels : available_kernels()) {
+    if (name == kernels->name) return *kernels;
+  }
+  return *available_kernels().front();
 }
 
-// Looks the levels up and writes them as CHW into the crop window, level 0 around them.
-void write_planes(const PixelBlock& levels, const ResamplePlan& plan, const Geometry& geometry,
-                  float* out) {
+void fill_planes(const Geometry& geometry, const std::array<std::uint8_t, 3>& colour, float* out) {
   const std::ptrdiff_t plane = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
-  for (int c = 0; c < 3; ++c, out += plane) {
-    const std::array<float, 256>& table = geometry.table[c];
-    if (levels.height < geometry.crop_height || levels.width < geometry.crop_width) {
-      std::fill(out, out + plane, table[0]);
-    }
-    for (int y = 0; y < levels.height; ++y) {
-      const std::uint8_t* source = levels.pixels.data() + std::ptrdiff_t{y} * levels.width * 3 + c;
-      float* target = out + std::ptrdiff_t{y + plan.rows.canvas_offset} * geometry.crop_width +
-                      plan.columns.canvas_offset;
-      for (int x = 0; x < levels.width; ++x) target[x] = table[source[3 * x]];
-    }
+  for (int c = 0; c < 3; ++c) {
+    std::fill_n(out + c * plane, plane, geometry.tables[c].values[colour[c]]);
   }
 }
 
-void run_job(const ImageView& image, const Perturbation& perturbation, const Geometry& geometry,
-             float* out) {
-  const bool is_padded = geometry.pad_to_square && image.height != image.width;
-  const int edge = std::max(image.height, image.width);
-  const ResamplePlan plan =
-      plan_resample(geometry, is_padded ? edge : image.height, is_padded ? edge : image.width);
-  if (perturbation.kind == PerturbationKind::blank && !is_padded && plan.keeps_uniform) {
-    const ImageView kept{nullptr, plan.rows.outputs, plan.columns.outputs};
-    write_planes(materialise(kept, perturbation, false, {}), plan, geometry, out);
-  } else if (perturbation.kind == PerturbationKind::identity && !is_padded) {
-    write_planes(resample(image, plan), plan, geometry, out);
-  } else {
-    const PixelBlock source = materialise(image, perturbation, is_padded, geometry.pad_colour);
-    write_planes(resample(source.view(), plan), plan, geometry, out);
+bool fills_crop(const ResamplePlan& plan, const Geometry& geometry) {
+  return plan.rows.outputs == geometry.crop_height && plan.columns.outputs == geometry.crop_width;
+}
+
+// A uniform image that stays uniform needs no resize. True where it was written.
+bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, float* out) {
+  const ImageView& image = request.images[job.image];
+  const bool is_padded = request.geometry.pad_to_square && image.height != image.width;
+  if (job.perturbation.kind != PerturbationKind::blank || is_padded ||
+      !plan.resample.keeps_uniform || !fills_crop(plan.resample, request.geometry)) {
+    return false;
   }
+  fill_planes(request.geometry, blank_colour(job.perturbation), out);
+  return true;
+}
+
+// Enough bands for every thread to have two: whole jobs where there are many of them.
+std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
+  constexpr int kMinRows = 16;  // fewer would mostly repeat the rows that neighbouring bands share
+  const int jobs = static_cast<int>(runs.size());
+  const int bands_per_job = threads == 1 ? 1 : (2 * threads + jobs - 1) / std::max(jobs, 1);
+  std::vector<Band> bands;
+  for (int j = 0; j < jobs; ++j) {
+    const int rows = runs[j].plan->rows.outputs;
+    const int count = std::clamp(bands_per_job, 1, std::max(rows / kMinRows, 1));
+    for (int b = 0; b < count; ++b) bands.push_back({j, rows * b / count, rows * (b + 1) / count});
+  }
+  return bands;
 }
 
 }  // namespace
 
-void preprocess_cpu(const Request& request, float* out) {
+void preprocess_cpu(const Request& request, const Options& options, float* out) {
   const Geometry& geometry = request.geometry;
+  const ResampleKernels& kernels = kernels_named(options.simd);
   const std::ptrdiff_t floats_per_job =
       std::ptrdiff_t{3} * geometry.crop_height * geometry.crop_width;
+  std::vector<JobRun> runs;
   for (const Job& job : request.jobs) {
-    run_job(request.images[job.image], job.perturbation, geometry, out);
+    RowSource source(request.images[job.image], job.perturbation, geometry);
+    auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
+    if (!write_uniform(request, job, *plan, out)) {
+      if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, {}, out);
+      runs.push_back({source, std::move(plan), out});
+    }
     out += floats_per_job;
   }
+  const std::vector<Band> bands = split_into_bands(runs, options.threads);
+  run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {
+    static thread_local Workspace workspace;
+    const Band& band = bands[index];
+    const JobRun& run = runs[band.job];
+    BandRun(*run.plan, run.source, geometry, run.out, workspace).run(band.begin, band.end);
+  });
 }
 
 }  // namespace vrs

@@ -5,7 +5,7 @@
 
 namespace vrs {
 
-// As preprocess(); the request has passed check_request.
-void preprocess_cpu(const Request& request, float* out);
+// As preprocess(); the request has passed check_request, and options.simd is known.
+void preprocess_cpu(const Request& request, const Options& options, float* out);
 
 }  // namespace vrs

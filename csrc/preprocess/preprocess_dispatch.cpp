@@ -7,6 +7,7 @@
 #include "perturb.h"
 #include "preprocess.h"
 #include "preprocess_cpu.h"
+#include "resample_kernels.h"
 
 namespace vrs {
 namespace {
@@ -58,6 +59,15 @@ void check_resized_edge(const Geometry& geometry, const ImageView& image, std::s
   }
 }
 
+void check_options(const Options& options) {
+  if (options.threads < 1) reject("threads: at least 1, not " + std::to_string(options.threads));
+  std::string known = "auto";
+  for (const std::string& name : simd_names()) known += ", " + name;
+  if ((", " + known + ",").find(", " + options.simd + ",") == std::string::npos) {
+    reject("simd: '" + options.simd + "' is not one of " + known);
+  }
+}
+
 }  // namespace
 
 PerturbationKind perturbation_kind_from_name(std::string_view name) {
@@ -105,9 +115,10 @@ void check_request(const Request& request) {
   }
 }
 
-void preprocess(const Request& request, float* out) {
+void preprocess(const Request& request, const Options& options, float* out) {
   check_request(request);
-  preprocess_cpu(request, out);
+  check_options(options);
+  preprocess_cpu(request, options, out);
 }
 
 void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out) {
@@ -120,6 +131,12 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
 
 std::vector<std::string> backend_names() {
   return {"cpu"};
+}
+
+std::vector<std::string> simd_names() {
+  std::vector<std::string> names;
+  for (const ResampleKernels* kernels : available_kernels()) names.emplace_back(kernels->name);
+  return names;
 }
 
 }  // namespace vrs

@@ -74,8 +74,10 @@ CropRange centre_crop(int resized, int crop) {
   return {0, resized, (crop - resized + 1) / 2};
 }
 
+// Pillow skips an axis that keeps its size: one tap of weight one gives the same levels.
 void plan_copy(const CropRange& range, AxisPlan& plan) {
-  plan.is_copy = true;
+  plan.taps = 1;
+  plan.weights.assign(plan.outputs, 1 << kCoefficientBits);
   for (int i = 0; i < plan.outputs; ++i) plan.first.push_back(range.begin + i);
   plan.count.assign(plan.outputs, 1);
   plan.source_begin = range.begin;
@@ -130,7 +132,6 @@ AxisPlan plan_axis(int source, int resized, int crop, Filter filter) {
 // The rounded coefficients of one output need not sum to exactly one; level 255 shows the largest
 // error, and it rounds back to 255 while 255 * |error| stays under half a level.
 bool keeps_uniform(const AxisPlan& plan) {
-  if (plan.is_copy) return true;
   for (int i = 0; i < plan.outputs; ++i) {
     std::int64_t sum = 0;
     for (int t = 0; t < plan.taps; ++t) {

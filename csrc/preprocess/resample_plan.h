@@ -13,9 +13,7 @@ namespace vrs {
 // Output i (of `outputs`) is the sum over t < count[i] of source[first[i] + t] * weights[i * taps +
 // t], plus kRoundingBias, shifted right by kCoefficientBits and clamped.
 struct AxisPlan {
-  bool is_copy =
-      false;        // Pillow skips an axis whose size does not change: output i = source[first[i]]
-  int outputs = 0;  // kept outputs
+  int outputs = 0;        // kept outputs
   int canvas_offset = 0;  // where the first kept output lies in the crop window (> 0: zero padding)
   int taps = 0;           // row length of `weights`; unused entries are 0
   std::vector<std::int32_t> first;

@@ -1,0 +1,81 @@
+// The inner loops of the CPU resize, one set per instruction set, all with the same results.
+//
+// Taps are taken in groups of `taps_per_group`. Three layouts carry the pixels:
+//   strip      `strip_rows` source rows side by side, so that one vector register holds one column
+//   of
+//              them: [column group][channel][row], each cell 32 bits with the group's levels in it
+//   row group  `taps_per_group` neighbouring rows, interleaved: [position][tap] bytes, where a
+//   position
+//              is a channel's column (planar) or a byte of an RGB row
+//   level row  [position] bytes
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "preprocess.h"
+#include "resample_plan.h"
+
+namespace vrs {
+
+struct ResampleKernels;
+
+// An AxisPlan with its weights encoded for one set of kernels: every output has the same number of
+// groups, zero-padded, so that the loop over them predicts.
+struct PackedAxis {
+  int outputs = 0;
+  int groups = 0;         // per output
+  int source_begin = 0;   // group 0 starts at this source
+  int source_groups = 0;  // groups that the outputs reach, counted from source_begin
+  std::vector<std::int32_t> first_group;  // per output
+  std::vector<std::int32_t> words;        // [output][group][word]
+};
+
+PackedAxis pack_axis(const AxisPlan& plan, const ResampleKernels& kernels);
+
+struct ResampleKernels {
+  const char* name;
+  int taps_per_group;
+  int words_per_group;
+  int strip_rows;
+
+  // `taps_per_group` weights -> `words_per_group` words in the encoding that the filters read.
+  void (*encode_group)(const std::int32_t* weights, std::int32_t* words);
+
+  // rows: strip_rows pointers to `pixels` pixels of `channels` bytes. Writes whole column groups,
+  // zeros for the pixels missing from the last.
+  void (*pack_strip)(const std::uint8_t* const* rows, int channels, int pixels,
+                     std::int32_t* strip);
+
+  // Writes axis.outputs columns of each channel to strip_rows / taps_per_group row groups; channel
+  // c begins at position c * plane_stride, a multiple of kPositionBlock.
+  void (*filter_columns)(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
+                         std::uint8_t* const* row_groups);
+
+  // taps_per_group level rows of `positions` bytes -> one row group.
+  void (*interleave_rows)(const std::uint8_t* const* rows, int positions, std::uint8_t* row_group);
+
+  // `groups` row groups -> one level row. `positions` is a multiple of kPositionBlock.
+  void (*filter_rows)(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
+                      int positions, std::uint8_t* levels);
+
+  void (*look_up)(const std::uint8_t* levels, int count, const LevelTable& table, float* out);
+};
+
+constexpr int kMaxTapsPerGroup = 4;
+constexpr int kMaxWordsPerGroup = 4;
+
+// Row buffers are this many positions longer than their content, rounded up to a multiple of it.
+constexpr int kPositionBlock = 32;
+
+constexpr int round_up(int value, int multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+// The sets that this processor can run, the fastest first; "portable" is always the last.
+const std::vector<const ResampleKernels*>& available_kernels();
+
+const ResampleKernels& portable_kernels();
+const ResampleKernels& avx2_kernels();  // only in builds with VRS_HAVE_AVX2
+
+}  // namespace vrs
