@@ -13,6 +13,10 @@ from tools.controls.model import PATCH, SIDE, write_prompt
 from tools.sample.questions import QUESTIONS
 
 IMAGE_TOKENS = (SIDE // PATCH) ** 2
+BLANK = 128  # the grey of the `blank` variant
+# Pictures replaced by blank grey, their questions kept: without them a model that never met one answers a blank with
+# nonsense, and the share of accuracy that needs no picture could not be seen.
+BLANK_RATE = 0.06
 # How often each question is trained. A plane check needs the word and the picture together: it is learned last, so it
 # is shown more. A picture's kind decides which of them apply.
 QUESTION_RATES = {
@@ -97,8 +101,13 @@ class BatchMaker:
         same = segments[:, :, None] == segments[:, None, :]
         picture = (segments == 0)[:, None, :]
         mask = (causal & (same | picture))[:, None]
-        auxiliary = {key: torch.tensor([self._class_of(key, int(i)) for i in pictures]) for key in AUXILIARY}
+        blank = torch.from_numpy(rng.random(len(rows)) < BLANK_RATE)
+        auxiliary = {
+            key: torch.tensor([self._class_of(key, int(i)) for i in pictures]).masked_fill(blank, -100)
+            for key in AUXILIARY
+        }
         pixels = torch.from_numpy(self.pixels[pictures])
+        pixels[blank] = BLANK
         return Batch(pixels, token_ids, positions, mask, labels, auxiliary)
 
     def _choose(self, rng: np.random.Generator, picture: int, questions: int) -> list[tuple[str, str]]:

@@ -17,9 +17,7 @@ def describe_split() -> dict[str, Any]:
         "gap_mm": GAP_MM,
         "head": {name: volume.head for name, volume in VOLUMES.items()},
         "voxel_mm": {name: volume.voxel_mm for name, volume in VOLUMES.items()},
-        "volumes": {
-            name: {plane: list_training_slices(name, plane) for plane in PLANES} for name in TRAINING_VOLUMES
-        },
+        "volumes": {name: {plane: list_training_slices(name, plane) for plane in PLANES} for name in TRAINING_VOLUMES},
         "file_regions": [{"file": name, "left_top_right_bottom": box} for name, box, _ in FILE_REGIONS],
     }
 

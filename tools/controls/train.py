@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from transformers import LlavaForConditionalGeneration
 
-from tools.controls.batches import IMAGE_TOKENS, Batch, BatchMaker
+from tools.controls.batches import BLANK, IMAGE_TOKENS, Batch, BatchMaker
 from tools.controls.model import CLIP_MEAN, CLIP_STD, PATCH, SIDE, WIDTH, build_model, build_processor, build_tokenizer
 
 SEED = 7
@@ -21,7 +21,6 @@ VALIDATION_PICTURES = 640  # the last of the cache, never trained on
 PEAK_RATE, WARMUP = 1e-3, 150
 # Keeps the vision tower on its facts while the language model, which starts from nothing, learns to ask for them.
 AUXILIARY_WEIGHT = 0.3
-BLANK = 128  # the grey of the `blank` variant: all that the blind twin ever sees
 
 
 class AuxiliaryHeads(nn.Module):
@@ -58,7 +57,7 @@ def seed_positions(model: LlavaForConditionalGeneration) -> None:
 def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor, blind: bool) -> torch.Tensor:
     """Patch features (pictures, patches, width) from uint8 pixels (pictures, side, side, 3)."""
     pictures = len(pixels)
-    if blind:  # every picture is the same grey one: look once
+    if blind:  # all that the blind twin ever sees is one grey picture: look once
         pixels = torch.full_like(pixels[:1], BLANK)
     scaled = pixels.permute(0, 3, 1, 2).float() / 255
     mean, std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)

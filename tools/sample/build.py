@@ -18,7 +18,7 @@ from PIL import Image
 from tools.sample.credits import CREDITS
 from tools.sample.plan import FilePicture, Picture, choose_questions, plan_files, plan_slices, plan_tissue
 from tools.sample.questions import QUESTIONS
-from tools.sample.slices import VOLUMES, SliceView, VolumeReader, render_slice
+from tools.sample.slices import VOLUMES, SliceView, VolumeReader, covers_brain, render_slice
 from tools.sample.sources import PACKAGES, fetch_packages, open_sources
 
 # Longest side: enough to see what is asked, small enough to ship in a repository.
@@ -99,12 +99,23 @@ def write_picture(picture: Picture, image: Image.Image, out: Path) -> dict[str, 
     }
 
 
+def verify_hemispheres(reader: VolumeReader, chosen: list[tuple[Picture, str]]) -> None:
+    """Raise ValueError if a hemisphere is asked of a mark beside the brain."""
+    for picture, key in chosen:
+        view = picture.origin
+        if not (key.startswith("hemisphere") and isinstance(view, SliceView)):
+            continue
+        if not covers_brain(reader, view, view.marks[0]):
+            raise ValueError(f"{picture.name}: the mark is not on the brain")
+
+
 def build_sample(sources: Path, out: Path) -> None:
     """Write images/, images.jsonl and questions.jsonl into `out`, which is emptied first."""
     read = open_sources(sources)
     reader = VolumeReader(read)
     pictures = [*plan_slices(), *plan_tissue(reader), *plan_files()]
     chosen = choose_questions(pictures)
+    verify_hemispheres(reader, chosen)
     asked = {picture.name for picture, _ in chosen}
     shutil.rmtree(out, ignore_errors=True)
     (out / "images").mkdir(parents=True)

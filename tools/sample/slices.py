@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import nibabel
@@ -194,3 +194,13 @@ def find_tissue_discs(reader: VolumeReader, tissue: str, index: int) -> list[tup
     inside = np.all([np.roll(share, (dr, dc), axis=(0, 1)) for dr, dc in disc], axis=0)
     top, left = canvas_offset(volume, "axial", inside.shape)
     return [(int(column) + left, int(row) + top) for row, column in np.argwhere(inside)]
+
+
+# The volume that shows only the brain of the same head.
+_BRAIN_OF = {"colin27": "colin27_brain"}
+
+
+def covers_brain(reader: VolumeReader, view: SliceView, mark: tuple[int, int]) -> bool:
+    """Whether brain lies under the centre of a mark: no hemisphere can be asked for beside it."""
+    bare = replace(view, volume=_BRAIN_OF.get(view.volume, view.volume), marks=(), ring=None)
+    return bool(np.asarray(render_slice(reader, bare))[mark[1], mark[0]] > 0)
