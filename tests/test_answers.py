@@ -60,6 +60,8 @@ OPEN = ask("what is seen?", "open")
         ("<answer>yes", "yes"),
         ("No\nQuestion: is there a mass?\nAnswer: yes", "no"),
         ("Let us see. The aorta is wide.\nAnswer: yes", "yes"),
+        ("Yes. There is no aneurysm elsewhere.", "yes"),
+        ("Answer: no\nI look again.\nFinal answer: yes", "yes"),
         ("no</s>", "no"),
         ("yes<|im_end|>", "yes"),
         ("\uff59\uff45\uff53", "yes"),
@@ -159,6 +161,8 @@ def test_choices_come_from_the_question_where_they_can_be_told(question, gold, c
         ("The lesion is on the left side.", SIDE, "left"),
         ("right-sided", SIDE, "right"),
         ("both left and right", SIDE, "both left and right"),
+        ("MRI, although the sequence is unclear", MODALITY, "mri"),
+        ("True lumen", ask("is this the true or false lumen?"), "true"),
         ("yes", MODALITY, "yes"),
         ("no", ask("does the liver show an enhancing mass or lesion?"), "no"),
         ("Large bowel", ask("is this the small bowel or colon?"), "large bowel"),
@@ -171,7 +175,13 @@ def test_an_alternative_is_named_only_by_words_that_add_nothing(text, sample, va
 
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("CT or MRI", "contradictory"), ("I cannot tell", "refusal"), ("", "empty"), ("the", "empty")],
+    [
+        ("CT or MRI", "contradictory"),
+        ("I cannot tell", "refusal"),
+        ("It is unclear, MRI", "refusal"),
+        ("", "empty"),
+        ("the", "empty"),
+    ],
 )
 def test_alternatives_that_are_not_chosen_are_unparsable(text, reason):
     assert parse_answer(text, MODALITY) == Answer(None, reason)
@@ -190,6 +200,8 @@ def test_alternatives_that_are_not_chosen_are_unparsable(text, reason):
         ("Option C", PLANE, "sagittal"),
         ("I choose option B: coronal", PLANE, "coronal"),
         ("coronal", PLANE, "coronal"),
+        ("Coronal, but I am not sure", PLANE, "coronal"),
+        ("B. But I'm not sure.", PLANE, "coronal"),
         ("This is a coronal plane. Axial planes differ.", PLANE, "coronal"),
         ("A CT with contrast", CONTRAST, "ct with contrast"),
         ("ct", CONTRAST, "ct"),
@@ -214,6 +226,7 @@ def test_given_options_are_named_by_letter_or_by_their_words(text, sample, value
         ("A/B", PLANE, "contradictory"),
         ("not axial", PLANE, "negated option"),
         ("I am not sure", PLANE, "refusal"),
+        ("I am not sure, coronal", PLANE, "refusal"),
         ("abaxial", PLANE, "no option named"),
         ("A. no", ask("is it?", options=("yes", "no")), "contradictory"),
         ("normal", ask("is it?", options=("yes", "no")), "no decisive token"),

@@ -116,9 +116,8 @@ def _read_open(text: str) -> Answer:
     if not words:
         return Answer(None, EMPTY)
     refusal = _REFUSES.search(fold(text))
-    opens_with_refusal = (
-        refusal is not None and len(fold(text)[: refusal.start()].split()) <= 3
-    )  # "I am really not sure"
+    # Three words may precede it: "I am really not sure".
+    opens_with_refusal = refusal is not None and len(fold(text)[: refusal.start()].split()) <= 3
     if opens_with_refusal or _DOUBT_ONLY.fullmatch(fold(text).strip(" .!")):
         return Answer(None, REFUSAL)
     return Answer(words)
@@ -130,18 +129,23 @@ def _read_given_options(text: str, sample: Sample) -> Answer:
         if lettered is not None and polar.is_parsed and polar != lettered:
             return Answer(None, CONTRADICTORY)
         return lettered or polar
-    answer = read_option(text, sample.options)
-    is_refusal = not answer.is_parsed and _doubt_starts(text) is not None
-    return Answer(None, REFUSAL) if is_refusal else answer
+    head = fold(text)[: _doubt_starts(text)]  # what stands before the doubt; upper case, since letters are capitals
+    if head != fold(text) and not read_option(head.upper(), sample.options).is_parsed:
+        return Answer(None, REFUSAL)
+    return read_option(text, sample.options)
 
 
 def _read_alternatives(text: str, sample: Sample) -> Answer:
     polar = read_yes_no(text, sample.question)
-    if _opens_with_polar_word(text) or polar.reason == REFUSAL:
+    if _opens_with_polar_word(text) and polar.reason != UNDECIDED:  # "true lumen" opens so, and decides nothing
         return polar
     if not normalise(text):
         return Answer(None, EMPTY)
-    return read_alternative(text, sample.question, find_choices(sample))
+    keys = find_choices(sample)
+    head = fold(text)[: _doubt_starts(text)]
+    if head != fold(text) and not (normalise(head) and read_alternative(head, sample.question, keys).value in keys):
+        return Answer(None, REFUSAL)
+    return read_alternative(text, sample.question, keys)
 
 
 def _opens_with_polar_word(text: str) -> bool:

@@ -164,10 +164,11 @@ def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
         return Answer(None, CONTRADICTORY) if "or" in words else Answer(normalise(text))
     key = _find_keys(sentence, keys).pop()
     run = key.split()
-    at = _find_runs(words, run)[0]
-    beside = words[max(0, at - 1) : at] + words[at + len(run) : at + len(run) + 1]
+    clause = next(part for part in (*map(split_words, _SEGMENT_END.split(sentence)), words) if _find_runs(part, run))
+    at = _find_runs(clause, run)[0]
+    beside = clause[max(0, at - 1) : at] + clause[at + len(run) : at + len(run) + 1]
     is_plain = all(word in _NEUTRAL or word in asked for word in beside)
-    is_negated = bool((_NEGATORS - asked) & set(words[:at]))
+    is_negated = bool((_NEGATORS - asked) & set(words[: _find_runs(words, run)[0]]))
     return Answer(key if is_plain and not is_negated else normalise(text))
 
 
