@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
-from vrs_lmeval.leaderboard.report import make_conclusions, make_json, make_markdown, make_table
+from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_runs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Does a vision-language model look at the image?")
@@ -71,6 +71,7 @@ def _show(runs: list[Run], output: Path | None) -> None:
     for comparison in comparisons:
         console.print()
         console.print(make_table(comparison))
+        console.print(make_caption(comparison), highlight=False)
         for sentence in make_conclusions(comparison):
             console.print(f"  {sentence}", highlight=False)
     if output is not None:

@@ -11,7 +11,7 @@ from lm_eval.models.hf_vlms import HFMultimodalLM
 from PIL import Image
 from transformers import BatchFeature
 
-from vrs_lmeval.pixels import Geometry, UnsupportedGeometry, preprocess
+from vrs_lmeval.pixels import Geometry, UnsupportedGeometry, preprocess_pairs
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants import VariantImage
 
@@ -42,14 +42,13 @@ class FusedImageProcessor:
         return BatchFeature({"pixel_values": self._pixel_values(flat)}, tensor_type=return_tensors)
 
     def _pixel_values(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        jobs = [
+        pairs = [
             (image.source(), image.perturbation)
             if isinstance(image, VariantImage)
             else (image, Perturbation.identity())
             for image in images
         ]
-        batch = [preprocess([source], [perturbation], self.geometry)[0, 0] for source, perturbation in jobs]
-        return torch.stack([torch.from_numpy(pixels) for pixels in batch])
+        return torch.from_numpy(preprocess_pairs(pairs, self.geometry))
 
 
 class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types

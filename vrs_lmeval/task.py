@@ -10,15 +10,13 @@ from importlib.metadata import version
 from typing import Any
 
 import datasets
-import numpy as np
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
-from PIL import Image
 
 from vrs_lmeval.answers import PARSER_VERSION, parse_answer
 from vrs_lmeval.metrics import metrics_of_variants, question_metrics
-from vrs_lmeval.preprocess_reference import perturb
-from vrs_lmeval.records import Perturbation, Sample
+from vrs_lmeval.pixels import build_info, perturb
+from vrs_lmeval.records import Sample
 from vrs_lmeval.samples import Benchmark, Columns, DatasetSource, load_benchmark
 from vrs_lmeval.scoring import score_answer
 from vrs_lmeval.variants import VariantImage, make_rule, read_variants
@@ -127,13 +125,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
                 "dataset": dict(self._benchmark.evidence),
                 "variants": [asdict(variant) for variant in self._variants],
                 "parser_version": PARSER_VERSION,
+                "extension": build_info(),
                 "packages": {name: version(name) for name in REPORTED_PACKAGES},
             },
         }
 
     def _show(self, sample: Sample, variant: str) -> VariantImage:
         source_id, perturbation = self._rules[variant](sample)
-        return VariantImage(source_id, perturbation, self._benchmark.images, _perturb_image)
+        return VariantImage(source_id, perturbation, self._benchmark.images, perturb)
 
 
 def _read_source(config: dict[str, Any]) -> DatasetSource:
@@ -155,13 +154,6 @@ def _make_document(sample: Sample) -> dict[str, Any]:
     document["options"] = list(sample.options)
     document["answer"] = sample.golds[0]
     return document
-
-
-def _perturb_image(image: Image.Image, perturbation: Perturbation) -> Image.Image:
-    """For models that take pictures; `vrs-hf` leaves the perturbation to the fused op, with the same bits."""
-    if perturbation == Perturbation.identity():
-        return image
-    return Image.fromarray(np.ascontiguousarray(perturb(np.asarray(image), perturbation)))
 
 
 def _describe(image: VariantImage | str) -> str:

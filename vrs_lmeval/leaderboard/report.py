@@ -24,13 +24,21 @@ WITH_INTERVAL = ("acc", "vrs", "image_sensitivity")
 
 def make_table(comparison: Comparison) -> Table:
     """The comparison for a terminal."""
-    table = Table(title=_title(comparison), caption=_caption(comparison), title_justify="left", caption_justify="left")
+    table = Table(title=_title(comparison), title_justify="left")
     table.add_column("model")
     for name in _metric_names(comparison):
         table.add_column(HEADINGS[name], justify="right")
     for row in comparison.rows:
         table.add_row(*_cells(comparison, row))
     return table
+
+
+def make_caption(comparison: Comparison) -> str:
+    """What the numbers are, and what a model without eyes could reach."""
+    return (
+        "VRS = accuracy(real image) - accuracy(another image). Brackets: 95 % intervals, clustered by image. "
+        f"Blind floor (best answer without any image): {comparison.blind_floor:.3f}."
+    )
 
 
 def make_markdown(comparison: Comparison) -> str:
@@ -43,7 +51,7 @@ def make_markdown(comparison: Comparison) -> str:
         "|---|" + "---:|" * len(names),
         *("| " + " | ".join(_cells(comparison, row)) + " |" for row in comparison.rows),
         "",
-        _caption(comparison),
+        make_caption(comparison),
         "",
         *(f"- {sentence}" for sentence in make_conclusions(comparison)),
     ]
@@ -85,13 +93,6 @@ def _judge(vrs: Interval) -> str:
 
 def _title(comparison: Comparison) -> str:
     return f"{comparison.task}: {comparison.questions} questions on {comparison.images} images"
-
-
-def _caption(comparison: Comparison) -> str:
-    return (
-        "VRS = accuracy(real image) - accuracy(another image). Brackets: 95 % intervals, clustered by image. "
-        f"Blind floor (best answer without any image): {comparison.blind_floor:.3f}."
-    )
 
 
 def _metric_names(comparison: Comparison) -> list[str]:

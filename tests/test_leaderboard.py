@@ -1,0 +1,154 @@
+"""From result folders to a comparison: read, refuse what must not be compared, compute, show."""
+
+import json
+import math
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from vrs_lmeval.cli import app
+from vrs_lmeval.leaderboard.comparison import IncomparableRunsError, compare_runs, find_blind_floor
+from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
+from vrs_lmeval.leaderboard.results import UnreadableResultsError, read_runs
+
+# (question, image, gold, correct on real, correct on shuffled) per question.
+LOOKS = [("q1", "a", "yes", 1, 0), ("q1", "b", "no", 1, 0), ("q1", "c", "no", 1, 0), ("q2", "a", "liver", 1, 1)]
+GUESSES = [("q1", "a", "yes", 1, 1), ("q1", "b", "no", 0, 1), ("q1", "c", "no", 1, 0), ("q2", "a", "liver", 1, 1)]
+
+
+def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", **changes):
+    """The files that lm_eval --output_path --log_samples writes, with what a comparison reads."""
+    folder = folder / model
+    folder.mkdir(parents=True, exist_ok=True)
+    evidence = {"dataset": {"content_sha256": "0"}, "variants": [], "parser_version": "1"} | changes
+    config = {"vrs": evidence, "doc_to_text": "{{question}}", "generation_kwargs": {"max_gen_toks": 32}}
+    results = {"model_name": f"some/{model}", "configs": {"vrs_test": config, "other": {}}}
+    (folder / f"results_{time}.json").write_text(json.dumps(results))
+    lines = [json.dumps(log_question(*row)) for row in rows]
+    (folder / f"samples_vrs_test_{time}.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def log_question(question, image, gold, real, shuffled):
+    values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
+    document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}
+    return {"doc": document, "metrics": [*values, "acc_stderr"], "acc_stderr": [real, image], **values}
+
+
+def compare(tmp_path):
+    runs = [*read_runs(write_run(tmp_path, "looks", LOOKS)), *read_runs(write_run(tmp_path, "guesses", GUESSES))]
+    return compare_runs(runs)
+
+
+def test_runs_are_read_with_their_questions(tmp_path):
+    (run,) = read_runs(write_run(tmp_path, "looks", LOOKS))
+    assert (run.model, run.task, len(run.questions)) == ("looks", "vrs_test", 4)
+    first = run.questions[0]
+    assert (first.sample_id, first.image_id, first.golds) == ("q1-a", "a", ("yes",))
+    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
+
+
+def test_the_newest_run_of_a_folder_counts(tmp_path):
+    write_run(tmp_path, "model", GUESSES, time="2026-01-02T00-00-00.000000")
+    folder = write_run(tmp_path, "model", LOOKS, time="2026-01-01T00-00-00.000000")
+    (run,) = read_runs(folder)
+    assert run.questions[1].values["acc"] == 0
+
+
+def test_comparison_worked_by_hand(tmp_path):
+    comparison = compare(tmp_path)
+    looks, guesses = comparison.rows
+    assert (comparison.questions, comparison.images, comparison.reference) == (4, 3, "looks")
+    assert (looks.metrics["acc"].estimate, looks.metrics["vrs"].estimate) == (1.0, 0.75)
+    assert (guesses.metrics["acc"].estimate, guesses.metrics["vrs"].estimate) == (0.75, 0.0)
+    # Differences by question -1, -2, 0, 0 on images a, b, c, a: mean -3/4. Residuals summed by image: a .5, b -1.25,
+    # c .75; standard error sqrt(3/2 * (.25 + 1.5625 + .5625)) / 4 = .47186; t(2) at 97.5 % = 4.30265.
+    difference = comparison.differences["guesses"]
+    assert difference.estimate == -0.75
+    assert difference.low == pytest.approx(-0.75 - 4.30265 * 0.47186, abs=1e-4)
+    assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
+
+
+def test_blind_floor_is_the_best_fixed_answer_per_question(tmp_path):
+    (run,) = read_runs(write_run(tmp_path, "looks", LOOKS))
+    assert (
+        find_blind_floor(run.questions) == 3 / 4
+    )  # "no" for q1 is right on two of three, "liver" for q2 on one of one
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "message"),
+    [
+        ({"dataset": {"content_sha256": "1"}}, LOOKS, "different dataset of vrs_test"),
+        ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
+        ({"parser_version": "2"}, LOOKS, "different parser_version of vrs_test"),
+        ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
+    ],
+)
+def test_what_differs_in_more_than_the_model_is_refused(tmp_path, changes, rows, message):
+    runs = [
+        *read_runs(write_run(tmp_path, "looks", LOOKS)),
+        *read_runs(write_run(tmp_path, "other", rows, **changes)),
+    ]
+    with pytest.raises(IncomparableRunsError, match=f"looks and other: {message}"):
+        compare_runs(runs)
+
+
+def test_no_spread_gives_no_interval_but_the_reason(tmp_path):
+    rows = [(question, image, gold, 1, 1) for question, image, gold, _, _ in LOOKS]
+    comparison = compare_runs(read_runs(write_run(tmp_path, "same", rows)))
+    assert math.isnan(comparison.rows[0].metrics["vrs"].low)
+    assert "gives no sign of looking at the image (all values are equal" in make_conclusions(comparison)[0]
+    assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["low"] is None
+
+
+def test_reports_show_the_same_numbers(tmp_path):
+    comparison = compare(tmp_path)
+    console = Console(width=200, record=True)
+    console.print(make_table(comparison), make_caption(comparison))
+    for text in (console.export_text(), make_markdown(comparison)):
+        assert "looks" in text
+        assert "+0.750 [" in text
+        assert "Blind floor (best answer without any image): 0.750" in text
+    assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["estimate"] == 0.75
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: [path.unlink() for path in folder.glob("results_*")], "no results_.*json below it"),
+        (lambda folder: [path.unlink() for path in folder.glob("samples_*")], "run lm_eval with --log_samples"),
+        (
+            lambda folder: [path.write_text('{"configs": ') for path in folder.glob("results_*")],
+            "not valid JSON .* was the run interrupted",
+        ),
+        (
+            lambda folder: [path.write_text("{}\n") for path in folder.glob("samples_*")],
+            "line 1: not a logged VRS question",
+        ),
+        (
+            lambda folder: [path.write_text('{"configs": {"mmlu": {}}}') for path in folder.glob("results_*")],
+            r"holds no vrs_\* task",
+        ),
+    ],
+)
+def test_spoiled_folders_are_named(tmp_path, spoil, message):
+    folder = write_run(tmp_path, "looks", LOOKS)
+    spoil(folder)
+    with pytest.raises(UnreadableResultsError, match=message):
+        read_runs(folder)
+
+
+def test_compare_command_writes_what_it_shows(tmp_path):
+    folders = [str(write_run(tmp_path, "looks", LOOKS)), str(write_run(tmp_path, "guesses", GUESSES))]
+    shown = CliRunner().invoke(app, ["compare", *folders, "--output", str(tmp_path / "out")])
+    assert shown.exit_code == 0, shown.output
+    assert "+0.750" in (tmp_path / "out" / "vrs_test.md").read_text()
+    assert json.loads((tmp_path / "out" / "vrs_test.json").read_text())["task"] == "vrs_test"
+
+
+def test_compare_command_explains_what_it_cannot_read(tmp_path):
+    shown = CliRunner().invoke(app, ["compare", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "give lm_eval --output_path" in shown.output
