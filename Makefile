@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test lint format types bench clean
+.PHONY: demo test lint format types clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -30,11 +30,12 @@ clean:
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
-	touch $@
+	@echo "Installing into $(VENV); the first time takes some minutes ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e .
+	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group dev
-	touch $@
+	@$(BIN)/python -m pip install -qq -c constraints.txt --group dev
+	@touch $@
