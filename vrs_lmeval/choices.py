@@ -181,7 +181,7 @@ def read_gold(gold: str, sample: Sample) -> str:
     """A gold answer in the words in which `answers.parse_answer` gives the same answer."""
     whole = normalise(gold)
     choices = find_choices(sample)
-    if whole in choices or not choices or whole in YES_WORDS | NO_WORDS:
+    if whole in choices or not choices:
         return whole
     answer = read_option(gold, sample.options) if sample.options else read_alternative(gold, sample.question, choices)
     return answer.value if answer.value is not None else whole
