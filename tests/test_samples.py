@@ -1,6 +1,7 @@
 """Samples: stable ids, rows of several shapes, the local mirror of the hub, and errors that say what to do."""
 
 import json
+import os
 
 import pytest
 from support.stores import encode, gradient
@@ -13,6 +14,8 @@ from vrs_lmeval.samples import (
     decide_answer_type,
     load_benchmark,
 )
+
+REAL_DATA = os.environ.get("VRS_DATA_DIR")
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +109,14 @@ def test_a_broken_local_copy_is_named(data_dir):
     source = write_rows(data_dir, [row()])
     with pytest.raises(MissingDataError, match="cannot read the copy in"):
         load_benchmark(DatasetSource(source.path, "test", data_files="absent.jsonl"))
+
+
+@pytest.mark.skipif(not REAL_DATA, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
+def test_real_vqa_rad_has_its_official_numbers(monkeypatch):
+    monkeypatch.setenv("VRS_DATA_DIR", REAL_DATA)
+    source = DatasetSource("flaviagiammarino/vqa-rad", "test", closed_rule="yes_no_or_choice")
+    benchmark = load_benchmark(source)
+    types = [sample.answer_type for sample in benchmark.samples]
+    assert (len(types), len(benchmark.images)) == (451, 203)
+    assert (types.count("closed"), types.count("open")) == (272, 179)
+    assert benchmark.samples[0].question == "is there evidence of an aortic aneurysm?"

@@ -1,0 +1,51 @@
+"""The positive and the negative control: `vrs demo`, end to end through lm_eval, must tell them apart."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from vrs_lmeval.cli import CONTROLS, app
+
+FOLDER = Path(__file__).parent.parent / "controls"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    output = tmp_path_factory.mktemp("demo")
+    shown = CliRunner().invoke(app, ["demo", "--output", str(output)])
+    assert shown.exit_code == 0, shown.output
+    return shown.output, json.loads((output / "vrs_sample.json").read_text())
+
+
+def metrics_of(comparison, model):
+    (row,) = [row for row in comparison["rows"] if row["model"] == model]
+    return row["metrics"]
+
+
+def test_the_sighted_control_looks_at_the_image(demo):
+    _, comparison = demo
+    sighted = metrics_of(comparison, "sighted")
+    assert sighted["vrs"]["low"] > 0
+    assert sighted["acc"]["low"] > comparison["blind_floor"]
+
+
+def test_the_blind_control_does_not(demo):
+    _, comparison = demo
+    blind = metrics_of(comparison, "blind")
+    assert blind["vrs"]["low"] <= 0 <= blind["vrs"]["high"]
+    assert blind["acc"]["estimate"] <= comparison["blind_floor"]
+
+
+def test_the_demo_says_so_in_words(demo):
+    output, _ = demo
+    assert "sighted looks at the image: its VRS is above 0" in output
+    assert "blind gives no sign of looking at the image" in output
+    assert "$ lm_eval run --model vrs-hf --model_args pretrained=" in output
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_weights_are_small_enough_to_ship(control):
+    (weights,) = (FOLDER / control).glob("*.safetensors")
+    assert weights.stat().st_size < 8_000_000
