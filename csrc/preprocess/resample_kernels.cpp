@@ -4,16 +4,10 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "cpu_features.h"
+
 namespace vrs {
 namespace {
-
-bool supports_avx2() {
-#ifdef VRS_HAVE_AVX2
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#else
-  return false;
-#endif
-}
 
 std::vector<const ResampleKernels*> find_kernels() {
   std::vector<const ResampleKernels*> found;

@@ -4,24 +4,24 @@
 
 #include <cstdint>
 
+#include "perturb.h"
 #include "preprocess.h"
 
 namespace vrs {
 
 class RowSource {
  public:
-  RowSource(const ImageView& image, const Perturbation& perturbation, const Geometry& geometry);
+  RowSource(const PerturbedImage& image, const Geometry& geometry);
 
   int height() const { return height_; }
   int width() const { return width_; }
-  int channels() const { return is_direct_ ? image_.channels : 3; }
+  int channels() const { return is_direct_ ? image_.source().channels : 3; }
 
   // Row `y`: the image's memory, or `scratch` (width() * 3 bytes) after writing to it.
   const std::uint8_t* row(int y, std::uint8_t* scratch) const;
 
  private:
-  ImageView image_;
-  const Perturbation& perturbation_;
+  PerturbedImage image_;
   std::array<std::uint8_t, 3> background_;
   int height_;
   int width_;

@@ -1,0 +1,122 @@
+"""Times the fused op beside transformers' Pillow-backed processor: validate, then interleave, then print ratios.
+
+One thread, one process, every candidate once a round, medians over the rounds; a ratio is the median of the
+rounds' own ratios, so that a busy moment weighs on both sides. `python bench/bench_preprocess.py --help`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.images import synthetic_image
+
+from vrs_lmeval.pixels import Geometry, build_info, preprocess
+from vrs_lmeval.records import Perturbation
+
+CASES = [
+    (512, 512, 224),
+    (512, 512, 336),
+    (1024, 1024, 224),
+    (1024, 1024, 336),
+    (2500, 2048, 224),
+    (2500, 2048, 336),
+]
+RIVAL = "transformers Pil, PIL input"
+
+Candidates = dict[str, Callable[[], object]]
+
+
+def clip_processor(size: int) -> CLIPImageProcessorPil:
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+
+
+def candidates_for(height: int, width: int, size: int) -> Candidates:
+    array = synthetic_image(height, width)
+    image = Image.fromarray(array)
+    processor = clip_processor(size)
+    geometry = Geometry.from_image_processor(processor)
+    identity = [Perturbation.identity()]
+    target = np.empty_like(array)
+    candidates: Candidates = {
+        RIVAL: lambda: processor(image, return_tensors="np")["pixel_values"],
+        "transformers Pil, array input": lambda: processor(array, return_tensors="np")["pixel_values"],
+        "Pillow resize alone": lambda: image.resize(resized(height, width, size), Image.Resampling.BICUBIC),
+        "ours, PIL input": lambda: preprocess([image], identity, geometry, threads=1),
+    }
+    for simd in simd_names():
+        candidates[f"ours {simd}, array input"] = lambda simd=simd: preprocess(
+            [array], identity, geometry, threads=1, simd=simd
+        )
+    candidates["ours, array input, 2 threads"] = lambda: preprocess([array], identity, geometry, threads=2)
+    candidates["copy of the input (a limit)"] = lambda: np.copyto(target, array)
+    return candidates
+
+
+def simd_names() -> tuple[str, ...]:
+    names = build_info()["simd"]
+    assert isinstance(names, tuple)
+    return names
+
+
+def resized(height: int, width: int, size: int) -> tuple[int, int]:
+    short = min(height, width)
+    return int(size * width / short), int(size * height / short)
+
+
+def validate(candidates: Candidates) -> None:
+    expected = np.asarray(candidates[RIVAL]())
+    for name, run in candidates.items():
+        if name.startswith("ours"):
+            actual = np.asarray(run()).reshape(expected.shape)
+            assert np.array_equal(actual.view(np.uint32), expected.view(np.uint32)), name
+
+
+def time_interleaved(candidates: Candidates, rounds: int) -> dict[str, list[float]]:
+    milliseconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for _ in range(rounds):
+        for name, run in candidates.items():
+            begin = time.perf_counter()
+            run()
+            milliseconds[name].append((time.perf_counter() - begin) * 1e3)
+    return milliseconds
+
+
+def report(title: str, milliseconds: dict[str, list[float]]) -> None:
+    print(f"\n{title}")
+    print(f"  {'':32}{'median ms':>10}{'quartiles':>18}{'x faster than Pil':>20}{'quartiles':>14}")
+    for name, values in milliseconds.items():
+        low, median, high = statistics.quantiles(values, n=4)
+        ratios = [rival / value for rival, value in zip(milliseconds[RIVAL], values, strict=True)]
+        ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
+        print(
+            f"  {name:32}{median:10.3f}{f'{low:.3f} .. {high:.3f}':>18}"
+            f"{ratio:20.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>14}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=21)
+    arguments = parser.parse_args()
+    print(f"build: {build_info()}")
+    print(f"load average before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} CPUs")
+    for height, width, size in CASES:
+        candidates = candidates_for(height, width, size)
+        validate(candidates)
+        report(f"{height} x {width} -> {size}", time_interleaved(candidates, arguments.rounds))
+    print(f"\nload average after: {os.getloadavg()[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

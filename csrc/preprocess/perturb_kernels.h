@@ -1,0 +1,29 @@
+// The inner loops of the costly perturbations, one set per instruction set, all with the same
+// results.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "philox.h"
+
+namespace vrs {
+
+struct PerturbKernels {
+  // Adds offsets[u] to each of `count` levels of row `y`, clamped, u being the row's random words.
+  void (*add_noise)(const Philox& philox, int y, const std::int16_t* offsets, int count,
+                    std::uint8_t* levels);
+
+  // out[i] = (128 + sum over t of rows[t][i] * weights[t]) / 256. The weights sum to 256, so that
+  // 16 bits hold the sum.
+  void (*weigh_rows)(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
+                     int count, std::uint8_t* out);
+};
+
+// The set for a name of simd_names(); "auto" is the fastest that this processor can run.
+const PerturbKernels& perturb_kernels_for(std::string_view simd);
+
+const PerturbKernels& portable_perturb_kernels();
+const PerturbKernels& avx2_perturb_kernels();  // only in builds with VRS_HAVE_AVX2
+
+}  // namespace vrs

@@ -1,0 +1,51 @@
+// The inner loops of the costly perturbations in plain C++, and the choice of a set.
+#include <algorithm>
+
+#include "cpu_features.h"
+#include "perturb_kernels.h"
+#include "pixel_ops.h"
+
+namespace vrs {
+namespace {
+
+void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int count,
+               std::uint8_t* levels) {
+  for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
+    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
+    const int length = std::min(Philox::kWordsPerDraw, count - begin);
+    for (int i = 0; i < length; ++i) {
+      levels[begin + i] = clamp_to_u8(levels[begin + i] + offsets[words[i]]);
+    }
+  }
+}
+
+void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps, int count,
+                std::uint8_t* out) {
+  constexpr int kBlock = 64;
+  for (int begin = 0; begin < count; begin += kBlock) {
+    const int length = std::min(kBlock, count - begin);
+    std::uint16_t sums[kBlock];
+    std::fill_n(sums, kBlock, std::uint16_t{128});
+    for (int t = 0; t < taps; ++t) {
+      const std::uint8_t* row = rows[t] + begin;
+      for (int i = 0; i < length; ++i) sums[i] += static_cast<std::uint16_t>(row[i] * weights[t]);
+    }
+    for (int i = 0; i < length; ++i) out[begin + i] = static_cast<std::uint8_t>(sums[i] >> 8);
+  }
+}
+
+}  // namespace
+
+const PerturbKernels& portable_perturb_kernels() {
+  static constexpr PerturbKernels kernels = {add_noise, weigh_rows};
+  return kernels;
+}
+
+const PerturbKernels& perturb_kernels_for([[maybe_unused]] std::string_view simd) {
+#ifdef VRS_HAVE_AVX2
+  if (simd != "portable" && supports_avx2()) return avx2_perturb_kernels();
+#endif
+  return portable_perturb_kernels();
+}
+
+}  // namespace vrs

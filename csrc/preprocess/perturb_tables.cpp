@@ -1,0 +1,137 @@
+// What perturbations derive once per image.
+#include "perturb_tables.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+
+#include "philox.h"
+#include "pixel_ops.h"
+
+namespace vrs {
+namespace {
+
+std::uint8_t round_to_level(double value) {
+  return clamp_to_u8(static_cast<std::int32_t>(std::floor(value + 0.5)));
+}
+
+template <typename Function>
+LevelMaps map_levels(const Function& value_of) {
+  LevelMaps maps;
+  for (int c = 0; c < 3; ++c) {
+    for (int level = 0; level < 256; ++level) maps[c][level] = round_to_level(value_of(c, level));
+  }
+  return maps;
+}
+
+const std::uint8_t* row_of(const ImageView& image, int y) {
+  return image.pixels + y * image.row_stride;
+}
+
+}  // namespace
+
+LevelMaps map_brightness(double factor) {
+  return map_levels([=](int, int level) { return level * factor; });
+}
+
+LevelMaps map_contrast(const ImageView& image, double factor) {
+  std::array<std::int64_t, 3> sums{};
+  for (int y = 0; y < image.height; ++y) {
+    std::array<std::uint32_t, 3> row_sums{};  // 65536 pixels of 255 fit
+    const std::uint8_t* pixel = row_of(image, y);
+    for (int x = 0; x < image.width; ++x, pixel += image.channels) {
+      for (int c = 0; c < 3; ++c) row_sums[c] += pixel[c];
+    }
+    for (int c = 0; c < 3; ++c) sums[c] += row_sums[c];
+  }
+  const double pixels = static_cast<double>(image.height) * image.width;
+  return map_levels([&](int c, int level) {
+    const double mean = sums[c] / pixels;
+    return mean + (level - mean) * factor;
+  });
+}
+
+LevelMaps map_gamma(double exponent) {
+  return map_levels([=](int, int level) { return 255 * std::pow(level / 255.0, exponent); });
+}
+
+std::vector<std::int16_t> tabulate_gaussian_noise(double sigma) {
+  constexpr int kWords = 65536;
+  constexpr int kMaxOffset = 255;  // a larger one clamps to the same level
+  std::vector<std::int16_t> offsets(kWords, kMaxOffset);
+  int begin = 0;
+  for (int offset = -kMaxOffset; offset < kMaxOffset && sigma > 0; ++offset) {
+    // The words from `end` on have sigma * z >= offset + 0.5.
+    const double below = 0.5 * std::erfc(-(offset + 0.5) / (sigma * std::sqrt(2.0)));
+    const int end = std::clamp(static_cast<int>(std::ceil(below * kWords - 0.5)), begin, kWords);
+    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<std::int16_t>(offset));
+    begin = end;
+  }
+  if (sigma == 0) std::fill(offsets.begin(), offsets.end(), std::int16_t{0});
+  return offsets;
+}
+
+std::vector<std::uint16_t> gaussian_weights(double sigma) {
+  constexpr int kUnit = 256;  // 255 * 256 still fits the 16-bit sums of the blur
+  const int reach = static_cast<int>(std::ceil(3 * sigma));
+  std::vector<double> exact;
+  double sum = 0;
+  for (int i = 0; i <= reach; ++i) {
+    exact.push_back(std::exp(-0.5 * i * i / (sigma * sigma)));
+    sum += i == 0 ? exact[i] : 2 * exact[i];
+  }
+  std::vector<std::uint16_t> outer;
+  int centre = kUnit;
+  for (int i = 1; i <= reach; ++i) {
+    const auto weight = static_cast<std::uint16_t>(std::floor(exact[i] / sum * kUnit + 0.5));
+    if (weight == 0) break;
+    outer.push_back(weight);
+    centre -= 2 * weight;
+  }
+  std::vector<std::uint16_t> weights(outer.rbegin(), outer.rend());
+  weights.push_back(static_cast<std::uint16_t>(centre));
+  weights.insert(weights.end(), outer.begin(), outer.end());
+  return weights;
+}
+
+std::vector<std::uint8_t> average_cells(const ImageView& image, int edge) {
+  const int rows = (image.height + edge - 1) / edge;
+  const int columns = (image.width + edge - 1) / edge;
+  std::vector<std::uint8_t> cells;
+  cells.reserve(std::size_t{3} * rows * columns);
+  std::vector<std::int64_t> sums;
+  for (int row = 0; row < rows; ++row) {
+    sums.assign(std::size_t{3} * columns, 0);
+    const int end = std::min(image.height, (row + 1) * edge);
+    for (int y = row * edge; y < end; ++y) {
+      const std::uint8_t* pixel = row_of(image, y);
+      for (int column = 0; column < columns; ++column) {
+        const int pixels = std::min(edge, image.width - column * edge);
+        for (int x = 0; x < pixels; ++x, pixel += image.channels) {
+          for (int c = 0; c < 3; ++c) sums[3 * column + c] += pixel[c];
+        }
+      }
+    }
+    for (int i = 0; i < 3 * columns; ++i) {
+      const std::int64_t width = std::min(image.width - i / 3 * edge, edge);
+      const std::int64_t pixels = width * (end - row * edge);
+      cells.push_back(static_cast<std::uint8_t>((2 * sums[i] + pixels) / (2 * pixels)));
+    }
+  }
+  return cells;
+}
+
+std::vector<std::int32_t> permute(int count, const std::array<std::uint64_t, 2>& key) {
+  const Philox philox(key);
+  std::vector<std::int32_t> order(count);
+  for (int i = 0; i < count; ++i) order[i] = i;
+  for (int i = count - 1; i > 0; --i) {
+    // A 32-bit draw scaled to 0..i: the bias is under i / 2^32.
+    const std::uint64_t draw = philox.draw(0, static_cast<std::uint32_t>(i))[0];
+    std::swap(order[i], order[(draw * (i + 1)) >> 32]);
+  }
+  return order;
+}
+
+}  // namespace vrs

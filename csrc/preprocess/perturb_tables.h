@@ -1,0 +1,30 @@
+// What perturbations derive once per image: tables of levels, of noise, weights and permutations.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "preprocess.h"
+
+namespace vrs {
+
+using LevelMaps = std::array<std::array<std::uint8_t, 256>, 3>;
+
+LevelMaps map_brightness(double factor);
+LevelMaps map_contrast(const ImageView& image, double factor);
+LevelMaps map_gamma(double exponent);
+
+// The offset of each of the 65536 words.
+std::vector<std::int16_t> tabulate_gaussian_noise(double sigma);
+
+// One per tap, symmetric about the middle; they sum to 256.
+std::vector<std::uint16_t> gaussian_weights(double sigma);
+
+// Mean colours of the cells, row by row, packed RGB.
+std::vector<std::uint8_t> average_cells(const ImageView& image, int edge);
+
+// A permutation of 0..count-1 (Fisher-Yates, from the last down).
+std::vector<std::int32_t> permute(int count, const std::array<std::uint64_t, 2>& key);
+
+}  // namespace vrs
