@@ -10,4 +10,13 @@ inline bool supports_avx2() {
 }
 #endif
 
+#ifdef VRS_HAVE_AVX512VNNI
+inline bool supports_avx512vnni() {
+  static const bool supported =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+  return supported;
+}
+#endif
+
 }  // namespace vrs

@@ -11,6 +11,9 @@ namespace {
 
 std::vector<const ResampleKernels*> find_kernels() {
   std::vector<const ResampleKernels*> found;
+#ifdef VRS_HAVE_AVX512VNNI
+  if (supports_avx512vnni()) found.push_back(&avx512vnni_kernels());
+#endif
 #ifdef VRS_HAVE_AVX2
   if (supports_avx2()) found.push_back(&avx2_kernels());
 #endif

@@ -76,6 +76,7 @@ constexpr int round_up(int value, int multiple) {
 const std::vector<const ResampleKernels*>& available_kernels();
 
 const ResampleKernels& portable_kernels();
-const ResampleKernels& avx2_kernels();  // only in builds with VRS_HAVE_AVX2
+const ResampleKernels& avx2_kernels();        // only in builds with VRS_HAVE_AVX2
+const ResampleKernels& avx512vnni_kernels();  // only in builds with VRS_HAVE_AVX512VNNI
 
 }  // namespace vrs
