@@ -23,6 +23,8 @@ namespace {
 // (kind, parameters, low and high word of the key)
 using PerturbationTuple =
     std::tuple<std::string, std::vector<double>, std::uint64_t, std::uint64_t>;
+// (divisor, mean, std) of each channel
+using Normalisations = std::array<std::tuple<float, float, float>, 3>;
 using Table = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
 vrs::ImageView view_of(const py::handle& object, const std::string& name) {
@@ -59,11 +61,14 @@ vrs::Perturbation perturbation_of(const PerturbationTuple& tuple) {
   return perturbation;
 }
 
-void fill_table(const Table& table, vrs::Geometry& geometry) {
+void fill_tables(const Table& table, const Normalisations& normalisation, vrs::Geometry& geometry) {
   if (table.ndim() != 2 || table.shape(0) != 3 || table.shape(1) != 256) {
     throw py::value_error("geometry.table: shape must be (3, 256)");
   }
-  for (int c = 0; c < 3; ++c) geometry.tables[c] = vrs::make_level_table(table.data(c, 0));
+  for (int c = 0; c < 3; ++c) {
+    const auto& [divisor, mean, std] = normalisation[c];
+    geometry.tables[c] = vrs::make_level_table(table.data(c, 0), {divisor, mean, std});
+  }
 }
 
 template <typename Value>
@@ -84,7 +89,7 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                             std::pair<int, int> crop, const std::string& filter,
                             const std::string& pass_order,
                             const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
-                            const Table& table) {
+                            const Table& table, const Normalisations& normalisation) {
   vrs::Geometry geometry;
   geometry.resize = named<vrs::ResizeMode>(resize, "geometry.resize",
                                            {{"none", vrs::ResizeMode::none},
@@ -102,7 +107,7 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                              {"pillow13", vrs::PassOrder::pillow13}});
   geometry.pad_to_square = pad_colour.has_value();
   if (pad_colour) geometry.pad_colour = *pad_colour;
-  fill_table(table, geometry);
+  fill_tables(table, normalisation, geometry);
   return geometry;
 }
 
@@ -158,7 +163,7 @@ PYBIND11_MODULE(_native, module) {
   py::class_<vrs::Geometry>(module, "Geometry")
       .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("pass_order"), py::arg("pad_colour"),
-           py::arg("table"));
+           py::arg("table"), py::arg("normalisation"));
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
              py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto");
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));

@@ -87,6 +87,7 @@ def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
         pass_order=GEOMETRY.pass_order,
         pad_colour=None,
         table=GEOMETRY.table(),
+        normalisation=[(1.0, 0.0, 1.0)] * 3,  # not the table's: the table counts
     )
     actual = _native.preprocess([rgbx], [(0, ("identity", (), 0, 0))], geometry)
     np.testing.assert_array_equal(actual, pixels(image)[0])

@@ -19,6 +19,7 @@ class Geometry:
         pass_order: str,
         pad_colour: tuple[int, int, int] | None,
         table: npt.NDArray[np.float32],
+        normalisation: Sequence[tuple[float, float, float]],
     ) -> None: ...
 
 def preprocess(

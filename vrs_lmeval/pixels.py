@@ -213,7 +213,15 @@ def _native_geometry(geometry: Geometry) -> _native.Geometry:
         pass_order=geometry.pass_order,
         pad_colour=geometry.pad_colour,
         table=geometry.table(),
+        normalisation=_normalisation(geometry),
     )
+
+
+def _normalisation(geometry: Geometry) -> list[tuple[float, float, float]]:
+    """(divisor, mean, std) per channel: the formula that the extension tries in place of the table."""
+    divisor = 1.0 if geometry.rescale in (None, 0.0) else 1 / geometry.rescale
+    mean, std = geometry.mean or (0.0, 0.0, 0.0), geometry.std or (1.0, 1.0, 1.0)
+    return [(divisor, mean[channel], std[channel]) for channel in range(3)]
 
 
 def _geometry_of_processor(processor: Any) -> Geometry:

@@ -81,17 +81,23 @@ enum class PassOrder {
   pillow13,          // vertical first for images that shrink much more in height than in width
 };
 
-// One channel's output value of each uint8 level. Where `is_affine`, fma(level, scale, offset)
-// gives every entry of `values` bit for bit, which saves the look-up.
-struct LevelTable {
-  std::array<float, 256> values{};
-  bool is_affine = false;
-  float scale = 0;
-  float offset = 0;
+// How a channel's values come about: (level / divisor - mean) / std, each step rounded to float32.
+struct Normalisation {
+  float divisor = 1;
+  float mean = 0;
+  float std = 1;
 };
 
-// `values`: 256 floats.
-LevelTable make_level_table(const float* values);
+// One channel's output value of each uint8 level. Where `is_arithmetic`, the kernels may compute
+// the values from `normalisation` (pixel_ops.h) instead of looking them up: the bits are the same.
+struct LevelTable {
+  std::array<float, 256> values{};
+  Normalisation normalisation;
+  bool is_arithmetic = false;
+};
+
+// `values`: 256 floats. Compares all of them with `normalisation`.
+LevelTable make_level_table(const float* values, const Normalisation& normalisation);
 
 struct Geometry {
   bool pad_to_square = false;  // before the resize, image centred, `pad_colour` around it

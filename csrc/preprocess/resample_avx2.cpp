@@ -222,14 +222,24 @@ void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* word
   }
 }
 
+// As divide() of pixel_ops.h.
+inline __m256 divide(__m256 a, __m256 b, __m256 reciprocal) {
+  const __m256 quotient = _mm256_mul_ps(a, reciprocal);
+  return _mm256_fmadd_ps(_mm256_fnmadd_ps(quotient, b, a), reciprocal, quotient);
+}
+
 void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
   int i = 0;
-  if (table.is_affine) {
-    const __m256 scale = _mm256_set1_ps(table.scale), offset = _mm256_set1_ps(table.offset);
+  if (table.is_arithmetic) {
+    const Normalisation& n = table.normalisation;
+    const __m256 divisor = _mm256_set1_ps(n.divisor), per_divisor = _mm256_set1_ps(1 / n.divisor);
+    const __m256 std = _mm256_set1_ps(n.std), per_std = _mm256_set1_ps(1 / n.std);
+    const __m256 mean = _mm256_set1_ps(n.mean);
     for (; i + 8 <= count; i += 8) {
       const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(levels + i));
       const __m256 values = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-      _mm256_storeu_ps(out + i, _mm256_fmadd_ps(values, scale, offset));
+      const __m256 centred = _mm256_sub_ps(divide(values, divisor, per_divisor), mean);
+      _mm256_storeu_ps(out + i, divide(centred, std, per_std));
     }
   }
   for (; i < count; ++i) out[i] = table.values[levels[i]];

@@ -212,18 +212,28 @@ void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* word
   if (begin < positions) filter_positions<kVectors>(row_groups, words, groups, begin, levels);
 }
 
+// As divide() of pixel_ops.h.
+inline __m512 divide(__m512 a, __m512 b, __m512 reciprocal) {
+  const __m512 quotient = _mm512_mul_ps(a, reciprocal);
+  return _mm512_fmadd_ps(_mm512_fnmadd_ps(quotient, b, a), reciprocal, quotient);
+}
+
 void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
-  if (!table.is_affine) {
+  if (!table.is_arithmetic) {
     for (int i = 0; i < count; ++i) out[i] = table.values[levels[i]];
     return;
   }
-  const __m512 scale = _mm512_set1_ps(table.scale), offset = _mm512_set1_ps(table.offset);
+  const Normalisation& n = table.normalisation;
+  const __m512 divisor = _mm512_set1_ps(n.divisor), per_divisor = _mm512_set1_ps(1 / n.divisor);
+  const __m512 std = _mm512_set1_ps(n.std), per_std = _mm512_set1_ps(1 / n.std);
+  const __m512 mean = _mm512_set1_ps(n.mean);
   for (int i = 0; i < count; i += kLanes) {
     const int rest = count - i;
-    const __mmask16 mask = static_cast<__mmask16>(rest >= kLanes ? 0xFFFF : (1U << rest) - 1);
+    const auto mask = static_cast<__mmask16>(rest >= kLanes ? 0xFFFF : (1U << rest) - 1);
     const __m128i bytes = _mm_maskz_loadu_epi8(mask, levels + i);
     const __m512 values = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
-    _mm512_mask_storeu_ps(out + i, mask, _mm512_fmadd_ps(values, scale, offset));
+    const __m512 centred = _mm512_sub_ps(divide(values, divisor, per_divisor), mean);
+    _mm512_mask_storeu_ps(out + i, mask, divide(centred, std, per_std));
   }
 }
 
