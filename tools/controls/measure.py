@@ -91,19 +91,22 @@ def measure_control(model: Path, data: Path) -> dict[str, object]:
     report: dict[str, object] = {
         name: [round(x, 3) for x in bootstrap_mean(values, clusters)] for name, values in series.items()
     }
-    types = sorted({row["question_type"] for row in rows})
-    report["by_type"] = {
-        kind: {
-            "n": int(sum(row["question_type"] == kind for row in rows)),
-            **{
-                name: round(float(values[[row["question_type"] == kind for row in rows]].mean()), 2)
-                for name, values in series.items()
-                if name.startswith(("acc_r", "acc_s", "acc_b", "blind")) and name != "acc_real_minus_blind_majority"
-            },
-        }
-        for kind in types
-    }
+    manifest = [json.loads(line) for line in (data / "images.jsonl").read_text().splitlines()]
+    source = {row["image"]: row["made"].get("volume", "picture files") for row in manifest}
+    report["by_type"] = tabulate_groups([row["question_type"] for row in rows], series)
+    report["by_source"] = tabulate_groups([source[row["image"]] for row in rows], series)
     return report
+
+
+def tabulate_groups(groups: list[str], series: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Plain means per group, without intervals: the groups are small."""
+    columns = ("acc_real", "acc_blank", "acc_shuffled", "blind_majority")
+    member = np.array(groups)
+    return {
+        group: {"n": int((member == group).sum())}
+        | {name: round(float(series[name][member == group].mean()), 2) for name in columns}
+        for group in sorted(set(groups))
+    }
 
 
 def main() -> None:
@@ -114,11 +117,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     report = measure_control(arguments.model, arguments.data)
-    by_type = report.pop("by_type")
+    tables = [report.pop("by_type"), report.pop("by_source")]
     for name, value in report.items():
         print(f"{name:32} {value}")
-    for kind, values in by_type.items():
-        print(f"  {kind:14} {values}")
+    for table in tables:
+        for group, values in table.items():
+            print(f"  {group:14} {values}")
 
 
 if __name__ == "__main__":
