@@ -146,6 +146,32 @@ py::array_t<std::uint8_t> perturb(const py::array& image, const PerturbationTupl
   return result;
 }
 
+// The C data interface of Arrow (arrow.apache.org/docs/format/CDataInterface.html).
+struct ArrowArray {
+  std::int64_t length, null_count, offset, n_buffers, n_children;
+  const void** buffers;
+  ArrowArray** children;
+  ArrowArray* dictionary;
+  void (*release)(ArrowArray*);
+  void* private_data;
+};
+
+// Pillow exports an RGB image as a list of four bytes a pixel, in its own memory: no copy is made,
+// and the capsule keeps the image alive.
+py::array_t<std::uint8_t> view_rgbx(const py::capsule& arrow_array, py::ssize_t height,
+                                    py::ssize_t width) {
+  const auto* pixels =
+      static_cast<const ArrowArray*>(PyCapsule_GetPointer(arrow_array.ptr(), "arrow_array"));
+  if (pixels == nullptr) throw py::error_already_set();
+  if (pixels->length != height * width || pixels->offset != 0 || pixels->n_children != 1 ||
+      pixels->children[0]->length != 4 * height * width || pixels->children[0]->offset != 0 ||
+      pixels->children[0]->n_buffers != 2) {
+    throw py::value_error("arrow_array: not one list of four bytes per pixel");
+  }
+  const auto* bytes = static_cast<const std::uint8_t*>(pixels->children[0]->buffers[1]);
+  return py::array_t<std::uint8_t>({height, width, py::ssize_t{4}}, bytes, arrow_array);
+}
+
 py::dict build_info() {
   py::dict info;
   info["version"] = VRS_VERSION;
@@ -167,5 +193,6 @@ PYBIND11_MODULE(_native, module) {
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
              py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto");
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
+  module.def("view_rgbx", &view_rgbx, py::arg("arrow_array"), py::arg("height"), py::arg("width"));
   module.def("build_info", &build_info);
 }

@@ -71,6 +71,23 @@ def test_kinds_of_image_agree() -> None:
         np.testing.assert_array_equal(pixels(same), expected)
 
 
+def test_pil_images_too_large_to_borrow_are_copied() -> None:
+    image = synthetic_image(2100, 2100)  # over 16 MB at four bytes a pixel
+    np.testing.assert_array_equal(pixels(Image.fromarray(image)), pixels(image))
+
+
+def test_borrowed_pil_memory_outlives_nothing_and_changes_nothing() -> None:
+    image = Image.fromarray(synthetic_image(90, 80))
+    before = image.tobytes()
+    expected = pixels(np.asarray(image))
+    for _ in range(3):
+        np.testing.assert_array_equal(pixels(image), expected)
+        np.testing.assert_array_equal(pixels(image.copy()), expected)
+    assert image.tobytes() == before
+    image.putpixel((0, 0), (1, 2, 3))  # no longer borrowed: writing is allowed
+    assert image.getpixel((0, 0)) == (1, 2, 3)
+
+
 def test_upside_down_view_is_read_by_its_stride() -> None:
     image = synthetic_image(45, 37)
     np.testing.assert_array_equal(pixels(image[::-1]), pixels(image[::-1].copy()))

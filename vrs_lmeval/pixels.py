@@ -164,6 +164,23 @@ def build_info() -> dict[str, object]:
     return _native.build_info()
 
 
+def _borrow_pixels(image: ImageLike) -> npt.NDArray[np.uint8]:
+    """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
+
+    Pillow lends its own memory (four bytes a pixel) while the image fits one of its 16 MB blocks.
+    """
+    if not isinstance(image, Image.Image):
+        return as_rgb(image)
+    is_plain_rgb = image.mode == "RGB" and image.info.get("transparency") is None
+    if is_plain_rgb and hasattr(image, "__arrow_c_array__"):  # Pillow >= 11.2
+        try:
+            _, array = image.__arrow_c_array__()
+            return _native.view_rgbx(array, image.height, image.width)
+        except ValueError:
+            pass  # more than one block
+    return _rgb_of_pil(image)
+
+
 def _rgb_of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
@@ -186,7 +203,7 @@ def _run_jobs(
     simd: str,
 ) -> npt.NDArray[np.float32]:
     return _native.preprocess(
-        [as_rgb(image) for image in images],
+        [_borrow_pixels(image) for image in images],
         [(index, _native_perturbation(change)) for index, change in jobs],
         _native_geometry(geometry),
         threads=_usable_cpus() if threads is None else threads,

@@ -13,28 +13,20 @@
 namespace vrs {
 namespace {
 
-void copy_pixels(const ImageView& image, int y, int begin, int end, std::uint8_t* out) {
-  const std::uint8_t* source =
-      image.pixels + y * image.row_stride + static_cast<std::ptrdiff_t>(begin) * image.channels;
-  if (image.channels == 3) {
-    std::memcpy(out, source, static_cast<std::size_t>(end - begin) * 3);
-    return;
-  }
-  for (int x = 0; x < end - begin; ++x) std::copy_n(source + 4 * x, 3, out + 3 * x);
-}
-
-void copy_row(const ImageView& image, int y, std::uint8_t* out) {
-  copy_pixels(image, y, 0, image.width, out);
-}
-
-void reverse_pixels(std::uint8_t* row, int width) {
-  for (int left = 0, right = width - 1; left < right; ++left, --right) {
-    std::swap_ranges(row + 3 * left, row + 3 * left + 3, row + 3 * right);
+void copy_row_reversed(const ImageView& image, int y, std::uint8_t* out) {
+  const std::uint8_t* pixel = image.pixels + y * image.row_stride;
+  std::uint8_t* target = out + std::ptrdiff_t{3} * (image.width - 1);
+  for (int x = 0; x < image.width; ++x, pixel += image.channels, target -= 3) {
+    for (int c = 0; c < 3; ++c) target[c] = pixel[c];
   }
 }
 
 void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint8_t* out) {
-  for (int x = 0; x < count; ++x) std::copy_n(colour.data(), 3, out + 3 * x);
+  for (int x = 0; x < count; ++x, out += 3) {
+    out[0] = colour[0];
+    out[1] = colour[1];
+    out[2] = colour[2];
+  }
 }
 
 int round_share(double share, int edge) {
@@ -85,7 +77,7 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
 void PerturbedImage::write_row(int y, std::uint8_t* out) const {
   switch (perturbation_.kind) {
     case PerturbationKind::identity:
-      return copy_row(image_, y, out);
+      return copy_pixels(y, 0, image_.width, out);
     case PerturbationKind::blank:
       return fill_pixels(colour_parameter(perturbation_, 0), image_.width, out);
     case PerturbationKind::brightness:
@@ -105,13 +97,22 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
     case PerturbationKind::occlusion:
       return write_occluded(y, out);
     case PerturbationKind::flip_vertical:
-      return copy_row(image_, image_.height - 1 - y, out);
+      return copy_pixels(image_.height - 1 - y, 0, image_.width, out);
     case PerturbationKind::rotate_180:
-      copy_row(image_, image_.height - 1 - y, out);
-      return reverse_pixels(out, image_.width);
+      return copy_row_reversed(image_, image_.height - 1 - y, out);
     case PerturbationKind::flip_horizontal:
-      copy_row(image_, y, out);
-      return reverse_pixels(out, image_.width);
+      return copy_row_reversed(image_, y, out);
+  }
+}
+
+// Pixels [begin, end) of row `y` as packed RGB.
+void PerturbedImage::copy_pixels(int y, int begin, int end, std::uint8_t* out) const {
+  const std::uint8_t* pixels =
+      image_.pixels + y * image_.row_stride + std::ptrdiff_t{begin} * image_.channels;
+  if (image_.channels == 3) {
+    std::memcpy(out, pixels, static_cast<std::size_t>(end - begin) * 3);
+  } else {
+    kernels_.pack_rgb(pixels, end - begin, out);
   }
 }
 
@@ -123,14 +124,14 @@ void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
 }
 
 void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
-  copy_row(image_, y, out);
+  copy_pixels(y, 0, image_.width, out);
   kernels_.add_noise(Philox(perturbation_.key), y, noise_.data(), 3 * image_.width, out);
 }
 
 void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
   const Philox philox(perturbation_.key);
   const int limit = round_share(perturbation_.parameters[0], 65536);
-  copy_row(image_, y, out);
+  copy_pixels(y, 0, image_.width, out);
   for (int begin = 0; begin < image_.width; begin += Philox::kWordsPerDraw) {
     const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
     const int count = std::min(Philox::kWordsPerDraw, image_.width - begin);
@@ -154,7 +155,11 @@ void PerturbedImage::write_blurred(int y, std::uint8_t* out) const {
   kernels_.weigh_rows(rows.data(), weights_.data(), taps, values, flat.data());
   padded.resize(std::size_t{3} * (width + 2 * reach));
   std::uint8_t* inside = padded.data() + std::ptrdiff_t{3} * reach;
-  copy_row({flat.data(), 1, width, image_.channels, values}, 0, inside);
+  if (image_.channels == 3) {
+    std::memcpy(inside, flat.data(), values);
+  } else {
+    kernels_.pack_rgb(flat.data(), width, inside);
+  }
   for (int i = 1; i <= reach; ++i) {
     std::copy_n(inside, 3, inside - 3 * i);
     std::copy_n(inside + 3 * (width - 1), 3, inside + 3 * (width - 1 + i));
@@ -177,18 +182,18 @@ void PerturbedImage::write_shuffled(int y, std::uint8_t* out) const {
   const int columns = static_cast<int>(perturbation_.parameters[1]);
   const int patch_height = image_.height / rows;
   const int patch_width = image_.width / columns;
-  copy_row(image_, y, out);
+  copy_pixels(y, 0, image_.width, out);
   if (patch_height == 0 || patch_width == 0 || y >= patch_height * rows) return;
   for (int column = 0; column < columns; ++column) {
     const int source = patches_[y / patch_height * columns + column];
     const int source_y = source / columns * patch_height + y % patch_height;
     const int source_x = source % columns * patch_width;
-    copy_pixels(image_, source_y, source_x, source_x + patch_width, out + 3 * column * patch_width);
+    copy_pixels(source_y, source_x, source_x + patch_width, out + 3 * column * patch_width);
   }
 }
 
 void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {
-  copy_row(image_, y, out);
+  copy_pixels(y, 0, image_.width, out);
   const auto& p = perturbation_.parameters;
   const int top = round_share(p[0], image_.height), bottom = round_share(p[2], image_.height);
   const int left = round_share(p[1], image_.width), right = round_share(p[3], image_.width);

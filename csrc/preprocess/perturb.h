@@ -98,6 +98,7 @@ class PerturbedImage {
   void write_row(int y, std::uint8_t* out) const;
 
  private:
+  void copy_pixels(int y, int begin, int end, std::uint8_t* out) const;
   void write_mapped(int y, std::uint8_t* out) const;
   void write_gaussian_noise(int y, std::uint8_t* out) const;
   void write_impulse_noise(int y, std::uint8_t* out) const;

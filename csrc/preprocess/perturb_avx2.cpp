@@ -1,7 +1,6 @@
 // The inner loops of the costly perturbations for AVX2.
 #include <immintrin.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -9,6 +8,20 @@
 
 namespace vrs {
 namespace {
+
+void pack_rgb(const std::uint8_t* rgbx, int count, std::uint8_t* rgb) {
+  const __m128i drop_fourth = _mm_setr_epi8(0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, -1, -1, -1, -1);
+  int x = 0;
+  // Four pixels a step; each store runs four bytes into the next two pixels, so those must exist.
+  for (; x + 6 <= count; x += 4) {
+    const __m128i pixels = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rgbx + 4 * x));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(rgb + 3 * x),
+                     _mm_shuffle_epi8(pixels, drop_fourth));
+  }
+  for (; x < count; ++x) {
+    for (int c = 0; c < 3; ++c) rgb[3 * x + c] = rgbx[4 * x + c];
+  }
+}
 
 constexpr int kLanes = 8;  // Philox draws side by side
 constexpr int kWords = kLanes * Philox::kWordsPerDraw;
@@ -61,6 +74,18 @@ __attribute__((noinline)) void draw_words(const Philox& philox, int row, int fir
   }
 }
 
+// levels[i] + noise[i], clamped, for one block of kWords.
+inline void add_block(const std::int16_t* noise, std::uint8_t* levels) {
+  for (int i = 0; i < kWords; i += 16) {
+    auto* target = reinterpret_cast<__m128i*>(levels + i);
+    const __m256i values = _mm256_cvtepu8_epi16(_mm_loadu_si128(target));
+    const __m256i sums =
+        _mm256_add_epi16(values, _mm256_load_si256(reinterpret_cast<const __m256i*>(noise + i)));
+    _mm_storeu_si128(
+        target, _mm_packus_epi16(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
+  }
+}
+
 void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int count,
                std::uint8_t* levels) {
   alignas(32) std::uint16_t words[kWords];
@@ -68,19 +93,14 @@ void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int cou
   for (int begin = 0; begin < count; begin += kWords) {
     draw_words(philox, y, begin / Philox::kWordsPerDraw, words);
     for (int i = 0; i < kWords; ++i) noise[i] = offsets[words[i]];
-    alignas(32) std::uint8_t block[kWords];
-    const int length = std::min(kWords, count - begin);
-    std::memcpy(block, levels + begin, length);
-    for (int i = 0; i < kWords; i += 16) {
-      const __m256i values =
-          _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(block + i)));
-      const __m256i sums =
-          _mm256_add_epi16(values, _mm256_load_si256(reinterpret_cast<const __m256i*>(noise + i)));
-      _mm_store_si128(
-          reinterpret_cast<__m128i*>(block + i),
-          _mm_packus_epi16(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
+    if (begin + kWords <= count) {
+      add_block(noise, levels + begin);
+      continue;
     }
-    std::memcpy(levels + begin, block, length);
+    std::uint8_t rest[kWords] = {};
+    std::memcpy(rest, levels + begin, count - begin);
+    add_block(noise, rest);
+    std::memcpy(levels + begin, rest, count - begin);
   }
 }
 
@@ -117,7 +137,7 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 }  // namespace
 
 const PerturbKernels& avx2_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {add_noise, weigh_rows};
+  static constexpr PerturbKernels kernels = {pack_rgb, add_noise, weigh_rows};
   return kernels;
 }
 

@@ -10,6 +10,9 @@
 namespace vrs {
 
 struct PerturbKernels {
+  // `count` pixels of four bytes -> packed RGB.
+  void (*pack_rgb)(const std::uint8_t* rgbx, int count, std::uint8_t* rgb);
+
   // Adds offsets[u] to each of `count` levels of row `y`, clamped, u being the row's random words.
   void (*add_noise)(const Philox& philox, int y, const std::int16_t* offsets, int count,
                     std::uint8_t* levels);

@@ -8,6 +8,14 @@
 namespace vrs {
 namespace {
 
+void pack_rgb(const std::uint8_t* rgbx, int count, std::uint8_t* rgb) {
+  for (int x = 0; x < count; ++x, rgbx += 4, rgb += 3) {
+    rgb[0] = rgbx[0];
+    rgb[1] = rgbx[1];
+    rgb[2] = rgbx[2];
+  }
+}
+
 void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int count,
                std::uint8_t* levels) {
   for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
@@ -37,7 +45,7 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 }  // namespace
 
 const PerturbKernels& portable_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {add_noise, weigh_rows};
+  static constexpr PerturbKernels kernels = {pack_rgb, add_noise, weigh_rows};
   return kernels;
 }
 
