@@ -77,13 +77,13 @@ def _gaussian_noise(image: Levels, change: Perturbation) -> Levels:
     (sigma,) = change.parameters
     if sigma == 0:
         return image
-    offsets = np.arange(-255, 255)
-    below = [0.5 * math.erfc(-(offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in offsets]
-    first_words_above = np.ceil(np.array(below) * 65536 - 0.5)
+    # Half-normal by inversion: the first t whose quantile rounds to more than 0, 1, 2 ...
+    shares = [0.5 * math.erf((offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in range(255)]
+    first_above = np.ceil(np.array(shares) * 65536 - 0.5)
     height, width = image.shape[:2]
     words = random_words(change.key, height, 3 * width).reshape(image.shape)
-    noise = np.searchsorted(first_words_above, words, side="right") - 255
-    return round_to_levels(image + noise)
+    offsets = np.searchsorted(first_above, words & 0x7FFF, side="right")
+    return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
 
 
 def _impulse_noise(image: Levels, change: Perturbation) -> Levels:

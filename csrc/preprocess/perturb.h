@@ -47,8 +47,9 @@ constexpr PerturbationDefinition kPerturbations[] = {
     {PerturbationKind::contrast, "contrast", 1, {{{"factor", 0, 16, false}}}},
     // 255 * (level / 255) ^ exponent.
     {PerturbationKind::gamma, "gamma", 1, {{{"exponent", 0.01, 100, false}}}},
-    // level + round(sigma * z), z the standard normal quantile of (u + 0.5) / 65536, a word per
-    // value.
+    // level + round(sigma * z), or - where the top bit of u is set: z is the standard normal
+    // quantile
+    // of 0.5 + (t + 0.5) / 65536, t the lower 15 bits. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
@@ -111,7 +112,7 @@ class PerturbedImage {
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
-  std::vector<std::int16_t> noise_;                        // gaussian_noise: offset per word
+  std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
   std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
   std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch

@@ -74,32 +74,36 @@ __attribute__((noinline)) void draw_words(const Philox& philox, int row, int fir
   }
 }
 
-// levels[i] + noise[i], clamped, for one block of kWords.
-inline void add_block(const std::int16_t* noise, std::uint8_t* levels) {
+// levels[i] +- offsets[i] by the top bit of words[i], clamped, for one block of kWords.
+inline void add_block(const std::uint16_t* words, const std::uint8_t* offsets,
+                      std::uint8_t* levels) {
   for (int i = 0; i < kWords; i += 16) {
     auto* target = reinterpret_cast<__m128i*>(levels + i);
-    const __m256i values = _mm256_cvtepu8_epi16(_mm_loadu_si128(target));
-    const __m256i sums =
-        _mm256_add_epi16(values, _mm256_load_si256(reinterpret_cast<const __m256i*>(noise + i)));
+    const __m256i is_negative = _mm256_srai_epi16(
+        _mm256_load_si256(reinterpret_cast<const __m256i*>(words + i)), 15);  // -1 or 0
+    const __m256i offset =
+        _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(offsets + i)));
+    const __m256i noise = _mm256_sub_epi16(_mm256_xor_si256(offset, is_negative), is_negative);
+    const __m256i sums = _mm256_add_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(target)), noise);
     _mm_storeu_si128(
         target, _mm_packus_epi16(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
   }
 }
 
-void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int count,
+void add_noise(const Philox& philox, int y, const std::uint8_t* offsets, int count,
                std::uint8_t* levels) {
   alignas(32) std::uint16_t words[kWords];
-  alignas(32) std::int16_t noise[kWords];
+  alignas(32) std::uint8_t drawn[kWords];
   for (int begin = 0; begin < count; begin += kWords) {
     draw_words(philox, y, begin / Philox::kWordsPerDraw, words);
-    for (int i = 0; i < kWords; ++i) noise[i] = offsets[words[i]];
+    for (int i = 0; i < kWords; ++i) drawn[i] = offsets[words[i] & 0x7FFF];
     if (begin + kWords <= count) {
-      add_block(noise, levels + begin);
+      add_block(words, drawn, levels + begin);
       continue;
     }
     std::uint8_t rest[kWords] = {};
     std::memcpy(rest, levels + begin, count - begin);
-    add_block(noise, rest);
+    add_block(words, drawn, rest);
     std::memcpy(levels + begin, rest, count - begin);
   }
 }

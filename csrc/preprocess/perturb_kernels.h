@@ -13,8 +13,9 @@ struct PerturbKernels {
   // `count` pixels of four bytes -> packed RGB.
   void (*pack_rgb)(const std::uint8_t* rgbx, int count, std::uint8_t* rgb);
 
-  // Adds offsets[u] to each of `count` levels of row `y`, clamped, u being the row's random words.
-  void (*add_noise)(const Philox& philox, int y, const std::int16_t* offsets, int count,
+  // Adds offsets[u & 0x7FFF] to each of `count` levels of row `y`, or subtracts it where the top
+  // bit of u is set, and clamps; u are the row's random words.
+  void (*add_noise)(const Philox& philox, int y, const std::uint8_t* offsets, int count,
                     std::uint8_t* levels);
 
   // out[i] = (128 + sum over t of rows[t][i] * weights[t]) / 256. The weights sum to 256, so that

@@ -16,13 +16,14 @@ void pack_rgb(const std::uint8_t* rgbx, int count, std::uint8_t* rgb) {
   }
 }
 
-void add_noise(const Philox& philox, int y, const std::int16_t* offsets, int count,
+void add_noise(const Philox& philox, int y, const std::uint8_t* offsets, int count,
                std::uint8_t* levels) {
   for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
     const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
     const int length = std::min(Philox::kWordsPerDraw, count - begin);
     for (int i = 0; i < length; ++i) {
-      levels[begin + i] = clamp_to_u8(levels[begin + i] + offsets[words[i]]);
+      const int offset = offsets[words[i] & 0x7FFF];
+      levels[begin + i] = clamp_to_u8(levels[begin + i] + (words[i] >> 15 ? -offset : offset));
     }
   }
 }

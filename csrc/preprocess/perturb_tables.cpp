@@ -56,19 +56,18 @@ LevelMaps map_gamma(double exponent) {
   return map_levels([=](int, int level) { return 255 * std::pow(level / 255.0, exponent); });
 }
 
-std::vector<std::int16_t> tabulate_gaussian_noise(double sigma) {
-  constexpr int kWords = 65536;
+std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma) {
+  constexpr int kEntries = 32768;
   constexpr int kMaxOffset = 255;  // a larger one clamps to the same level
-  std::vector<std::int16_t> offsets(kWords, kMaxOffset);
+  std::vector<std::uint8_t> offsets(kEntries, sigma > 0 ? kMaxOffset : 0);
   int begin = 0;
-  for (int offset = -kMaxOffset; offset < kMaxOffset && sigma > 0; ++offset) {
-    // The words from `end` on have sigma * z >= offset + 0.5.
-    const double below = 0.5 * std::erfc(-(offset + 0.5) / (sigma * std::sqrt(2.0)));
-    const int end = std::clamp(static_cast<int>(std::ceil(below * kWords - 0.5)), begin, kWords);
-    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<std::int16_t>(offset));
+  for (int offset = 0; offset < kMaxOffset && sigma > 0; ++offset) {
+    // The entries from `end` on have sigma * z >= offset + 0.5.
+    const double share_below = 0.5 * std::erf((offset + 0.5) / (sigma * std::sqrt(2.0)));
+    const int end = std::min(static_cast<int>(std::ceil(share_below * 65536 - 0.5)), kEntries);
+    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<std::uint8_t>(offset));
     begin = end;
   }
-  if (sigma == 0) std::fill(offsets.begin(), offsets.end(), std::int16_t{0});
   return offsets;
 }
 

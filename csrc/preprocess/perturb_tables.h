@@ -15,8 +15,8 @@ LevelMaps map_brightness(double factor);
 LevelMaps map_contrast(const ImageView& image, double factor);
 LevelMaps map_gamma(double exponent);
 
-// The offset of each of the 65536 words.
-std::vector<std::int16_t> tabulate_gaussian_noise(double sigma);
+// |offset| for the lower 15 bits of a word: 32 KB, so that it stays in the innermost cache.
+std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma);
 
 // One per tap, symmetric about the middle; they sum to 256.
 std::vector<std::uint16_t> gaussian_weights(double sigma);
