@@ -276,7 +276,7 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
 
 // Enough bands for every thread to have two: whole jobs where there are many of them.
 std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
-  constexpr int kMinRows = 16;  // fewer would mostly repeat the rows that neighbouring bands share
+  constexpr int kMinRows = 32;  // fewer would mostly repeat the rows that neighbouring bands share
   const int jobs = static_cast<int>(runs.size());
   const int bands_per_job = threads == 1 ? 1 : (2 * threads + jobs - 1) / std::max(jobs, 1);
   std::vector<Band> bands;
