@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -10,7 +12,10 @@ from typer.testing import CliRunner
 from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError, compare_runs, find_blind_floor
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
-from vrs_lmeval.leaderboard.results import UnreadableResultsError, read_runs
+from vrs_lmeval.leaderboard.results import ScoredSample, UnreadableResultsError, read_runs
+from vrs_lmeval.samples import DatasetSource, load_benchmark
+
+DATA_DIR = os.environ.get("VRS_DATA_DIR")
 
 # (question, image, gold, correct on real, correct on shuffled) per question.
 LOOKS = [("q1", "a", "yes", 1, 0), ("q1", "b", "no", 1, 0), ("q1", "c", "no", 1, 0), ("q2", "a", "liver", 1, 1)]
@@ -33,6 +38,7 @@ def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", **changes)
 def log_question(question, image, gold, real, shuffled):
     values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
     document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}
+    document["answer_type"] = "closed" if gold in {"yes", "no"} else "open"
     return {"doc": document, "metrics": [*values, "acc_stderr"], "acc_stderr": [real, image], **values}
 
 
@@ -43,8 +49,8 @@ def compare(tmp_path):
 
 def test_runs_are_read_with_their_questions(tmp_path):
     (run,) = read_runs(write_run(tmp_path, "looks", LOOKS))
-    assert (run.model, run.task, len(run.questions)) == ("looks", "vrs_test", 4)
-    first = run.questions[0]
+    assert (run.model, run.task, len(run.samples)) == ("some/looks", "vrs_test", 4)
+    first = run.samples[0]
     assert (first.sample_id, first.image_id, first.golds) == ("q1-a", "a", ("yes",))
     assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
 
@@ -53,36 +59,83 @@ def test_the_newest_run_of_a_folder_counts(tmp_path):
     write_run(tmp_path, "model", GUESSES, time="2026-01-02T00-00-00.000000")
     folder = write_run(tmp_path, "model", LOOKS, time="2026-01-01T00-00-00.000000")
     (run,) = read_runs(folder)
-    assert run.questions[1].values["acc"] == 0
+    assert run.samples[1].values["acc"] == 0
 
 
 def test_comparison_worked_by_hand(tmp_path):
     comparison = compare(tmp_path)
     looks, guesses = comparison.rows
-    assert (comparison.questions, comparison.images, comparison.reference) == (4, 3, "looks")
+    assert (comparison.questions, comparison.images, looks.model, guesses.model) == (4, 3, "looks", "guesses")
+    assert looks.difference is None
     assert (looks.metrics["acc"].estimate, looks.metrics["vrs"].estimate) == (1.0, 0.75)
     assert (guesses.metrics["acc"].estimate, guesses.metrics["vrs"].estimate) == (0.75, 0.0)
     # Differences by question -1, -2, 0, 0 on images a, b, c, a: mean -3/4. Residuals summed by image: a .5, b -1.25,
     # c .75; standard error sqrt(3/2 * (.25 + 1.5625 + .5625)) / 4 = .47186; t(2) at 97.5 % = 4.30265.
-    difference = comparison.differences["guesses"]
+    difference = guesses.difference
     assert difference.estimate == -0.75
     assert difference.low == pytest.approx(-0.75 - 4.30265 * 0.47186, abs=1e-4)
     assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
 
 
-def test_blind_floor_is_the_best_fixed_answer_per_question(tmp_path):
-    (run,) = read_runs(write_run(tmp_path, "looks", LOOKS))
-    assert (
-        find_blind_floor(run.questions) == 3 / 4
-    )  # "no" for q1 is right on two of three, "liver" for q2 on one of one
+def scored(question, image, gold, answer_type="open"):
+    return ScoredSample(f"{question}-{image}", image, question, (gold,), answer_type, {})
+
+
+def test_blind_floor_worked_by_hand():
+    samples = [
+        *[scored("plane?", gold, gold) for gold in ("Axial", "axial", "axial.", "coronal")],
+        *[scored(f"asked once {gold}?", gold[-1], gold[:-1], "closed") for gold in ("no1", "no2", "yes3")],
+        scored("asked once too?", "a", "liver"),
+    ]
+    # "axial" for the shared one: 3 of 4; "no" for the closed ones: 2 of 3; and "axial" for the other open one: 0.
+    assert find_blind_floor(samples) == (3 + 2 + 0) / 8
+
+
+@pytest.mark.skipif(not DATA_DIR, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
+def test_blind_floor_of_vqa_rad_is_that_of_its_readme():
+    source = DatasetSource("flaviagiammarino/vqa-rad", "test", closed_rule="yes_no_or_choice")
+    samples = [
+        ScoredSample(s.sample_id, s.image_id, "", s.golds, s.answer_type, {}) for s in load_benchmark(source).samples
+    ]
+    unique = [replace(sample, question=sample.sample_id) for sample in samples]
+    assert find_blind_floor(unique) == (133 + 11) / 451  # "no": 48.9 % of 272 closed; "axial": 6.1 % of 179 open
+
+
+def test_equal_model_names_stay_apart(tmp_path):
+    runs = [run for name in ("a", "x/step-1", "y/step-1") for run in read_runs(write_run(tmp_path, name, LOOKS))]
+    assert [row.model for row in compare_runs(runs).rows] == ["a", "some/x/step-1", "some/y/step-1"]
+    assert [row.model for row in compare_runs([runs[0], runs[0]]).rows] == ["some/a #1", "some/a #2"]
+
+
+def test_a_folder_of_several_models_gives_them_all(tmp_path):
+    write_run(tmp_path, "looks", LOOKS)
+    write_run(tmp_path, "guesses", GUESSES)
+    assert [run.model for run in read_runs(tmp_path)] == ["some/guesses", "some/looks"]
+
+
+def test_the_same_data_from_the_hub_and_from_a_folder_is_compared(tmp_path):
+    runs = [
+        run
+        for name in ("hub", "folder")
+        for run in read_runs(write_run(tmp_path, name, LOOKS, dataset={"content_sha256": "0", "read_from": name}))
+    ]
+    assert len(compare_runs(runs).rows) == 2
+
+
+def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
+    folder = write_run(tmp_path, "looks", [("q\u2028\u0085?", "a", "yes", 1, 0)])
+    (path,) = folder.glob("samples_*")
+    path.write_text(path.read_text().encode().decode("unicode_escape"), encoding="utf-8")
+    (run,) = read_runs(folder)
+    assert run.samples[0].question == "q\u2028\u0085?"
 
 
 @pytest.mark.parametrize(
     ("changes", "rows", "message"),
     [
-        ({"dataset": {"content_sha256": "1"}}, LOOKS, "different dataset of vrs_test"),
+        ({"dataset": {"content_sha256": "1"}}, LOOKS, "different data set of vrs_test"),
         ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
-        ({"parser_version": "2"}, LOOKS, "different parser_version of vrs_test"),
+        ({"parser_version": "2"}, LOOKS, "different parser version of vrs_test"),
         ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
     ],
 )
@@ -91,7 +144,7 @@ def test_what_differs_in_more_than_the_model_is_refused(tmp_path, changes, rows,
         *read_runs(write_run(tmp_path, "looks", LOOKS)),
         *read_runs(write_run(tmp_path, "other", rows, **changes)),
     ]
-    with pytest.raises(IncomparableRunsError, match=f"looks and other: {message}"):
+    with pytest.raises(IncomparableRunsError, match=f"some/looks and some/other: {message}"):
         compare_runs(runs)
 
 
@@ -110,7 +163,7 @@ def test_reports_show_the_same_numbers(tmp_path):
     for text in (console.export_text(), make_markdown(comparison)):
         assert "looks" in text
         assert "+0.750 [" in text
-        assert "Blind floor (best answer without any image): 0.750" in text
+        assert "Blind floor (most frequent answers, no image): 0.750" in text
     assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["estimate"] == 0.75
 
 
@@ -125,11 +178,11 @@ def test_reports_show_the_same_numbers(tmp_path):
         ),
         (
             lambda folder: [path.write_text("{}\n") for path in folder.glob("samples_*")],
-            "line 1: not a logged VRS question",
+            "line 1: not a logged VRS sample",
         ),
         (
             lambda folder: [path.write_text('{"configs": {"mmlu": {}}}') for path in folder.glob("results_*")],
-            r"holds no vrs_\* task",
+            r"hold no vrs_\* task",
         ),
     ],
 )

@@ -1,6 +1,8 @@
 """Variants: derangements by image, keyed and stable; lazy images that any PIL consumer can use; clear refusals."""
 
+import copy
 import hashlib
+import io
 import pickle
 
 import numpy as np
@@ -12,6 +14,13 @@ from support.stores import make_store
 
 from vrs_lmeval.records import Perturbation, Sample
 from vrs_lmeval.variants import VariantError, VariantImage, derange, make_rule, read_variants
+
+
+def save_as_png(image):
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
 
 ids = st.sets(st.text("0123456789abcdef", min_size=4, max_size=16), min_size=2, max_size=40)
 
@@ -65,6 +74,7 @@ def test_one_image_cannot_be_shuffled():
         (["real", "blurred"], "unknown 'blurred'.*known are real, blank, shuffled"),
         (["blank", "shuffled"], "'real' is missing"),
         (["real", "blank", "blank"], "each name may stand once"),
+        (["real", {"name": "shuffled", "kind": "blank"}], "'shuffled' is the name of another kind than 'blank'"),
         (["real", {"name": "blank", "shade": 3}], "'blank' has no parameter shade; it has colour"),
     ],
 )
@@ -108,6 +118,9 @@ def test_variant_image_is_not_decoded_before_its_pixels_are_asked_for():
         lambda image: image.convert("RGB"),
         lambda image: image.crop((1, 2, 5, 6)),
         lambda image: image.copy(),
+        lambda image: copy.deepcopy(image),
+        lambda image: np.array([image.load()[x, 2] for x in range(30)]),
+        lambda image: np.frombuffer(save_as_png(image), dtype=np.uint8),
         lambda image: pickle.loads(pickle.dumps(image)),
         lambda image: image.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     ],

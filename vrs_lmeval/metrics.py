@@ -20,9 +20,8 @@ from functools import lru_cache
 from typing import Any
 
 from vrs_lmeval.intervals import find_ratio_standard_error, find_standard_error, find_t_interval
-from vrs_lmeval.records import Answer, Interval, Sample, Score
+from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Interval, Sample, Score
 
-REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
 STANDARD_ERROR = "_stderr"
 NAN = float("nan")
 

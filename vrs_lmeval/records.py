@@ -7,6 +7,9 @@ from typing import Literal
 
 AnswerType = Literal["closed", "open"]
 
+REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
+"""The three image variants of the VRS paper, which the metrics compare by name."""
+
 GREY: tuple[int, int, int] = (128, 128, 128)
 """Mid grey: black can be special-cased by a model as "missing image" (MedVIGIL, arXiv 2605.07919)."""
 

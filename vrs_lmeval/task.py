@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import datasets
@@ -126,7 +126,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
                 "variants": [asdict(variant) for variant in self._variants],
                 "parser_version": PARSER_VERSION,
                 "extension": build_info(),
-                "packages": {name: version(name) for name in REPORTED_PACKAGES},
+                "packages": {name: _find_version(name) for name in REPORTED_PACKAGES},
             },
         }
 
@@ -146,6 +146,14 @@ def _read_source(config: dict[str, Any]) -> DatasetSource:
         columns=Columns(**config.pop("columns", {})),
         closed_rule=config.pop("closed_rule", "yes_no"),
     )
+
+
+def _find_version(package: str) -> str | None:
+    """None for a package that runs from a checkout: provenance must not cost a finished run its results."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _make_document(sample: Sample) -> dict[str, Any]:

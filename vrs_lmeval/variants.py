@@ -11,15 +11,13 @@ from typing import Any
 from PIL import Image
 
 from vrs_lmeval.images import ImageStore
-from vrs_lmeval.records import GREY, Perturbation, Sample
+from vrs_lmeval.records import BLANK, GREY, REAL, SHUFFLED, Perturbation, Sample
 
 VariantRule = Callable[[Sample], tuple[str, Perturbation]]
 """Sample -> (id of the image to show, how to change it)."""
 
 PerturbFunction = Callable[[Image.Image, Perturbation], Image.Image]
 """(RGB image, change) -> RGB image."""
-
-REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
 
 
 class VariantError(ValueError):
@@ -66,6 +64,11 @@ class VariantImage(Image.Image):
     @im.setter
     def im(self, pixels: Any) -> None:
         self._im = pixels
+
+    def load(self) -> Any:
+        """Pixel access as in the base class, whose own `load` would find no pixel memory here."""
+        super().load()
+        return self.im.pixel_access(self.readonly)
 
     def __reduce__(self) -> Any:
         return (Image.frombytes, (self.mode, self.size, self.tobytes()))
@@ -128,6 +131,8 @@ def _read_entry(entry: str | Mapping[str, Any]) -> Variant:
     if kind not in VARIANTS:
         raise VariantError(f"variants: unknown {kind!r} in {entry!r}; known are {', '.join(VARIANTS)}")
     name: str = parameters.pop("name", kind)
+    if name in VARIANTS and name != kind:
+        raise VariantError(f"variants: {name!r} is the name of another kind than {kind!r}; metrics go by that name")
     _, *known = inspect.signature(VARIANTS[kind]).parameters.values()  # the first takes the images
     defaults = {parameter.name: parameter.default for parameter in known}
     unknown = sorted(set(parameters) - set(defaults))

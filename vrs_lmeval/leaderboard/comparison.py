@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
 
-from vrs_lmeval.intervals import find_t_interval
-from vrs_lmeval.leaderboard.results import Question, Run
+from vrs_lmeval.leaderboard.results import Run, ScoredSample
+from vrs_lmeval.metrics import find_interval
+from vrs_lmeval.normalisation import normalise
 from vrs_lmeval.records import Interval
 
 COMPARED_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "image_sensitivity", "parse_failure_rate")
 
-MUST_AGREE = ("dataset", "variants", "parser_version")
-"""What of a run's evidence must be equal before two runs may stand in one table."""
+SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule")
+"""What of the data set's evidence must be equal; where it was read from may differ."""
+
+SHARED_QUESTION = 4
+"""From so many samples on, a question's most frequent answer says something; with fewer it is often the only one."""
 
 
 class IncomparableRunsError(ValueError):
@@ -22,23 +28,25 @@ class IncomparableRunsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model's metrics on the task, each with its 95 % interval clustered by image."""
+    """One model's metrics on the task, each with its 95 % interval clustered by image.
+
+    `difference` is VRS(model) - VRS(first model), paired by sample; None for the first.
+    """
 
     model: str
     metrics: Mapping[str, Interval]
+    difference: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All models on one task. `differences` are VRS(model) - VRS(reference), paired by question."""
+    """All models on one task; the first is the reference of the differences."""
 
     task: str
     questions: int
     images: int
     blind_floor: float
     rows: tuple[ModelRow, ...]
-    reference: str
-    differences: Mapping[str, Interval]
 
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
@@ -46,58 +54,89 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     reference, *others = runs
     for other in others:
         _check_comparable(reference, other)
+    labels = _make_labels([run.model for run in runs])
     return Comparison(
         task=reference.task,
-        questions=len(reference.questions),
-        images=len({question.image_id for question in reference.questions}),
-        blind_floor=find_blind_floor(reference.questions),
-        rows=tuple(ModelRow(run.model, _find_intervals(run)) for run in runs),
-        reference=reference.model,
-        differences={other.model: _difference_of_vrs(reference, other) for other in others},
+        questions=len(reference.samples),
+        images=len({sample.image_id for sample in reference.samples}),
+        blind_floor=find_blind_floor(reference.samples),
+        rows=tuple(
+            ModelRow(label, _find_intervals(run), None if run is reference else _difference_of_vrs(reference, run))
+            for label, run in zip(labels, runs, strict=True)
+        ),
     )
 
 
-def find_blind_floor(questions: Sequence[Question]) -> float:
-    """Accuracy of the best model that sees no image: each question string's most frequent answer, given to all of them.
+def find_blind_floor(samples: Sequence[ScoredSample]) -> float:
+    """Accuracy of a model that knows the benchmark's most frequent answers and sees no image.
 
-    An optimistic floor: it knows the gold answers of the very questions it is asked.
+    It gives each question's most frequent gold where at least SHARED_QUESTION samples ask the same question, and else
+    the most frequent gold of its answer type (on VQA-RAD: "no" and "axial").
     """
-    golds_of: dict[str, Counter[str]] = {}
-    for question in questions:
-        golds_of.setdefault(question.question, Counter()).update(question.golds[:1])
-    return sum(max(golds.values()) for golds in golds_of.values()) / len(questions)
+    by_question = _count_golds((sample.question, sample) for sample in samples)
+    by_type = _count_golds((sample.answer_type, sample) for sample in samples)
+    asked = Counter(sample.question for sample in samples)
+    right = 0
+    for sample in samples:
+        is_shared = asked[sample.question] >= SHARED_QUESTION
+        golds = by_question[sample.question] if is_shared else by_type[sample.answer_type]
+        ((guess, _),) = golds.most_common(1)
+        right += guess in {normalise(gold) for gold in sample.golds}
+    return right / len(samples)
+
+
+def _count_golds(keyed: Iterable[tuple[str, ScoredSample]]) -> dict[str, Counter[str]]:
+    counts: dict[str, Counter[str]] = {}
+    for key, sample in keyed:
+        counts.setdefault(key, Counter()).update({normalise(gold) for gold in sample.golds})
+    return counts
+
+
+def _make_labels(models: Sequence[str]) -> list[str]:
+    """The last part of each model's name; the whole name, then a number, where that is not unique."""
+    short = [PurePath(model).name for model in models]
+    names = [model if short.count(name) > 1 else name for model, name in zip(models, short, strict=True)]
+    return [
+        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
 
 
 def _check_comparable(reference: Run, other: Run) -> None:
     pair = f"{reference.model} and {other.model}"
     if reference.task != other.task:
         raise IncomparableRunsError(f"{pair}: different tasks, {reference.task} and {other.task}")
-    for key in MUST_AGREE:
-        if reference.config["vrs"].get(key) != other.config["vrs"].get(key):
-            raise IncomparableRunsError(f"{pair}: different {key} of {reference.task}")
-    for key in ("doc_to_text", "generation_kwargs"):
-        if reference.config.get(key) != other.config.get(key):
-            raise IncomparableRunsError(f"{pair}: different {key} of {reference.task}")
-    if {q.sample_id for q in reference.questions} != {q.sample_id for q in other.questions}:
+    for name, first, second in zip(_CONDITIONS, _conditions(reference), _conditions(other), strict=True):
+        if first != second:
+            raise IncomparableRunsError(f"{pair}: different {name} of {reference.task}")
+    if {sample.sample_id for sample in reference.samples} != {sample.sample_id for sample in other.samples}:
         raise IncomparableRunsError(f"{pair}: not the same questions of {reference.task} (different --limit?)")
 
 
+_CONDITIONS = ("data set", "variants", "parser version", "prompt", "generation settings", "system instruction")
+
+
+def _conditions(run: Run) -> tuple[Any, ...]:
+    evidence = run.config["vrs"]
+    return (
+        {key: evidence["dataset"].get(key) for key in SAME_DATA},
+        evidence["variants"],
+        evidence["parser_version"],
+        run.config.get("doc_to_text"),
+        run.config.get("generation_kwargs"),
+        run.system_instruction,
+    )
+
+
 def _find_intervals(run: Run) -> dict[str, Interval]:
-    names = [name for name in COMPARED_METRICS if name in run.questions[0].values]
-    return {name: _interval_of([(q.values[name], q.image_id) for q in run.questions]) for name in names}
+    names = [name for name in COMPARED_METRICS if name in run.samples[0].values]
+    return {name: find_interval([(s.values[name], s.image_id) for s in run.samples]) for name in names}
 
 
 def _difference_of_vrs(reference: Run, other: Run) -> Interval:
-    first = {question.sample_id: question for question in reference.questions}
-    return _interval_of(
-        [(_subtract(q.values.get("vrs"), first[q.sample_id].values.get("vrs")), q.image_id) for q in other.questions]
-    )
+    first = {sample.sample_id: sample.values.get("vrs") for sample in reference.samples}
+    return find_interval([(_subtract(s.values.get("vrs"), first[s.sample_id]), s.image_id) for s in other.samples])
 
 
 def _subtract(value: float | None, reference: float | None) -> float | None:
     return None if value is None or reference is None else value - reference
-
-
-def _interval_of(pairs: Sequence[tuple[float | None, str]]) -> Interval:
-    applicable = [(value, image_id) for value, image_id in pairs if value is not None]
-    return find_t_interval([value for value, _ in applicable], [image_id for _, image_id in applicable])

@@ -37,7 +37,7 @@ def make_caption(comparison: Comparison) -> str:
     """What the numbers are, and what a model without eyes could reach."""
     return (
         "VRS = accuracy(real image) - accuracy(another image). Brackets: 95 % intervals, clustered by image. "
-        f"Blind floor (best answer without any image): {comparison.blind_floor:.3f}."
+        f"Blind floor (most frequent answers, no image): {comparison.blind_floor:.3f}."
     )
 
 
@@ -65,12 +65,14 @@ def make_json(comparison: Comparison) -> str:
 
 def make_conclusions(comparison: Comparison) -> list[str]:
     """One plain sentence per model, and one per difference."""
-    sentences = [f"{row.model} {_judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
-    for model, difference in comparison.differences.items():
-        sentences.append(
-            f"VRS of {model} minus VRS of {comparison.reference}: {format_interval(difference, signed=True)}"
-        )
-    return sentences
+    reference = comparison.rows[0].model
+    judged = [f"{row.model} {_judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
+    compared = [
+        f"VRS of {row.model} minus VRS of {reference}: {format_interval(row.difference, signed=True)}"
+        for row in comparison.rows
+        if row.difference is not None
+    ]
+    return judged + compared
 
 
 def format_interval(interval: Interval, signed: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""A folder that `lm_eval --output_path --log_samples` wrote -> one Run per task: what each question scored."""
+"""A folder that `lm_eval --output_path --log_samples` wrote -> one Run per model and task: what each sample scored."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ class UnreadableResultsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What one question scored: metric values by name, None where a metric does not apply."""
+class ScoredSample:
+    """What one sample scored: metric values by name, None where a metric does not apply."""
 
     sample_id: str
     image_id: str
     question: str
     golds: tuple[str, ...]
+    answer_type: str
     values: Mapping[str, float | None]
 
 
@@ -30,24 +31,28 @@ class Run:
 
     model: str
     task: str
-    questions: tuple[Question, ...]
+    samples: tuple[ScoredSample, ...]
     config: Mapping[str, Any]
+    system_instruction: str | None
 
 
 def read_runs(folder: Path) -> list[Run]:
-    """All VRS tasks of the newest run below `folder`. Raises UnreadableResultsError."""
+    """All VRS runs below `folder`: of each model's folder and each task the newest. Raises UnreadableResultsError."""
     files = sorted(folder.rglob("results_*.json"), key=_timestamp)
     if not files:
         raise UnreadableResultsError(f"{folder}: no results_*.json below it; give lm_eval --output_path {folder}")
-    results = _read_json(files[-1])
-    runs = [
-        _read_run(files[-1], results, task)
-        for task, config in sorted(results.get("configs", {}).items())
-        if "vrs" in config
-    ]
-    if not runs:
-        raise UnreadableResultsError(f"{files[-1]}: holds no vrs_* task")
-    return runs
+    newest: dict[tuple[Path, str], tuple[Path, Any]] = {}
+    for path in files:
+        results = _read_json(path)
+        tasks = [task for task, config in results.get("configs", {}).items() if "vrs" in config]
+        newest |= {(path.parent, task): (path, results) for task in tasks}
+    if not newest:
+        raise UnreadableResultsError(f"{folder}: its results hold no vrs_* task")
+    return [_read_run(path, results, task) for (_, task), (path, results) in sorted(newest.items(), key=_by_folder)]
+
+
+def _by_folder(item: tuple[tuple[Path, str], Any]) -> tuple[Path, str]:
+    return item[0]
 
 
 def _timestamp(path: Path) -> str:
@@ -58,29 +63,35 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     samples = path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
     if not samples.is_file():
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
-    config = results["configs"][task]
-    model = Path(str(results.get("model_name", "unknown"))).name
-    return Run(model, task, tuple(_read_questions(samples)), config)
+    return Run(
+        model=str(results.get("model_name", "unknown")),
+        task=task,
+        samples=tuple(_read_samples(samples)),
+        config=results["configs"][task],
+        system_instruction=results.get("system_instruction"),
+    )
 
 
-def _read_questions(path: Path) -> list[Question]:
-    questions = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+def _read_samples(path: Path) -> list[ScoredSample]:
+    samples = []
+    # Not splitlines(): an answer may hold other line separators, which the harness writes as they are.
+    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
         try:
             logged = json.loads(line)
             document = logged["doc"]
-            questions.append(
-                Question(
+            samples.append(
+                ScoredSample(
                     sample_id=document["sample_id"],
                     image_id=document["image_id"],
                     question=document["question"],
                     golds=tuple(document["golds"]),
+                    answer_type=document["answer_type"],
                     values={name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")},
                 )
             )
         except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS question ({error!r})") from error
-    return questions
+            raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
+    return samples
 
 
 def _read_json(path: Path) -> Any:
