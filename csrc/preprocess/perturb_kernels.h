@@ -28,6 +28,7 @@ struct PerturbKernels {
 const PerturbKernels& perturb_kernels_for(std::string_view simd);
 
 const PerturbKernels& portable_perturb_kernels();
-const PerturbKernels& avx2_perturb_kernels();  // only in builds with VRS_HAVE_AVX2
+const PerturbKernels& avx2_perturb_kernels();        // only in builds with VRS_HAVE_AVX2
+const PerturbKernels& avx512vnni_perturb_kernels();  // only with VRS_HAVE_AVX512VNNI as well
 
 }  // namespace vrs

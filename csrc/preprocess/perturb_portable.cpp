@@ -51,6 +51,11 @@ const PerturbKernels& portable_perturb_kernels() {
 }
 
 const PerturbKernels& perturb_kernels_for([[maybe_unused]] std::string_view simd) {
+#ifdef VRS_HAVE_AVX512VNNI
+  if ((simd == "auto" || simd == "avx512vnni") && supports_avx512vnni()) {
+    return avx512vnni_perturb_kernels();
+  }
+#endif
 #ifdef VRS_HAVE_AVX2
   if (simd != "portable" && supports_avx2()) return avx2_perturb_kernels();
 #endif
