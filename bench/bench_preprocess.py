@@ -137,14 +137,14 @@ def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], fl
 
 def report(title: str, milliseconds: dict[str, list[float]]) -> None:
     print(f"\n{title}")
-    print(f"  {'':32}{'median ms':>10}{'quartiles':>18}{'x faster than Pil':>20}{'quartiles':>14}")
+    print(f"  {'':32}{'median ms':>10}{'quartiles':>22}{'x faster than Pil':>20}{'quartiles':>18}")
     for name, values in milliseconds.items():
         low, median, high = statistics.quantiles(values, n=4)
         ratios = [rival / value for rival, value in zip(milliseconds[RIVAL], values, strict=True)]
         ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
         print(
-            f"  {name:32}{median:10.3f}{f'{low:.3f} .. {high:.3f}':>18}"
-            f"{ratio:20.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>14}"
+            f"  {name:32}{median:10.3f}{f'{low:.3f} .. {high:.3f}':>22}"
+            f"{ratio:20.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>18}"
         )
 
 
