@@ -8,6 +8,8 @@ import sys
 import pytest
 from support.tiny_llava import save_tiny_llava
 
+from vrs_lmeval.intervals import find_standard_error
+
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 needs_vqa_rad = pytest.mark.skipif(
     not DATA_DIR, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad as the hub lays it out"
@@ -52,12 +54,16 @@ def vqa_rad_run(tiny_llava, tmp_path_factory):
 
 
 @needs_vqa_rad
-def test_the_harness_table_shows_vrs_with_its_error(vqa_rad_run):
-    table, results, _ = vqa_rad_run
-    (row,) = [line for line in table.splitlines() if "|vrs " in line]
-    cells = [cell.strip() for cell in row.split("|")]
-    measured = results["results"]["vrs_vqa_rad"]
-    assert cells[5:10] == ["vrs", "↑", f"{measured['vrs,none']:.4f}", "±", f"{measured['vrs_stderr,none']:.4f}"]
+@pytest.mark.parametrize("metric", ["vrs", "parse_failure_rate"])  # the first is 0 for this model, the second is not
+def test_the_harness_table_shows_our_metrics_with_their_clustered_errors(vqa_rad_run, metric):
+    table, results, samples = vqa_rad_run
+    (row,) = [line for line in table.splitlines() if f"|{metric} " in line or f"|{metric}|" in line]
+    _, _, _, _, _, _, _, value, sign, error, _ = [cell.strip() for cell in row.split("|")]
+    pairs = [sample[f"{metric}_stderr"] for sample in samples]
+    expected = find_standard_error([value for value, _ in pairs], [image_id for _, image_id in pairs])
+    assert sign == "±"
+    assert float(value) == pytest.approx(results["results"]["vrs_vqa_rad"][f"{metric},none"], abs=5e-5)
+    assert float(error) == pytest.approx(expected, abs=5e-5)
 
 
 @needs_vqa_rad
