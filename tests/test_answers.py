@@ -115,129 +115,95 @@ def test_no_as_a_mere_determiner_does_not_answer_the_question(text):
     assert parse_answer(text, NORMAL) == Answer(None, "no decisive token")
 
 
-# Rows of VQA-RAD (test unless said): question, gold, the choices that should be found.
-ALTERNATIVES = [
-    ("are there multiple or just 1 metastatic focus?", "one", ("multiple", "1")),
-    ("is this supratentorial or infratentorial?", "supratentorial", ("supratentorial", "infratentorial")),
-    ("is this an mri or a ct scan?", "mri", ("mri", "ct")),
-    ("is this image normal or abnormal?", "abnormal", ("normal", "abnormal")),
-    ("is the gastric bubble shown on the left or right side of the patient?", "right side", ("left", "right")),
-    (
-        "are pleural opacities located on the left, right, or both sides of the lung?",
-        "both",
-        ("left", "right", "both"),
-    ),
-    ("is this a t1 weighted, t2 weighted, or flair image?", "flair", ("t1 weighted", "t2 weighted", "flair")),
-    (
-        "is there hypoinflation or hyperinflation of the lung",
-        "hyperinflation",
-        ("hypoinflation", "hyperinflation"),
-    ),
-    ("was a ct or mri used to take the above image?", "mri", ("ct", "mri")),
-    ("which is highlighted in this image, white or gray matter?", "gray matter", ("white", "gray")),  # train
-    ("was this a contrast ct or a non-contrast ct?", "non-contrast ct", ()),  # train: "ct" on both sides
-    ("does this image use contrast or not?", "contrast", ()),  # train
-    ("do you favor a viral process or parasitic process or other?", "viral", ()),  # train: two "or"
-    ("is the abnormality hyper dense or hypo dense?", "hypodense", ()),  # train
-]
-
-
-@pytest.mark.parametrize(("question", "gold", "choices"), ALTERNATIVES)
-def test_choices_come_from_the_question_where_they_can_be_told(question, gold, choices):
-    assert find_alternatives(question) == choices
-    assert parse_answer(gold, ask(question)).value == read_gold(gold, ask(question))
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("are the lungs clear?", "No infiltrates or effusions are seen."),
+        ("is this a normal chest x-ray?", "No abnormalities detected."),
+        ("is the heart normal in size?", "No cardiomegaly."),
+        ("is the trachea midline?", "No tracheal deviation is seen."),
+        ("is there a pleural effusion?", "There is a left effusion; no pleural thickening."),
+        ("is the heart enlarged?", "The heart is enlarged, with no heart failure."),
+        ("is there mass effect in the brain?", "There is a large mass with no brain herniation."),
+        ("is there mass effect?", "There is no mass."),
+        ("is there an effusion?", "A right effusion, no effusion on the left."),
+        ("is there a left effusion?", "No left or apical pneumothorax."),
+        ("is there a mass?", "no fracture and the mass is large"),
+        ("is there a fracture?", "No fracture except in the ribs"),
+        ("is there a fracture?", "no fracture of the ribs"),
+        ("are the lungs free of consolidation?", "No consolidation."),
+        ("is there no evidence of hyperattenuation?", "No evidence of hyperattenuation"),
+        ("are the lungs clear?", "No evidence to suggest an infiltrate"),
+        ("are the lungs clear?", "There are no signs of infiltrates."),
+        ("are the lungs clear?", "No evidence in the pleura"),
+        ("is there a mass?", "The answer is not yes."),
+    ],
+)
+def test_no_before_a_noun_decides_only_where_it_denies_what_is_asked(question, text):
+    assert parse_answer(text, ask(question)) == Answer(None, "no decisive token")
 
 
 @pytest.mark.parametrize(
-    ("text", "sample", "value"),
+    ("question", "text"),
     [
-        ("MRI", MODALITY, "mri"),
-        ("This is an MRI.", MODALITY, "mri"),
-        ("The image is a CT scan", MODALITY, "ct"),
-        ("x-ray", MODALITY, "xray"),
-        ("It is not an MRI", MODALITY, "it is not mri"),
-        ("neither CT nor MRI", MODALITY, "neither ct nor mri"),
-        ("left", SIDE, "left"),
-        ("The lesion is on the left side.", SIDE, "left"),
-        ("right-sided", SIDE, "right"),
-        ("It is not on the left", SIDE, "it is not on left"),
-        ("Yes, a mass is seen", ask("does the liver show an enhancing mass or lesion?"), "yes"),
-        ("both left and right", SIDE, "both left and right"),
-        ("MRI, although the sequence is unclear", MODALITY, "mri"),
-        ("True lumen", ask("is this the true or false lumen?"), "true"),
-        ("yes", MODALITY, "yes"),
-        ("no", ask("does the liver show an enhancing mass or lesion?"), "no"),
-        ("Large bowel", ask("is this the small bowel or colon?"), "large bowel"),
-        ("small bowel", ask("is this the small bowel or colon?"), "bowel"),
+        ("is there a pleural effusion?", "No pleural effusion."),
+        ("is there a pleural effusion?", "There is no pneumothorax or pleural effusion."),
+        ("is there a pneumothorax?", "No pneumothorax, no effusion."),
+        ("are there fractures?", "No fracture is seen."),
+        ("is there a mass present?", "no masses"),
+        ("are there opacities in the lungs?", "There is no opacity in the lungs."),
+        ("is there evidence of rib fracture?", "no evidence of fractures of the ribs"),
+        ("is there evidence of rib fracture?", "There is no evidence."),
+        ("is there evidence of rib fracture?", "No evidence in this image"),
+        ("is there a left effusion?", "No effusion on the left."),
+        ("is there a fracture?", "There is no evidence to suggest a definite fracture"),
+        ("the fracture was seen?", "no fracture"),
+        ("is there a shift of midline structures?", "No midline shift is present"),
+        ("are the lungs clear?", "No it is not"),
+        ("are the lungs clear?", "No there is an effusion"),
+        ("are the lungs clear?", "No the left lung is opaque"),
+        ("are the lungs free of consolidation?", "No."),
     ],
 )
-def test_an_alternative_is_named_only_by_words_that_add_nothing(text, sample, value):
-    assert parse_answer(text, sample) == Answer(value)
+def test_no_before_a_noun_that_was_asked_about_decides(question, text):
+    assert parse_answer(text, ask(question)) == Answer("no")
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    "text",
     [
-        ("CT or MRI", "contradictory"),
-        ("I cannot tell", "refusal"),
-        ("It is unclear, MRI", "refusal"),
-        ("", "empty"),
-        ("the", "empty"),
+        "Yes, a small effusion on the right, no effusion on the left.",
+        "Yes, a small effusion at the base, no effusion elsewhere",
+        "Yes, the right side has an effusion, but no effusion is at the apex",
     ],
 )
-def test_alternatives_that_are_not_chosen_are_unparsable(text, reason):
-    assert parse_answer(text, MODALITY) == Answer(None, reason)
+def test_a_yes_is_not_revoked_by_what_it_goes_on_to_deny(text):
+    assert parse_answer(text, ask("is there an effusion?")) == Answer("yes")
 
 
 @pytest.mark.parametrize(
-    ("text", "sample", "value"),
+    ("text", "sample", "answer"),
     [
-        ("B", PLANE, "coronal"),
-        ("(b)", PLANE, "coronal"),
-        ("B.", PLANE, "coronal"),
-        ("B) Coronal", PLANE, "coronal"),
-        ("Answer: B", PLANE, "coronal"),
-        ("The correct answer is (B) because of the ribs", PLANE, "coronal"),
-        ("<answer>B</answer>", PLANE, "coronal"),
-        ("Option C", PLANE, "sagittal"),
-        ("I choose option B: coronal", PLANE, "coronal"),
-        ("coronal", PLANE, "coronal"),
-        ("Coronal, but I am not sure", PLANE, "coronal"),
-        ("B. But I'm not sure.", PLANE, "coronal"),
-        ("This is a coronal plane. Axial planes differ.", PLANE, "coronal"),
-        ("A CT with contrast", CONTRAST, "ct with contrast"),
-        ("This is a CT with contrast", CONTRAST, "ct with contrast"),
-        ("ct", CONTRAST, "ct"),
-        ("none of these", CONTRAST, "0 of these"),
-        ("A", ask("is it?", options=("Yes", "No")), "yes"),
-        ("B. No", ask("is it?", options=("Yes", "No")), "no"),
-        ("no", ask("is it?", options=("yes", "no")), "no"),
+        ("Yes. The answer is based on the cortical break.", POLAR, Answer("yes")),
+        ("Yes\nAnswer:", POLAR, Answer("yes")),
+        ("No.\nThe answer is", POLAR, Answer("no")),
+        ("No.\nThe answer is the", POLAR, Answer("no")),
+        ("Answer: no\nAnswer:", POLAR, Answer("no")),
+        ("No\n<answer>", POLAR, Answer("no")),
+        ("Answer: \n", POLAR, Answer(None, "empty")),
+        ("pneumonia\nAnswer:", OPEN, Answer("pneumonia")),
+        ("The lung is opaque. The answer is pneumonia", OPEN, Answer("pneumonia")),
+        (
+            "Pneumonia. The answer is based on consolidation.",
+            OPEN,
+            Answer("pneumonia answer is based on consolidation"),
+        ),
+        ("The answer is not clear.", OPEN, Answer(None, "refusal")),
+        ("The answer is not clear.", POLAR, Answer(None, "refusal")),
     ],
 )
-def test_given_options_are_named_by_letter_or_by_their_words(text, sample, value):
-    assert parse_answer(text, sample) == Answer(value)
-
-
-@pytest.mark.parametrize(
-    ("text", "sample", "reason"),
-    [
-        ("A large liver is seen", PLANE, "no option named"),
-        ("F", PLANE, "no option named"),
-        ("B. Axial", PLANE, "contradictory"),
-        ("axial or coronal", PLANE, "contradictory"),
-        ("(A) or (B)", PLANE, "contradictory"),
-        ("A/B", PLANE, "contradictory"),
-        ("not axial", PLANE, "negated option"),
-        ("I am not sure", PLANE, "refusal"),
-        ("I am not sure, coronal", PLANE, "refusal"),
-        ("abaxial", PLANE, "no option named"),
-        ("A. no", ask("is it?", options=("yes", "no")), "contradictory"),
-        ("normal", ask("is it?", options=("yes", "no")), "no decisive token"),
-        ("normal with no mass", ask("is it?", options=("yes", "no")), "no decisive token"),
-    ],
-)
-def test_given_options_that_are_not_chosen_are_unparsable(text, sample, reason):
-    assert parse_answer(text, sample) == Answer(None, reason)
+def test_a_label_is_followed_only_to_an_answer(text, sample, answer):
+    assert parse_answer(text, sample) == answer
 
 
 @pytest.mark.parametrize(
@@ -254,6 +220,7 @@ def test_given_options_that_are_not_chosen_are_unparsable(text, sample, reason):
         ("T2-weighted", "t2 weighted"),
         ("caudate, putamen,left parietal", "caudate putamen left parietal"),
         ("patient\u2019s left", "patients left"),
+        ("Gray matter", "grey matter"),
         ("unclear margins", "unclear margins"),
         ("<answer>Axial</answer>", "axial"),
         ("Answer: axial\nQuestion: what else?", "axial"),

@@ -8,9 +8,12 @@ VLMEvalKit) hides the failure and adds noise. An unparsable answer is wrong and 
 from __future__ import annotations
 
 import re
+from itertools import dropwhile, pairwise, takewhile
+from typing import NamedTuple
 
 from vrs_lmeval.choices import (
     CONTRADICTORY,
+    NEUTRAL,
     NO_WORDS,
     YES_WORDS,
     find_choices,
@@ -41,7 +44,8 @@ _EMPHASIS = re.compile(r"[*#]+")
 _NEXT_TURN = re.compile(r"\n(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
 _ANSWER_LABEL = re.compile(
     r"(?:^|[\n.!?]\s*)(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
-    r"answer\s*(?::|is\b\s*:?|to the question is\b)",
+    r"answer\s*(?::|(?:to the question )?is\b"
+    r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
 )
 
@@ -54,16 +58,46 @@ _REFUSES = re.compile(
     r"(?:dont|do not) know|insufficient information|as an ai|im sorry|i am sorry|i apologi[sz]e)\b"
 )
 _DOUBTS = re.compile(r"\b(?:unclear|unknown|uncertain|indeterminate|not clear)\b")
-_DOUBT_ONLY = re.compile(r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|unknown|uncertain|n ?/ ?a)")
+_DOUBT_ONLY = re.compile(
+    r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|not clear|unknown|uncertain|n ?/ ?a)"
+)
 
 _TOKEN = re.compile(r"[^\W_]+|[.,;:!?\n]")
 _PAUSES = frozenset(".,;:!?\n")
 _PREAMBLE = word_set("well so ok okay hmm") | _PAUSES
 _AFTER_NO = word_set(
     "evidence sign signs indication indications any definite visible clear significant obvious apparent acute "
-    "radiographic of an a the"
+    "radiographic suggest suggesting suggestive of for to an a the"
 )
 """Words between "no" and what it denies: "no evidence of an effusion" is about the effusion."""
+
+_NO_NOUN = YES_WORDS | word_set(
+    "a an the it its there this that these those i we you he she they is are was were but because since as not or and"
+)
+"""Words that begin no noun phrase: "no" before them stands alone ("no there is none")."""
+
+_PHRASE_ENDS = word_set(
+    "in on at to from for by with within without into over under underneath beneath above below outside inside near "
+    "is are was were be been being can could may has have had that which who and but seen noted noticed identified "
+    "identifiable detected present visible visualized visualised evident apparent observed found shown appreciated "
+    "demonstrated placed located used here"
+)
+"""Words that end the noun phrase before them; "of" does not, it goes on."""
+
+_INVERTS = re.compile(r"\b(?:no|not|without|absent|absence|free (?:of|from)|clear of|rule out|ruled out)\b")
+"""A question that holds these is not answered by a phrase that denies: "are the lungs free of effusion?"."""
+
+_PLACES = word_set("left right upper lower anterior posterior elsewhere")
+"""Places that narrow a denial: "no effusion on the left" denies no effusion unless the left was asked about."""
+
+
+class _Polarity(NamedTuple):
+    """A decisive word: where it starts in the folded text, its value, whether it is a "no" before a noun, and first."""
+
+    start: int
+    value: str
+    is_denial: bool
+    opens: bool
 
 
 def parse_answer(text: str, sample: Sample) -> Answer:
@@ -71,14 +105,17 @@ def parse_answer(text: str, sample: Sample) -> Answer:
 
     - closed, options given: the option's normalised text, named by letter or by its words;
     - closed, "A or B" question: "yes"/"no" where the text opens with it (so a yes/no question that holds an "or" is
-      read too), else the alternative's key, else the whole normalised text (see `choices.py`);
+      read too), else the one alternative named, "both", or "no" to all of them; the whole normalised text where the
+      question's alternatives cannot be told (see `choices.py`);
     - closed otherwise: "yes" or "no" by the first decisive word; the opposite in the same sentence, or a refusal before
       it, makes the answer unparsable;
     - open: the whole normalised text, unless it is empty or a refusal.
 
-    Reasoning in `<think>` is dropped, the first `<answer>` tag or the last "Answer:" label is followed, and an
-    invented next turn ("Question: ...") is cut. Reasons: "empty", "unfinished reasoning", "refusal",
-    "no decisive token", "contradictory", "no option named", "negated option".
+    Reasoning in `<think>` is dropped, the first `<answer>` tag or the last "Answer:" label is followed (where nothing
+    follows it, what stands before it is read), and an invented next turn ("Question: ...") is cut.
+
+    Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
+    "negated option".
     """
     final = _find_final_text(text)
     if final is None:
@@ -104,11 +141,14 @@ def _find_final_text(text: str) -> str | None:
             return None
         after = before
     if tag := _ANSWER_TAG.search(after):
-        after = tag.group(1)
+        after = tag.group(1) if normalise(tag.group(1)) else after[: tag.start()]
     after = _EMPHASIS.sub("", _SPECIAL_TOKEN.sub("", after)).strip()[:LONGEST_ANSWER]
     after = _NEXT_TURN.sub("", after)
-    labels = list(_ANSWER_LABEL.finditer(after))
-    return after[labels[-1].end() :].strip() if labels else after
+    for label in reversed(list(_ANSWER_LABEL.finditer(after))):
+        if normalise(after[label.end() :]):
+            return after[label.end() :].strip()
+        after = after[: label.start()]
+    return after
 
 
 def _read_open(text: str) -> Answer:
@@ -136,21 +176,15 @@ def _read_given_options(text: str, sample: Sample) -> Answer:
 
 
 def _read_alternatives(text: str, sample: Sample) -> Answer:
-    polar = read_yes_no(text, sample.question)
-    if _opens_with_polar_word(text) and polar.reason != UNDECIDED:  # "true lumen" opens so, and decides nothing
-        return polar
+    keys = find_choices(sample)
+    if any(word.opens and not word.is_denial for word in _find_polarities(text, sample.question)):
+        return read_yes_no(text, sample.question)
     if not normalise(text):
         return Answer(None, EMPTY)
-    keys = find_choices(sample)
     head = fold(text)[: _doubt_starts(text)]
-    if head != fold(text) and not (normalise(head) and read_alternative(head, sample.question, keys).value in keys):
+    if head != fold(text) and not (keys and read_alternative(head, sample.question, keys).is_parsed):
         return Answer(None, REFUSAL)
-    return read_alternative(text, sample.question, keys)
-
-
-def _opens_with_polar_word(text: str) -> bool:
-    first = next((token for token in _TOKEN.findall(fold(text)) if token not in _PREAMBLE), "")
-    return first in YES_WORDS | NO_WORDS
+    return read_alternative(text, sample.question, keys) if keys else Answer(normalise(text))
 
 
 def _doubt_starts(text: str) -> int | None:
@@ -163,39 +197,77 @@ def read_yes_no(text: str, question: str) -> Answer:
     """ "yes" or "no" by the first decisive word of `text`, or the reason why there is none.
 
     Decisive are "yes", "yeah", "yep" and "nope"; "true" and "false" where they open the text and stand alone (not in
-    "true lumen"); "no" where it opens the text, stands alone, or denies what `question` asks about ("there is no
-    evidence of a fracture"), but not as a mere determiner ("normal, with no enlargement").
+    "true lumen"); "no" where it stands alone, or denies what `question` asks about ("no evidence of a fracture"), but
+    not as a mere determiner ("no infiltrates" says nothing of "are the lungs clear?").
     """
-    decided = _find_polarities(text, set(split_words(question)))
+    decided = _find_polarities(text, question)
     doubt = _doubt_starts(text)
-    if doubt is not None and (not decided or doubt <= decided[0][0]):
+    if doubt is not None and (not decided or doubt <= decided[0].start):
         return Answer(None, REFUSAL)
     if not decided:
         return Answer(None, UNDECIDED)
-    start, value = decided[0]
-    end = start + len(split_sentences(fold(text)[start:])[0])
-    if any(later < end and opposite != value for later, opposite in decided):
-        return Answer(None, CONTRADICTORY)
-    return Answer(value)
+    first = decided[0]
+    sentence = split_sentences(fold(text)[first.start :])[0]
+    for later in decided[1:]:
+        between = sentence[: later.start - first.start]
+        if len(between) < len(sentence) and later.value != first.value and _revokes(later, between):
+            return Answer(None, CONTRADICTORY)
+    return Answer(first.value)
 
 
-def _find_polarities(text: str, asked: set[str]) -> list[tuple[int, str]]:
-    """Offsets in the folded text and values of every decisive word."""
+def _revokes(later: _Polarity, between: str) -> bool:
+    """False for a "no" before a noun, once more was said: "yes, a small one on the right, no effusion on the left"."""
+    return not later.is_denial or set(split_words(between)) <= NEUTRAL | YES_WORDS
+
+
+def _find_polarities(text: str, question: str) -> list[_Polarity]:
+    """Every decisive word of `text`, in order."""
     tokens = [(match.start(), match.group()) for match in _TOKEN.finditer(fold(text))]
     words = [token for _, token in tokens]
     opening = next((at for at, word in enumerate(words) if word not in _PREAMBLE), len(words))
     return [
-        (start, "yes" if word in YES_WORDS else "no")
+        _Polarity(start, "yes" if word in YES_WORDS else "no", _is_determiner(words, at), at == opening)
         for at, (start, word) in enumerate(tokens)
-        if word in YES_WORDS | NO_WORDS and _is_decisive(words, at, at == opening, asked)
+        if word in YES_WORDS | NO_WORDS and _is_decisive(words, at, at == opening, question)
     ]
 
 
-def _is_decisive(words: list[str], at: int, opens: bool, asked: set[str]) -> bool:
-    following = words[at + 1] if at + 1 < len(words) else "."
-    stands_alone = following in _PAUSES
+def _is_determiner(words: list[str], at: int) -> bool:
+    return words[at] == "no" and at + 1 < len(words) and words[at + 1] not in _PAUSES | _NO_NOUN
+
+
+def _is_decisive(words: list[str], at: int, opens: bool, question: str) -> bool:
     if words[at] in {"true", "false"}:
-        return opens and stands_alone
-    if words[at] != "no" or opens or stands_alone or following in {"or", "and"} | YES_WORDS:
-        return True
-    return next((word for word in words[at + 1 :] if word not in _AFTER_NO), "") in asked
+        return opens and (at + 1 == len(words) or words[at + 1] in _PAUSES)
+    if words[max(0, at - 1) : at] == ["not"]:
+        return False
+    return not _is_determiner(words, at) or _denies_what_is_asked(words[at + 1 :], question)
+
+
+def _denies_what_is_asked(following: list[str], question: str) -> bool:
+    """True where the words after "no" are "evidence" and the like alone, or deny a whole phrase of `question`."""
+    asked = split_words(question)
+    clause = list(takewhile(lambda word: word not in _PAUSES | {"no"}, following))
+    if _INVERTS.search(" ".join(asked)) or _PLACES & set(clause) - set(asked):
+        return False
+    clause = list(dropwhile(_AFTER_NO.__contains__, clause))
+    denied = " ".join(takewhile(lambda word: word not in _PHRASE_ENDS, clause))
+    if not denied:
+        return set(clause) <= NEUTRAL | set(asked)
+    return any(_is_asked(split_words(item), asked) for item in re.split(r"\b(?:or|nor)\b", denied))
+
+
+def _is_asked(item: list[str], asked: list[str]) -> bool:
+    """True where `item` lies in `asked` and its noun ends a phrase there: "mass" is not asked for in "mass effect"."""
+    ends = {_singular(word) for word, after in pairwise([*asked, "of"]) if after in _PHRASE_ENDS | {"of", "or"}}
+    noun = _singular(next(reversed(list(takewhile("of".__ne__, item))), ""))
+    return noun in ends and {_singular(word) for word in item} <= {_singular(word) for word in asked} | {"of"}
+
+
+def _singular(word: str) -> str:
+    """A plural without its ending: "masses" is "mass", "opacities" is "opacity"; "pus" and "mass" stay."""
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "shes", "ches")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word

@@ -3,17 +3,22 @@
 Model answers (`answers.py`) and gold answers (`scoring.py`) are read by the same rules, so that "on the left
 side", "left" and the gold "left side" are one answer. Nothing here sees a gold answer while it reads a model's text.
 
+A choice is named by its words where no negation stands before them: "an MRI, not a CT" names the MRI. The first
+sentence that names a choice must name one only.
+
 "A or B" questions (VQA-RAD, SLAKE): where a noun phrase begins cannot be told without a grammar, so a choice is
-known by its *key*: the last word before "or" (in "t1 weighted, t2 weighted, or flair": the whole list item) and
-the first word after it. A text names a choice only if the words directly beside the key add nothing, that is, they are
-neutral ("an", "side") or stand in the question: "small bowel" is the choice of "the small bowel or colon",
-"large bowel" is not. Where keys are unsound (the same word on both sides, "or not", two "or") there are no choices,
-and the whole normalised text is the answer.
+known by its *key*: the last word before "or" (where commas mark the items: the whole item) and the first word after it.
+In "a ct or an mri" the keys are all there is, and any words may stand beside them ("a chest CT"). In "the small bowel
+or colon" the word before the first key may belong to the choice: there the word before a key in the answer must add
+nothing, that is, be neutral ("an", "side", "mostly") or stand in the question, so that "large bowel" is not the
+"small bowel". The same holds after the last key ("gray or white matter"). Where keys are unsound (the same word on both
+sides, "or not", two "or") there are no choices, and the whole normalised text is the answer.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from vrs_lmeval.normalisation import normalise, split_words, word_set
 from vrs_lmeval.records import Answer, Sample
@@ -26,17 +31,32 @@ CONTRADICTORY = "contradictory"
 NO_CHOICE = "no option named"
 NEGATED = "negated option"
 
-_NEGATORS = word_set("not no non without never neither nor cannot cant isnt arent wasnt werent doesnt dont didnt other")
+_NEGATORS = word_set(
+    "not no without never neither nor cannot cant isnt arent wasnt werent doesnt dont didnt other unlikely hardly"
+)
 _FILLERS = word_set("just only")
-_NEUTRAL = word_set(
+NEUTRAL = word_set(
     "it its this that these those there here i is are was were be been being seems seem appears appear looks look "
-    "like shows show shown seen think believe would say answer most likely probably in on at of to from for by as and "
-    "with patient patients image images scan scans view plane side sides sided film picture section study"
+    "like shows show shown see seen think believe would say answer most likely probably in on at of to from for by as "
+    "and with have has used taken patient patients image images scan scans scanner view plane side sides sided film "
+    "picture section study modality multiple several"
 )
 """Words that say nothing about which choice is meant: function words, and the nouns every such question shares."""
 
+_SIDES = word_set("left right upper lower anterior posterior superior inferior")
+"""Keys that mean the same before any noun: "the right frontal lobe" is in "the right or left hemisphere"."""
+
+_SPLITS_PHRASE = word_set("than least non")
+"""Words that change what directly follows: "more than one" is not "one", "non-contrast" is not "contrast"."""
+
+_QUESTION_WORDS = word_set("what which where who how")
+_VERBS = word_set("is are was were do does did can has have shows show appears appear seems seem looks look its this")
+"""Words of a clause of its own ("not a CT, this is an MRI"), which the negation before it does not reach."""
+
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n+")
 _SEGMENT_END = re.compile(r"[,;:?.]\s*")
+_PAUSE = re.compile(r"([,;:])(?!\d)")
+_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 _OR = re.compile(r"(,?)\s+or\s+")
 _LETTER_ALONE = re.compile(r"\W*([A-Za-z])\W*")
 _LETTERS_LINKED = re.compile(r"\W*([A-Z])\W*(?:\b(?:or|and)\b|/)\W*([A-Z])\b")
@@ -68,22 +88,28 @@ def find_alternatives(question: str) -> tuple[str, ...]:
     if len(parts) != 3:
         return ()
     left, comma, right = parts
-    segments = [split_words(segment) for segment in _SEGMENT_END.split(left) if segment.strip()]
+    segments = [words for segment in _SEGMENT_END.split(left) if (words := split_words(segment))]
     last = [word for word in split_words(_SEGMENT_END.split(right)[0]) if word not in _FILLERS][:1]
-    if not segments or not last or not segments[-1]:
-        return ()
-    if comma and len(segments) >= 2:  # "a, b, or c": the items between commas are whole, the first is as long
-        items = [segments[0][-len(segments[1]) :], *segments[1:], last]
-    else:
-        items = [segments[-1][-1:], last]
+    items = [*_find_items(segments, ends_in_comma=bool(comma)), last]
     keys = tuple(" ".join(item) for item in items)
-    return keys if _are_sound(keys, normalise(question)) else ()
+    return keys if len(keys) > 1 and _are_sound(keys, split_words(question)) else ()
 
 
-def _are_sound(keys: tuple[str, ...], question: str) -> bool:
+def _find_items(segments: list[list[str]], ends_in_comma: bool) -> list[list[str]]:
+    """The words of each alternative before "or", from what stands between the commas there."""
+    if len(segments) < 2:
+        return [segment[-1:] for segment in segments]
+    if segments[0][0] in _QUESTION_WORDS:  # "which is larger, a, b or c": the question is whole before its items
+        return segments[1:]
+    if ends_in_comma:  # "is it a, b, or c": the items between commas are whole, the first is as long
+        return [segments[0][-len(segments[1]) :], *segments[1:]]
+    # "in this image, is it a or b" has two alternatives; "is it a, b or c" does not tell where a begins.
+    return [segments[-1][-1:]] if _VERBS & set(segments[-1]) else []
+
+
+def _are_sound(keys: tuple[str, ...], question: list[str]) -> bool:
     """Each key stands once in the question and is no negation ("or not")."""
-    once = all(len(re.findall(rf"\b{re.escape(key)}\b", question)) == 1 for key in keys if key)
-    return once and all(key and key not in _NEGATORS for key in keys) and len(set(keys)) == len(keys)
+    return all(len(_find_runs(question, key.split())) == 1 and key not in _NEGATORS | {"non"} for key in keys)
 
 
 def read_option(text: str, options: tuple[str, ...]) -> Answer:
@@ -96,15 +122,17 @@ def read_option(text: str, options: tuple[str, ...]) -> Answer:
     if (whole := normalise(text)) in normalised:
         return Answer(whole)
     lettered = read_letter(text, options)
-    named, negated = _find_named(text, normalised)
+    mentions, denied = _find_named(text, normalised, _NEGATORS)
+    named = {mention.name for mention in mentions} or _find_alone(text, normalised)
     if lettered is not None:
-        disagree = named and lettered.value not in {normalised[index] for index in named}
-        return Answer(None, CONTRADICTORY) if disagree else lettered
-    if negated:
-        return Answer(None, NEGATED)
+        return Answer(None, CONTRADICTORY) if named and lettered.value not in named else lettered
+    return _choose(named, denied)
+
+
+def _choose(named: set[str], denied: set[str]) -> Answer:
     if len(named) == 1:
-        return Answer(normalised[named.pop()])
-    return Answer(None, CONTRADICTORY if named else NO_CHOICE)
+        return Answer(*named)
+    return Answer(None, CONTRADICTORY if named else NEGATED if denied else NO_CHOICE)
 
 
 def read_letter(text: str, options: tuple[str, ...]) -> Answer | None:
@@ -127,22 +155,72 @@ def _find_letters(text: str, count: int) -> set[int]:
     return {index for letter in letters if (index := ord(letter) - ord("A")) < count}
 
 
-def _find_named(text: str, options: tuple[str, ...]) -> tuple[set[int], bool]:
-    """Indices of the options in the first sentence that names any, and whether a negation stands before one."""
-    for sentence in split_sentences(text):
-        words = split_words(sentence)
-        spans = [(start, start + len(option.split()), index)
-                 for index, option in enumerate(options) for start in _find_runs(words, option.split())]  # fmt: skip
-        outermost = [span for span in spans if not any(_holds(other, span) for other in spans)]
-        if outermost:
-            negated = any(_NEGATORS & set(words[max(0, start - 3) : start]) for start, _, _ in outermost)
-            return {index for _, _, index in outermost}, negated
-    return set(), False
+class _Word(NamedTuple):
+    """A word of a sentence, the number of its clause, and whether a negation before it reaches it."""
+
+    text: str
+    clause: int
+    is_denied: bool
 
 
-def _holds(outer: tuple[int, int, int], inner: tuple[int, int, int]) -> bool:
-    """True where `outer` covers `inner` and more: "ct with contrast" hides "ct"."""
-    return outer[0] <= inner[0] and inner[1] <= outer[1] and outer[1] - outer[0] > inner[1] - inner[0]
+class _Mention(NamedTuple):
+    """A choice in a sentence, with the words directly beside it in its clause ("" where there is none)."""
+
+    name: str
+    before: str
+    after: str
+    is_denied: bool
+
+
+def _find_named(text: str, names: tuple[str, ...], negators: frozenset[str]) -> tuple[list[_Mention], set[str]]:
+    """What the first sentence that names a choice says of it, and the choices denied up to there."""
+    denied: set[str] = set()
+    for sentence in split_sentences(_NOT_ONLY.sub("", text)):
+        mentions = _find_mentions(sentence, names, negators)
+        denied |= {mention.name for mention in mentions if mention.is_denied}
+        if named := [mention for mention in mentions if not mention.is_denied]:
+            return named, denied
+    return [], denied
+
+
+def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[str]) -> list[_Mention]:
+    """The choices in `sentence`; the longer hides the shorter in it ("ct with contrast" the "ct")."""
+    words = _read_words(sentence, negators)
+    texts = [word.text for word in words]
+    spans = [
+        (start, start + len(name.split()), name) for name in names for start in _find_runs(texts, name.split())
+    ]  # fmt: skip
+
+    def beside(at: int, inside: int) -> str:
+        return texts[at] if 0 <= at < len(words) and words[at].clause == words[inside].clause else ""
+
+    return [
+        _Mention(name, beside(start - 1, start), beside(end, end - 1), words[start].is_denied)
+        for start, end, name in spans
+        if not any(left <= start and end <= right and right - left > end - start for left, right, _ in spans)
+    ]
+
+
+def _read_words(sentence: str, negators: frozenset[str]) -> list[_Word]:
+    """A negation reaches to the end of its clause or a "but", and over commas until a clause has its own verb."""
+    words: list[_Word] = []
+    is_denied = False
+    pieces = _PAUSE.split(sentence)
+    for number, (pause, clause) in enumerate(zip(["", *pieces[1::2]], pieces[::2], strict=True)):
+        texts = split_words(clause)
+        is_denied = is_denied and pause == "," and not _VERBS & set(texts)
+        for text in texts:
+            is_denied = is_denied and text != "but"
+            words.append(_Word(text, number, is_denied))
+            is_denied = is_denied or text in negators
+    return words
+
+
+def _find_alone(text: str, names: tuple[str, ...]) -> set[str]:
+    """The choice that alone holds all that `text` says: "white" is the "white matter" of white and grey matter."""
+    said = set(split_words(text)) - NEUTRAL
+    holders = {name for name in names if said and said <= set(name.split())}
+    return holders if len(holders) == 1 else set()
 
 
 def _find_runs(words: list[str], run: list[str]) -> list[int]:
@@ -151,30 +229,42 @@ def _find_runs(words: list[str], run: list[str]) -> list[int]:
 
 
 def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
-    """The alternative of an "A or B" question that `text` names, else the whole normalised text.
+    """The alternative of an "A or B" question that `text` names; "both", or "no" where it says "no" to all of them.
 
-    "left or right", an echo of the question, is unparsable. `text` holds at least one word.
+    `keys` are those of `find_alternatives`, at least two.
     """
-    asked = set(split_words(question))
-    sentence = next((part for part in split_sentences(text) if _find_keys(part, keys)), None)
-    if sentence is None:
-        return Answer(normalise(text))
-    words = split_words(sentence)
-    if len(_find_keys(sentence, keys)) > 1:
-        return Answer(None, CONTRADICTORY) if "or" in words else Answer(normalise(text))
-    key = _find_keys(sentence, keys).pop()
-    run = key.split()
-    clause = next(part for part in (*map(split_words, _SEGMENT_END.split(sentence)), words) if _find_runs(part, run))
-    at = _find_runs(clause, run)[0]
-    beside = clause[max(0, at - 1) : at] + clause[at + len(run) : at + len(run) + 1]
-    is_plain = all(word in _NEUTRAL or word in asked for word in beside)
-    is_negated = bool((_NEGATORS - asked) & set(words[: _find_runs(words, run)[0]]))
-    return Answer(key if is_plain and not is_negated else normalise(text))
+    asked = split_words(question)
+    mentions, denied = _find_named(text, keys, _NEGATORS - set(asked))
+    named = {mention.name for mention in mentions}
+    words = set(split_words(text))
+    is_bare = words <= NEUTRAL | set(asked) | {"both"}
+    if "both" in words and (named | {"both"} == {*keys, "both"} or (is_bare and named <= {"both"})):
+        return Answer("both")
+    if not mentions and "no" in words and denied == set(keys):
+        return Answer("no")
+    if len(named) == 1:
+        counts_before = _may_belong(asked[: _find_runs(asked, keys[0].split())[0]][-1:])
+        counts_after = _may_belong(asked[_find_runs(asked, keys[-1].split())[0] + len(keys[-1].split()) :][:1])
+        named = {
+            mention.name for mention in mentions
+            if _adds_nothing(mention, set(asked), counts_before, counts_after)
+        }  # fmt: skip
+    return _choose(named or _find_alone(text, keys), denied)
 
 
-def _find_keys(sentence: str, keys: tuple[str, ...]) -> set[str]:
-    words = split_words(sentence)
-    return {key for key in keys if _find_runs(words, key.split())}
+def _may_belong(neighbour: list[str]) -> bool:
+    """True where the word beside a key in the question may be part of the alternative."""
+    return not NEUTRAL.issuperset(neighbour)
+
+
+def _adds_nothing(mention: _Mention, asked: set[str], counts_before: bool, counts_after: bool) -> bool:
+    """True where the words beside a key leave it the alternative that it stands for in the question."""
+    if mention.before in _SPLITS_PHRASE - asked:
+        return False
+    counted = [mention.before] * counts_before + [mention.after] * counts_after
+    return mention.name in _SIDES or all(
+        not word or word in NEUTRAL or word in asked or word.endswith("ly") for word in counted
+    )
 
 
 def read_gold(gold: str, sample: Sample) -> str:

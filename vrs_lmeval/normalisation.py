@@ -10,6 +10,7 @@ or loses a distinction:
 - apostrophes are dropped and the table of contractions left out: it only puts apostrophes back;
 - a full stop stays only where it is a decimal point, and dotted abbreviations close up ("p.a." -> "pa");
 - "x ray", "x-ray" and "xray" are one word (so lmms-eval, `tasks/slake/utils.py`);
+- "gray" is "grey";
 - text is brought to Unicode form NFKC first, so that a non-breaking space or a full-width letter is the plain one.
 """
 
@@ -25,6 +26,8 @@ NUMBER_WORDS = {
     "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
 }  # fmt: skip
 """The VQA evaluation's `manualMap`, "none" included."""
+
+_SAME_WORDS = NUMBER_WORDS | {"gray": "grey"}
 
 _APOSTROPHES = re.compile(r"['\u2018\u2019\u02bc`]")
 _DOTTED_ABBREVIATION = re.compile(r"\b(?:[^\W\d_]\.){2,}")
@@ -44,7 +47,7 @@ def normalise(text: str) -> str:
     folded = _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), fold(text))
     folded = _THOUSANDS_COMMA.sub("", folded)
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
-    kept = (NUMBER_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
+    kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
     return _X_RAY.sub("xray", " ".join(kept))
 
 
