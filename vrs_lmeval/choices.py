@@ -243,28 +243,27 @@ def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
     if not mentions and "no" in words and denied == set(keys):
         return Answer("no")
     if len(named) == 1:
-        counts_before = _may_belong(asked[: _find_runs(asked, keys[0].split())[0]][-1:])
-        counts_after = _may_belong(asked[_find_runs(asked, keys[-1].split())[0] + len(keys[-1].split()) :][:1])
-        named = {
-            mention.name for mention in mentions
-            if _adds_nothing(mention, set(asked), counts_before, counts_after)
-        }  # fmt: skip
+        counts = _find_counting_sides(asked, keys)
+        named = {mention.name for mention in mentions if _adds_nothing(mention, set(asked), counts)}
     return _choose(named or _find_alone(text, keys), denied)
 
 
-def _may_belong(neighbour: list[str]) -> bool:
-    """True where the word beside a key in the question may be part of the alternative."""
-    return not NEUTRAL.issuperset(neighbour)
+def _find_counting_sides(asked: list[str], keys: tuple[str, ...]) -> tuple[bool, bool]:
+    """Whether the words of the question before the first key and after the last may belong to the alternatives."""
+    first, last = keys[0].split(), keys[-1].split()
+    before = asked[: _find_runs(asked, first)[0]][-1:]
+    after = asked[_find_runs(asked, last)[0] + len(last) :][:1]
+    return not NEUTRAL.issuperset(before), not NEUTRAL.issuperset(after)
 
 
-def _adds_nothing(mention: _Mention, asked: set[str], counts_before: bool, counts_after: bool) -> bool:
+def _adds_nothing(mention: _Mention, asked: set[str], counts: tuple[bool, bool]) -> bool:
     """True where the words beside a key leave it the alternative that it stands for in the question."""
     if mention.before in _SPLITS_PHRASE - asked:
         return False
-    counted = [mention.before] * counts_before + [mention.after] * counts_after
-    return mention.name in _SIDES or all(
-        not word or word in NEUTRAL or word in asked or word.endswith("ly") for word in counted
-    )
+    if mention.name in _SIDES:
+        return True
+    beside = [word for word, does_count in zip((mention.before, mention.after), counts, strict=True) if does_count]
+    return all(not word or word in NEUTRAL or word in asked or word.endswith("ly") for word in beside)
 
 
 def read_gold(gold: str, sample: Sample) -> str:
