@@ -104,6 +104,7 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
   geometry.pass_order =
       named<vrs::PassOrder>(pass_order, "geometry.pass_order",
                             {{"horizontal_first", vrs::PassOrder::horizontal_first},
+                             {"pillow12_2", vrs::PassOrder::pillow12_2},
                              {"pillow13", vrs::PassOrder::pillow13}});
   geometry.pad_to_square = pad_colour.has_value();
   if (pad_colour) geometry.pad_colour = *pad_colour;

@@ -65,7 +65,7 @@ def test_native_equals_clip_processor(hw: tuple[int, int], size: int, content: s
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
     st.tuples(st.integers(1, 60), st.integers(1, 60)),
     st.sampled_from(("bilinear", "bicubic", "lanczos")),
-    st.sampled_from(("horizontal_first", "pillow13")),
+    st.sampled_from(("horizontal_first", "pillow12_2", "pillow13")),
     st.sampled_from((None, (122, 116, 104))),
     st.sampled_from(CONTENTS),
 )
@@ -97,11 +97,24 @@ def test_every_image_mode_becomes_rgb_as_the_processor_does(mode: str, size: int
         assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
 
 
-@pytest.mark.parametrize("hw", [(1000, 300), (1000, 499), (1000, 500), (999, 333), (40, 1600), (1600, 40)])
+@pytest.mark.parametrize(
+    "hw", [(1000, 300), (1000, 499), (1000, 500), (999, 333), (40, 1600), (1600, 40), (1600, 15), (500, 5)]
+)
 def test_pass_order_follows_the_installed_pillow(hw: tuple[int, int]) -> None:
     image = synthetic_image(*hw, content="extremes")
     processor = clip(224)
     assert_same_bits(our_pixels(processor, image), expected_pixels(processor, Image.fromarray(image)))
+
+
+def test_the_order_of_pillow_12_2_differs_for_extremely_tall_images_alone() -> None:
+    geometries = [
+        Geometry("exact", (50, 60), (50, 60), pass_order=order) for order in ("horizontal_first", "pillow12_2")
+    ]
+    for hw, is_equal in (((900, 9), True), ((901, 9), False), ((40, 1), True)):
+        image = synthetic_image(*hw, content="extremes")
+        first, second = (preprocess([image], [Perturbation.identity()], each) for each in geometries)
+        assert np.array_equal(first, second) == is_equal
+        assert_same_bits(second, preprocess_reference([image], [Perturbation.identity()], geometries[1]))
 
 
 def test_the_pass_order_is_a_choice_that_shows() -> None:

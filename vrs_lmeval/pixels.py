@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Resize = Literal["none", "exact", "shortest_edge"]
 Filter = Literal["bilinear", "bicubic", "lanczos"]
-PassOrder = Literal["horizontal_first", "pillow13"]
+PassOrder = Literal["horizontal_first", "pillow12_2", "pillow13"]
 Triple = tuple[float, float, float]
 
 _FILTER_OF_RESAMPLING: dict[int, Filter] = {
@@ -43,8 +43,11 @@ class UnsupportedGeometry(ValueError):  # noqa: N818 - reads as what it says: th
 
 
 def installed_pass_order() -> PassOrder:
-    """The order of the two resize passes in the installed Pillow: 13.0 changed it (PR 9549)."""
-    return "pillow13" if int(pillow_version.split(".")[0]) >= 13 else "horizontal_first"
+    """The order of the two resize passes in the installed Pillow: 12.2 and 13.0 (PR 9549) changed it."""
+    version = tuple(int(part) for part in pillow_version.split(".")[:2])
+    if version < (12, 2):
+        return "horizontal_first"
+    return "pillow12_2" if version < (13, 0) else "pillow13"
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,11 +241,17 @@ def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]
 
 def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels:
     """Two passes, rounded to uint8 between them; their order matters by up to some levels."""
-    shrink_height, shrink_width = image.shape[0] - height, image.shape[1] - width
-    is_vertical_first = geometry.pass_order == "pillow13" and shrink_height > 0 and shrink_height > 2 * shrink_width
-    if is_vertical_first:
+    if is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
         return resize_columns(resize_rows(image, height, geometry.filter), width, geometry.filter)
     return resize_rows(resize_columns(image, width, geometry.filter), height, geometry.filter)
+
+
+def is_vertical_first(pass_order: str, height: int, width: int, new_height: int, new_width: int) -> bool:
+    """The rule of Pillow before 12.2, of 12.2 and 12.3, or of 13."""
+    shrink_height, shrink_width = height - new_height, width - new_width
+    if pass_order == "pillow12_2":
+        return height > 100 * width and shrink_height > 0
+    return pass_order == "pillow13" and shrink_height > 0 and shrink_height > 2 * shrink_width
 
 
 def resize_columns(image: Levels, width: int, filter_name: str) -> Levels:

@@ -76,9 +76,12 @@ enum class ResizeMode {
 
 enum class Filter { bilinear, bicubic, lanczos };
 
+// Which pass of the resize runs first, by Pillow's version.
 enum class PassOrder {
-  horizontal_first,  // Pillow < 13
-  pillow13,          // vertical first for images that shrink much more in height than in width
+  horizontal_first,  // < 12.2
+  pillow12_2,  // 12.2 and 12.3: vertical first for shrinking images taller than 100 times their
+               // width
+  pillow13,    // vertical first for images that shrink much more in height than in width
 };
 
 // How a channel's values come about: (level / divisor - mean) / std, each step rounded to float32.

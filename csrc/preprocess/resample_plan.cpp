@@ -164,12 +164,17 @@ Size resized_size(const Geometry& geometry, int height, int width) {
   return width <= height ? Size{longer, requested} : Size{requested, longer};
 }
 
-// Pillow >= 13 (PR 9549): vertical first where the height shrinks by more than twice what the width
-// does.
 bool is_vertical_first(PassOrder order, int height, int width, Size resized) {
   const int shrink_height = height - resized.height;
-  const int shrink_width = width - resized.width;
-  return order == PassOrder::pillow13 && shrink_height > 0 && shrink_height > 2 * shrink_width;
+  switch (order) {
+    case PassOrder::horizontal_first:
+      return false;
+    case PassOrder::pillow12_2:  // Image.resize; two calls of the resize, so the order is all
+      return height > 100 * static_cast<std::int64_t>(width) && shrink_height > 0;
+    case PassOrder::pillow13:  // PR 9549
+      break;
+  }
+  return shrink_height > 0 && shrink_height > 2 * (width - resized.width);
 }
 
 }  // namespace
