@@ -171,6 +171,8 @@ def test_patch_shuffle_keeps_the_pixels() -> None:
         (Perturbation("gaussian_noise", (-1.0,)), "gaussian_noise.sigma is a number in 0..255, not -1"),
         (Perturbation("gaussian_noise", (float("nan"),)), "gaussian_noise.sigma is a number in 0..255, not nan"),
         (Perturbation("pixelate", (1.5,)), "pixelate.edge is a whole number in 1..65536, not 1.5"),
+        (Perturbation("gaussian_noise", (1.0,), 1 << 128), "perturbation.key: 128 bits without a sign"),
+        (Perturbation("gaussian_noise", (1.0,), -1), "perturbation.key: 128 bits without a sign"),
         (Perturbation("occlusion", (0.0,) * 3), "occlusion takes 7 parameters, not 3"),
         (Perturbation("blank", (0.0, 256.0, 0.0)), "blank.green is a whole number in 0..255, not 256"),
     ],

@@ -220,6 +220,8 @@ def _usable_cpus() -> int:
 
 
 def _native_perturbation(change: Perturbation) -> _native.PerturbationTuple:
+    if not 0 <= change.key < 1 << 128:
+        raise ValueError(f"perturbation.key: 128 bits without a sign are needed, not {change.key}")
     return change.kind, change.parameters, change.key & _KEY_WORD, change.key >> 64
 
 
