@@ -1,5 +1,5 @@
-// The only file with pybind11: turns Python arguments into a vrs::Request, releases the GIL and
-// calls.
+// The only file with pybind11: turns Python arguments into a vrs::Request and runs it without the
+// GIL.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

@@ -41,15 +41,15 @@ constexpr PerturbationDefinition kPerturbations[] = {
      "blank",
      3,
      {{{"red", 0, 255, true}, {"green", 0, 255, true}, {"blue", 0, 255, true}}}},
-    // level * factor (ImageNet-C's brightness shifts; a factor is what PIL's ImageEnhance does).
+    // level * factor, as PIL's ImageEnhance.Brightness.
     {PerturbationKind::brightness, "brightness", 1, {{{"factor", 0, 16, false}}}},
     // mean + (level - mean) * factor, with the mean of each channel.
     {PerturbationKind::contrast, "contrast", 1, {{{"factor", 0, 16, false}}}},
     // 255 * (level / 255) ^ exponent.
     {PerturbationKind::gamma, "gamma", 1, {{{"exponent", 0.01, 100, false}}}},
-    // level + round(sigma * z), or - where the top bit of u is set: z is the standard normal
+    // level + round(sigma * z), or minus where u's top bit is set; z is the standard normal
     // quantile
-    // of 0.5 + (t + 0.5) / 65536, t the lower 15 bits. One word per value.
+    // of 0.5 + (t + 0.5) / 65536, t the lower 15 bits of u. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
@@ -58,14 +58,14 @@ constexpr PerturbationDefinition kPerturbations[] = {
     {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
     // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
     {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
-    // rows x columns patches of floor(H / rows) x floor(W / columns) pixels change places by a
-    // random
-    // permutation; what the grid leaves at the right and bottom stays.
+    // rows x columns patches of floor(H / rows) x floor(W / columns) pixels change places at
+    // random;
+    // what the grid leaves at the right and bottom stays.
     {PerturbationKind::patch_shuffle,
      "patch_shuffle",
      2,
      {{{"rows", 1, 1024, true}, {"columns", 1, 1024, true}}}},
-    // The rectangle of rows round(top * H) .. round(bottom * H) and columns likewise takes the
+    // Rows round(top * H) .. round(bottom * H), the last excluded, and columns likewise: the
     // colour.
     {PerturbationKind::occlusion,
      "occlusion",
@@ -82,8 +82,7 @@ constexpr PerturbationDefinition kPerturbations[] = {
     {PerturbationKind::rotate_180, "rotate_180", 0, {}},
 };
 
-// check_perturbation has established that the parameters from `first` on are whole numbers in
-// 0..255.
+// check_perturbation has established that the three from `first` on are whole numbers in 0..255.
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first);
 
 // One perturbation of one image, with what its definition derives from them once.

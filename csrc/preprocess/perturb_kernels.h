@@ -1,4 +1,4 @@
-// The inner loops of the costly perturbations, one set per instruction set, all with the same
+// The inner loops of the costly perturbations, a set per instruction set, all with the same
 // results.
 #pragma once
 

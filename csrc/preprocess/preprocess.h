@@ -70,18 +70,16 @@ struct Job {
 enum class ResizeMode {
   none,           // keep the size
   exact,          // to resize_height x resize_width
-  shortest_edge,  // shorter edge to resize_height, the longer one to int(resize_height * long /
-                  // short)
+  shortest_edge,  // shorter edge to resize_height = s, the longer one to int(s * long / short)
 };
 
 enum class Filter { bilinear, bicubic, lanczos };
 
 // Which pass of the resize runs first, by Pillow's version.
 enum class PassOrder {
-  horizontal_first,  // < 12.2
-  pillow12_2,  // 12.2 and 12.3: vertical first for shrinking images taller than 100 times their
-               // width
-  pillow13,    // vertical first for images that shrink much more in height than in width
+  horizontal_first,  // before 12.2
+  pillow12_2,  // 12.2 and 12.3: vertical first if taller than 100 times the width and shrinking
+  pillow13,    // vertical first if the height shrinks by over twice what the width does
 };
 
 // How a channel's values come about: (level / divisor - mean) / std, each step rounded to float32.

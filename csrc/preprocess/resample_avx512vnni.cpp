@@ -1,5 +1,4 @@
-// The inner loops for AVX-512 with VNNI: products of uint8 levels and int8 digits, four taps a
-// lane.
+// The inner loops for AVX-512 with VNNI: uint8 levels times int8 digits, four taps a lane.
 //
 // A 22-bit weight is split into balanced digits, k = d2 * 65536 + d1 * 256 + d0, each an int8:
 // weights sum to one and negative lobes are shallow, so |k| stays under 1.98 * 2^22 and d2 fits.

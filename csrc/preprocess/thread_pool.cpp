@@ -86,8 +86,7 @@ class Pool {
   int workers_ = 0;
 };
 
-// Never destroyed: its threads are detached. A forked child has none of them and starts its own
-// pool.
+// Never destroyed: its threads are detached. A forked child has none of them and makes its own.
 std::atomic<Pool*> current_pool{nullptr};
 
 Pool& pool() {
