@@ -1,5 +1,4 @@
-// The only file with pybind11: turns Python arguments into a vrs::Request and runs it without the
-// GIL.
+// The only file with pybind11: Python arguments become a vrs::Request, which runs without the GIL.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

@@ -47,9 +47,9 @@ constexpr PerturbationDefinition kPerturbations[] = {
     {PerturbationKind::contrast, "contrast", 1, {{{"factor", 0, 16, false}}}},
     // 255 * (level / 255) ^ exponent.
     {PerturbationKind::gamma, "gamma", 1, {{{"exponent", 0.01, 100, false}}}},
-    // level + round(sigma * z), or minus where u's top bit is set; z is the standard normal
-    // quantile
-    // of 0.5 + (t + 0.5) / 65536, t the lower 15 bits of u. One word per value.
+    // level + round(sigma * z), minus where u's top bit is set; z is the standard normal quantile
+    // of
+    // 0.5 + (t + 0.5) / 65536, t the lower 15 bits of u. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
@@ -65,8 +65,7 @@ constexpr PerturbationDefinition kPerturbations[] = {
      "patch_shuffle",
      2,
      {{{"rows", 1, 1024, true}, {"columns", 1, 1024, true}}}},
-    // Rows round(top * H) .. round(bottom * H), the last excluded, and columns likewise: the
-    // colour.
+    // Rows round(top * H) .. round(bottom * H) - 1, and columns likewise, take the colour.
     {PerturbationKind::occlusion,
      "occlusion",
      7,

@@ -1,5 +1,4 @@
-// The inner loops of the costly perturbations, a set per instruction set, all with the same
-// results.
+// The inner loops of the costly perturbations, a set per instruction set, all of equal results.
 #pragma once
 
 #include <cstdint>

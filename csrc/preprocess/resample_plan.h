@@ -1,5 +1,4 @@
-// From a geometry and an image size to integer coefficients and bounds, once, on the host, for
-// every backend.
+// From a geometry and an image size to integer coefficients and bounds, once for every backend.
 #pragma once
 
 #include <cstdint>
