@@ -48,8 +48,7 @@ constexpr PerturbationDefinition kPerturbations[] = {
     // 255 * (level / 255) ^ exponent.
     {PerturbationKind::gamma, "gamma", 1, {{{"exponent", 0.01, 100, false}}}},
     // level + round(sigma * z), minus where u's top bit is set; z is the standard normal quantile
-    // of
-    // 0.5 + (t + 0.5) / 65536, t the lower 15 bits of u. One word per value.
+    // at 0.5 + (t + 0.5) / 65536, t being u's lower 15 bits. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
