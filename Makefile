@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test lint format types clean
+.PHONY: demo test lint format types bench-kernels clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -24,6 +24,9 @@ format: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+bench-kernels: $(VENV)/.installed-dev
+	$(BIN)/python bench/bench_preprocess.py
 
 clean:
 	rm -rf $(VENV) build vrs-demo
