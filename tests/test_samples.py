@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 from support.stores import encode, gradient
@@ -65,6 +66,50 @@ def test_optional_columns_are_read(data_dir):
     assert (sample.answer_type, sample.question_type, sample.modality) == ("open", "plane", "MR")
 
 
+def load(source, **changes):
+    return load_benchmark(replace(source, **changes))
+
+
+def test_options_make_a_question_closed_and_keep_their_places(data_dir):
+    source = write_rows(data_dir, [row(answer="C", choices=["A:CT ", None, "C:  left  lung"])])
+    benchmark = load(source, columns=Columns(options="choices"))
+    (sample,) = benchmark.samples
+    assert (sample.options, sample.golds, sample.answer_type) == (("CT", "N/A", "left lung"), ("left lung",), "closed")
+    assert benchmark.evidence["golds_outside_options"] == 0
+
+
+def test_a_gold_outside_the_options_is_kept_and_counted(data_dir, caplog):
+    rows = [row(answer="PET", choices=["A:CT", "B:MRI"]), row("b.png", answer="CT", choices=["CT", "MRI"])]
+    benchmark = load(write_rows(data_dir, rows), columns=Columns(options="choices"))
+    assert [sample.golds for sample in benchmark.samples] == [("PET",), ("CT",)]
+    assert benchmark.evidence["golds_outside_options"] == 1
+    assert "1 questions have a gold that is none of their options" in caplog.text
+
+
+def test_duplicates_accept_each_others_golds(data_dir):
+    rows = [row(answer="fat"), row(answer="oedema"), row(answer="fat"), row("b.png", answer="bone"), row(answer="yes")]
+    source = write_rows(data_dir, rows)
+    alone, together = load(source), load(source, accept_golds_of_duplicates=True)
+    assert [sample.golds for sample in together.samples] == [
+        ("fat", "oedema", "yes"),
+        ("oedema", "fat", "yes"),
+        ("fat", "oedema", "yes"),
+        ("bone",),
+        ("yes", "fat", "oedema"),
+    ]
+    assert together.evidence["questions_with_golds_of_duplicates"] == 4
+    assert alone.evidence["repeated_questions"] == together.evidence["repeated_questions"] == 3
+    for own, merged in zip(alone.samples, together.samples, strict=True):
+        assert (own.sample_id, own.answer_type) == (merged.sample_id, merged.answer_type)
+
+
+def test_other_options_make_another_question(data_dir):
+    rows = [row(answer="CT", choices=["CT", "MRI"]), row(answer="PET", choices=["PET", "CT"])]
+    source = write_rows(data_dir, rows)
+    benchmark = load(source, columns=Columns(options="choices"), accept_golds_of_duplicates=True)
+    assert [sample.golds for sample in benchmark.samples] == [("CT",), ("PET",)]
+
+
 @pytest.mark.parametrize(
     ("question", "golds", "rule", "expected"),
     [
@@ -114,7 +159,7 @@ def test_a_broken_local_copy_is_named(data_dir):
 @pytest.mark.skipif(not REAL_DATA, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
 def test_real_vqa_rad_has_its_official_numbers(monkeypatch):
     monkeypatch.setenv("VRS_DATA_DIR", REAL_DATA)
-    source = DatasetSource("flaviagiammarino/vqa-rad", "test", closed_rule="yes_no_or_choice")
+    source = DatasetSource("flaviagiammarino/vqa-rad", "test", data_files="data/test-*", closed_rule="yes_no_or_choice")
     benchmark = load_benchmark(source)
     types = [sample.answer_type for sample in benchmark.samples]
     assert (len(types), len(benchmark.images)) == (451, 203)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.resources
+import logging
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,9 @@ import datasets
 
 from vrs_lmeval.images import EncodedImage, ImageStore, encoded_image
 from vrs_lmeval.records import AnswerType, Sample
+from vrs_lmeval.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
+
+logger = logging.getLogger(__name__)
 
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
 EMBEDDED_PREFIX = "embedded:"
@@ -49,7 +53,9 @@ class DatasetSource:
     """Where a benchmark's rows come from, and how to read them.
 
     `path` is a hub id, or `embedded:<folder>` below the package's `tasks/`. `closed_rule` tells open from closed
-    questions where no `answer_type` column does (see `decide_answer_type`).
+    questions where no `answer_type` column does (see `decide_answer_type`). `data_files` is a pattern below the data
+    set's folder, the same on the hub and in a mirror of it; nothing else is downloaded. With
+    `accept_golds_of_duplicates`, each row accepts the golds of all rows with its image and question.
     """
 
     path: str
@@ -59,6 +65,7 @@ class DatasetSource:
     data_files: str | None = None
     columns: Columns = field(default_factory=Columns)
     closed_rule: ClosedRule = "yes_no"
+    accept_golds_of_duplicates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,14 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         samples.append(_make_sample(rows[index], images.add(read, where), source, where, occurrences))
     if not samples:
         raise MalformedDataError(f"{source.path}, split {source.split}: no rows")
-    return Benchmark(tuple(samples), images, _describe(source, folder, samples, images))
+    evidence = _describe(source, folder, images) | _describe_rows(samples)
+    if source.accept_golds_of_duplicates:
+        own, samples = samples, accept_golds_of_duplicates(samples)
+        grown = sum(one.golds != other.golds for one, other in zip(own, samples, strict=True))
+        evidence |= {"questions_with_golds_of_duplicates": grown}
+    if outside := evidence["golds_outside_options"]:
+        logger.warning("%s: %d questions have a gold that is none of their options: always wrong", source.path, outside)
+    return Benchmark(tuple(samples), images, evidence)
 
 
 def locate_folder(path: str) -> Path | None:
@@ -99,13 +113,35 @@ def locate_folder(path: str) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def decide_answer_type(question: str, golds: tuple[str, ...], rule: ClosedRule) -> AnswerType:
-    """Closed where every gold is yes or no; by `yes_no_or_choice` also where the question offers "a or b".
+def accept_golds_of_duplicates(samples: Sequence[Sample]) -> list[Sample]:
+    """The same samples; each accepts, after its own golds, those of all samples with its image, question and options.
+
+    PathVQA asks "what is present?" up to four times of one image, each time with another gold: no answer could be
+    right in all of them. Ids and answer types stay those of the row itself.
+    """
+    golds: dict[tuple[Any, ...], set[str]] = {}
+    for sample in samples:
+        golds.setdefault(_shown(sample), set()).update(sample.golds)
+    return [
+        replace(sample, golds=(*sample.golds, *sorted(golds[_shown(sample)] - set(sample.golds)))) for sample in samples
+    ]
+
+
+def _shown(sample: Sample) -> tuple[Any, ...]:
+    """What a model is shown of a sample: equal for duplicates."""
+    return sample.image_id, sample.question, sample.options
+
+
+def decide_answer_type(
+    question: str, golds: tuple[str, ...], rule: ClosedRule, options: tuple[str, ...] = ()
+) -> AnswerType:
+    """Closed where there are options, or every gold is yes or no; by `yes_no_or_choice` also where the question
+    offers "a or b".
 
     The second rule recovers the official labels of VQA-RAD and SLAKE exactly (facts: 272 closed and 179 open in
     VQA-RAD's test split, checked in the tests). PathVQA takes the first: it has open questions with " or ".
     """
-    if all(gold.strip().lower() in {"yes", "no"} for gold in golds):
+    if options or all(gold.strip().lower() in {"yes", "no"} for gold in golds):
         return "closed"
     return "closed" if rule == "yes_no_or_choice" and " or " in question.lower() else "open"
 
@@ -161,9 +197,10 @@ def _make_sample(
 ) -> Sample:
     columns = source.columns
     question = _text(row, columns.question, where)
-    golds = _texts(row, columns.answer, where)
+    options = _options(row, columns.options)
+    golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
-    identity = "\n".join((image_id, question, *golds))
+    identity = "\n".join((image_id, question, *golds, *options))
     base_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     occurrences[base_id] += 1
     repeat = occurrences[base_id]
@@ -174,8 +211,8 @@ def _make_sample(
         golds=golds,
         answer_type=_check_answer_type(answer_type, where)
         if answer_type
-        else decide_answer_type(question, golds, source.closed_rule),
-        options=_texts(row, columns.options, where, required=False) if columns.options else (),
+        else decide_answer_type(question, golds, source.closed_rule, options),
+        options=options,
         question_type=_optional_text(row, columns.question_type),
         modality=_optional_text(row, columns.modality),
     )
@@ -185,15 +222,22 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
     value = row.get(column)
     if not isinstance(value, str) or not value.strip():
         raise MalformedDataError(f"{where}: column {column!r} should hold text, it holds {value!r}")
-    return value.strip()
+    return collapse_spaces(value)
 
 
-def _texts(row: Mapping[str, Any], column: str, where: str, required: bool = True) -> tuple[str, ...]:
+def _golds(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
     value = row.get(column)
-    texts = tuple(str(item).strip() for item in (value if isinstance(value, list) else [value]) if item is not None)
-    if required and (not texts or not all(texts)):
+    items = value if isinstance(value, list) else [value]
+    golds = tuple(collapse_spaces(str(item)) for item in items if item is not None)
+    if not golds or not all(golds):
         raise MalformedDataError(f"{where}: column {column!r} should hold an answer, it holds {value!r}")
-    return texts
+    return golds
+
+
+def _options(row: Mapping[str, Any], column: str | None) -> tuple[str, ...]:
+    value = (row.get(column) if column else None) or []
+    texts = (collapse_spaces(str(item)) if item is not None else "" for item in value)
+    return tuple(option or MISSING_OPTION for option in drop_option_letters(tuple(texts)))
 
 
 def _optional_text(row: Mapping[str, Any], column: str | None) -> str | None:
@@ -210,18 +254,29 @@ def _check_answer_type(value: str, where: str) -> AnswerType:
     raise MalformedDataError(f"{where}: the answer type should be open or closed, it is {value!r}")
 
 
-def _describe(source: DatasetSource, folder: Path | None, samples: list[Sample], images: ImageStore) -> dict[str, Any]:
+def _describe(source: DatasetSource, folder: Path | None, images: ImageStore) -> dict[str, Any]:
     return {
         "path": source.path,
         "split": source.split,
         "revision": source.revision,
+        "data_files": source.data_files,
         "read_from": "hub" if folder is None else "local folder",
-        "questions": len(samples),
         "images": len(images),
-        "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
         "images_sha256": _hash_lines(images),
         "columns": asdict(source.columns),
         "closed_rule": source.closed_rule,
+        "accept_golds_of_duplicates": source.accept_golds_of_duplicates,
+    }
+
+
+def _describe_rows(samples: Sequence[Sample]) -> dict[str, Any]:
+    return {
+        "questions": len(samples),
+        "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
+        "repeated_questions": len(samples) - len({_shown(sample) for sample in samples}),
+        "golds_outside_options": sum(
+            bool(sample.options) and not set(sample.golds) & set(sample.options) for sample in samples
+        ),
     }
 
 

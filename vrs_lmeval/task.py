@@ -30,8 +30,9 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
     """A medical VQA benchmark asked under several image variants; chosen by `class: !function` in the YAML.
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
-    holds what), `closed_rule` (see `samples.decide_answer_type`). One document is one question, so `--limit N`
-    means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
+    holds what), `closed_rule` (see `samples.decide_answer_type`), `accept_golds_of_duplicates` (see the function in
+    `samples`). One document is one question, so `--limit N` means N questions, and its K requests reach
+    `process_results` together: paired without bookkeeping.
     """
 
     MULTIMODAL = True
@@ -145,6 +146,7 @@ def _read_source(config: dict[str, Any]) -> DatasetSource:
         data_files=options.get("data_files"),
         columns=Columns(**config.pop("columns", {})),
         closed_rule=config.pop("closed_rule", "yes_no"),
+        accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
     )
 
 

@@ -15,7 +15,7 @@ from vrs_lmeval.records import Interval
 
 COMPARED_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "image_sensitivity", "parse_failure_rate")
 
-SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule")
+SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
 """What of the data set's evidence must be equal; where it was read from may differ."""
 
 SHARED_QUESTION = 4
