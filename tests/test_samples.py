@@ -150,6 +150,11 @@ def test_missing_data_says_both_ways_to_get_it(data_dir):
     assert "run where the hub can be reached" in message
 
 
+def test_missing_data_is_to_be_copied_without_other_splits():
+    with pytest.raises(MissingDataError, match='--repo-type dataset --include "data/test-\\*" --local-dir'):
+        load_benchmark(DatasetSource("someone/absent", "test", data_files="data/test-*"))
+
+
 def test_a_broken_local_copy_is_named(data_dir):
     source = write_rows(data_dir, [row()])
     with pytest.raises(MissingDataError, match="cannot read the copy in"):

@@ -178,12 +178,13 @@ def _explain_missing(source: DatasetSource, folder: Path | None, error: Exceptio
         if data_dir
         else (f"{DATA_DIR_VARIABLE} is not set")
     )
+    only = f' --include "{source.data_files}"' if source.data_files else ""  # OctoMed/PMC-VQA has 16.5 GB besides
     return (
         f"The data set {source.path} could not be loaded from the Hugging Face hub ({error}), and {state}.\n"
         "Two ways to get it:\n"
         "  1. run where the hub can be reached (after `hf auth login` if the data set asks for it), or\n"
         f"  2. on a machine that reaches it, run\n"
-        f"       hf download {source.path} --repo-type dataset --local-dir DIR/{source.path}\n"
+        f"       hf download {source.path} --repo-type dataset{only} --local-dir DIR/{source.path}\n"
         f"     copy DIR here, and set {DATA_DIR_VARIABLE}=DIR."
     )
 

@@ -71,14 +71,14 @@ def gold(question: str, image: str) -> str:
 def write_benchmark(data_dir: Path) -> None:
     """The benchmark as `VRS_DATA_DIR` holds VQA-RAD, so that the task vrs_vqa_rad itself can run on it."""
     folder = data_dir / "flaviagiammarino" / "vqa-rad"
-    folder.mkdir(parents=True)
+    (folder / "data").mkdir(parents=True)
     rows = []
     for name, size in SIZES.items():
         (folder / f"{name}.png").write_bytes(encode(gradient(*size), "PNG"))
         rows += [
             {"image": f"{name}.png", "question": question, "answer": gold(question, name)} for question in QUESTIONS
         ]
-    (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "data" / "test-00000-of-00001.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def evaluate(model: Any, **options: Any) -> dict[str, Any]:
