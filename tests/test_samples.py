@@ -4,6 +4,8 @@ import json
 import os
 from dataclasses import replace
 
+import datasets
+import huggingface_hub
 import pytest
 from support.stores import encode, gradient
 
@@ -22,7 +24,9 @@ REAL_DATA = os.environ.get("VRS_DATA_DIR")
 @pytest.fixture(autouse=True)
 def data_dir(tmp_path, monkeypatch):
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # Both read HF_HUB_OFFLINE when they are imported; online, a missing data set is asked for again and again.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     return tmp_path
 
 
