@@ -134,6 +134,11 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
     ("changes", "rows", "message"),
     [
         ({"dataset": {"content_sha256": "1"}}, LOOKS, "different data set of vrs_test"),
+        (
+            {"dataset": {"content_sha256": "0", "accept_golds_of_duplicates": True}},
+            LOOKS,
+            "different data set of vrs_test",
+        ),
         ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
         ({"parser_version": "2"}, LOOKS, "different parser version of vrs_test"),
         ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
