@@ -62,6 +62,7 @@ _DOUBT_ONLY = re.compile(
     r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|not clear|unknown|uncertain|n ?/ ?a)"
 )
 
+_CAPITAL_ALONE = re.compile(r"\W*[A-Z]\W*")
 _TOKEN = re.compile(r"[^\W_]+|[.,;:!?\n]")
 _PAUSES = frozenset(".,;:!?\n")
 _PREAMBLE = word_set("well so ok okay hmm") | _PAUSES
@@ -141,14 +142,19 @@ def _find_final_text(text: str) -> str | None:
             return None
         after = before
     if tag := _ANSWER_TAG.search(after):
-        after = tag.group(1) if normalise(tag.group(1)) else after[: tag.start()]
+        after = tag.group(1) if _says_something(tag.group(1)) else after[: tag.start()]
     after = _EMPHASIS.sub("", _SPECIAL_TOKEN.sub("", after)).strip()[:LONGEST_ANSWER]
     after = _NEXT_TURN.sub("", after)
     for label in reversed(list(_ANSWER_LABEL.finditer(after))):
-        if normalise(after[label.end() :]):
+        if _says_something(after[label.end() :]):
             return after[label.end() :].strip()
         after = after[: label.start()]
     return after
+
+
+def _says_something(text: str) -> bool:
+    """Whether words are left without articles; a capital alone is an option's letter, "A" too."""
+    return bool(normalise(text) or _CAPITAL_ALONE.fullmatch(text))
 
 
 def _read_open(text: str) -> Answer:
@@ -169,6 +175,8 @@ def _read_given_options(text: str, sample: Sample) -> Answer:
         if lettered is not None and polar.is_parsed and polar != lettered:
             return Answer(None, CONTRADICTORY)
         return lettered or polar
+    if (whole := normalise(text)) in find_choices(sample):
+        return Answer(whole)  # before any doubt: "cannot be determined" may be an option itself
     head = fold(text)[: _doubt_starts(text)]  # what stands before the doubt; upper case, since letters are capitals
     if head != fold(text) and not read_option(head.upper(), sample.options).is_parsed:
         return Answer(None, REFUSAL)
