@@ -60,8 +60,11 @@ _NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 _OR = re.compile(r"(,?)\s+or\s+")
 _LETTER_ALONE = re.compile(r"\W*([A-Za-z])\W*")
 _LETTERS_LINKED = re.compile(r"\W*([A-Z])\W*(?:\b(?:or|and)\b|/)\W*([A-Z])\b")
-_LETTER_LEADS = re.compile(r"\W*([A-Z])\s*[).:,\-]+(?:\s|$)")
+_LETTER_LEADS = re.compile(r"\W*([A-Z])(?:\s*[).:,\-]+(?:\s|$)|\s*\n)")
 _LETTER_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|OPTION|CHOICE)\s+\(?([A-Z])\b")
+_LETTER_STATED = re.compile(  # "the answer is D."; not "the answer is A nodule"
+    r"\b(?i:answer|option|choice|it)(?:'s|\s+is\b|\s*:)\s*\(?([A-Z])\)?(?=\s*(?:[^\w\s]|\n|$))"
+)
 _LETTER_IN_BRACKETS = re.compile(r"\(([A-Z])\)")
 
 
@@ -151,7 +154,8 @@ def _find_letters(text: str, count: int) -> set[int]:
     elif leads := _LETTER_LEADS.match(text):
         letters = [leads.group(1)]
     else:
-        letters = _LETTER_NAMED.findall(text) or _LETTER_IN_BRACKETS.findall(text)
+        patterns = (_LETTER_NAMED, _LETTER_STATED, _LETTER_IN_BRACKETS)
+        letters = next((found for pattern in patterns if (found := pattern.findall(text))), [])
     return {index for letter in letters if (index := ord(letter) - ord("A")) < count}
 
 
