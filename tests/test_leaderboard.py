@@ -38,7 +38,7 @@ def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", **changes)
 def log_question(question, image, gold, real, shuffled):
     values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
     document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}
-    document["answer_type"] = "closed" if gold in {"yes", "no"} else "open"
+    document |= {"answer_type": "closed" if gold in {"yes", "no"} else "open", "options": []}
     return {"doc": document, "metrics": [*values, "acc_stderr"], "acc_stderr": [real, image], **values}
 
 
@@ -77,8 +77,8 @@ def test_comparison_worked_by_hand(tmp_path):
     assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
 
 
-def scored(question, image, gold, answer_type="open"):
-    return ScoredSample(f"{question}-{image}", image, question, (gold,), answer_type, {})
+def scored(question, image, gold, answer_type="open", options=()):
+    return ScoredSample(f"{question}-{image}", image, question, (gold,), answer_type, options, {})
 
 
 def test_blind_floor_worked_by_hand():
@@ -86,16 +86,21 @@ def test_blind_floor_worked_by_hand():
         *[scored("plane?", gold, gold) for gold in ("Axial", "axial", "axial.", "coronal")],
         *[scored(f"asked once {gold}?", gold[-1], gold[:-1], "closed") for gold in ("no1", "no2", "yes3")],
         scored("asked once too?", "a", "liver"),
+        scored("first option?", "a", "lung", "closed", ("lung", "liver")),
+        scored("first option again?", "b", "heart", "closed", ("heart", "lung")),
+        scored("second option?", "c", "lung", "closed", ("heart", "lung")),
     ]
-    # "axial" for the shared one: 3 of 4; "no" for the closed ones: 2 of 3; and "axial" for the other open one: 0.
-    assert find_blind_floor(samples) == (3 + 2 + 0) / 8
+    # "axial" for the shared question: 3 of 4; "no" for the closed ones: 2 of 3; "liver" for the other open one: 1 of 1;
+    # the first letter for those with options: 2 of 3.
+    assert find_blind_floor(samples) == (3 + 2 + 1 + 2) / 11
 
 
 @pytest.mark.skipif(not DATA_DIR, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
 def test_blind_floor_of_vqa_rad_is_that_of_its_readme():
     source = DatasetSource("flaviagiammarino/vqa-rad", "test", closed_rule="yes_no_or_choice")
     samples = [
-        ScoredSample(s.sample_id, s.image_id, "", s.golds, s.answer_type, {}) for s in load_benchmark(source).samples
+        ScoredSample(s.sample_id, s.image_id, "", s.golds, s.answer_type, (), {})
+        for s in load_benchmark(source).samples
     ]
     unique = [replace(sample, question=sample.sample_id) for sample in samples]
     assert find_blind_floor(unique) == (133 + 11) / 451  # "no": 48.9 % of 272 closed; "axial": 6.1 % of 179 open

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -70,26 +70,33 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
 def find_blind_floor(samples: Sequence[ScoredSample]) -> float:
     """Accuracy of a model that knows the benchmark's most frequent answers and sees no image.
 
-    It gives each question's most frequent gold where at least SHARED_QUESTION samples ask the same question, and else
-    the most frequent gold of its answer type (on VQA-RAD: "no" and "axial").
+    It gives each question's most frequent gold where at least SHARED_QUESTION samples ask the same question. Else it
+    gives the most frequent letter where there are options, and the most frequent gold of the answer type where there
+    are none (on VQA-RAD: "no" and "axial").
     """
-    by_question = _count_golds((sample.question, sample) for sample in samples)
-    by_type = _count_golds((sample.answer_type, sample) for sample in samples)
     asked = Counter(sample.question for sample in samples)
-    right = 0
+    groups: dict[str, list[set[str]]] = {}
     for sample in samples:
-        is_shared = asked[sample.question] >= SHARED_QUESTION
-        golds = by_question[sample.question] if is_shared else by_type[sample.answer_type]
-        ((guess, _),) = golds.most_common(1)
-        right += guess in {normalise(gold) for gold in sample.golds}
-    return right / len(samples)
+        if asked[sample.question] >= SHARED_QUESTION:
+            group, golds = f"question {sample.question}", _texts_of_golds(sample)
+        elif sample.options:
+            group, golds = "options", _letters_of_golds(sample)
+        else:
+            group, golds = sample.answer_type, _texts_of_golds(sample)
+        groups.setdefault(group, []).append(golds)
+    return sum(_count_best_guess(golds) for golds in groups.values()) / len(samples)
 
 
-def _count_golds(keyed: Iterable[tuple[str, ScoredSample]]) -> dict[str, Counter[str]]:
-    counts: dict[str, Counter[str]] = {}
-    for key, sample in keyed:
-        counts.setdefault(key, Counter()).update({normalise(gold) for gold in sample.golds})
-    return counts
+def _texts_of_golds(sample: ScoredSample) -> set[str]:
+    return {normalise(gold) for gold in sample.golds}
+
+
+def _letters_of_golds(sample: ScoredSample) -> set[str]:
+    return {str(index) for index, option in enumerate(sample.options) if option in sample.golds}
+
+
+def _count_best_guess(golds: Sequence[set[str]]) -> int:
+    return max(Counter(gold for accepted in golds for gold in accepted).values(), default=0)
 
 
 def _make_labels(models: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ class ScoredSample:
     question: str
     golds: tuple[str, ...]
     answer_type: str
+    options: tuple[str, ...]
     values: Mapping[str, float | None]
 
 
@@ -86,6 +87,7 @@ def _read_samples(path: Path) -> list[ScoredSample]:
                     question=document["question"],
                     golds=tuple(document["golds"]),
                     answer_type=document["answer_type"],
+                    options=tuple(document["options"]),
                     values={name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")},
                 )
             )
