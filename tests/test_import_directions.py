@@ -8,7 +8,12 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices"}
 CONDUCTORS = {"task", "model", "cli", "leaderboard"}
-ALLOWED_BESIDES = {"metrics": {"intervals"}, "samples": {"row_text"}, "preprocess_reference": {"pixels"}}
+ALLOWED_BESIDES = {
+    "metrics": {"intervals"},
+    "significance": {"intervals"},
+    "samples": {"row_text"},
+    "preprocess_reference": {"pixels"},
+}
 
 
 def imported_rooms(path):

@@ -74,12 +74,8 @@ def resample_means(columns: Floats, clusters: Clusters, *, key: str, resamples: 
     value is NaN. Sharing draws keeps columns paired: the difference of two columns of means is a bootstrap of the
     difference.
     """
-    codes, total = _code(clusters, len(columns))
-    applies = np.isfinite(columns)
-    sums = np.zeros((total, columns.shape[1]))
-    counts = np.zeros_like(sums)
-    np.add.at(sums, codes, np.where(applies, columns, 0.0))
-    np.add.at(counts, codes, applies.astype(np.float64))
+    sums, counts = sum_columns_by_cluster(columns, clusters)
+    total = len(sums)
     both = np.hstack([sums, counts])
     generator = make_generator(key)
     block = max(1, _BLOCK_DRAWS // total)
@@ -93,6 +89,20 @@ def resample_means(columns: Floats, clusters: Clusters, *, key: str, resamples: 
         with np.errstate(invalid="ignore"):
             means[start : start + rows] = drawn_sums / drawn_counts
     return means
+
+
+def sum_columns_by_cluster(columns: Floats, clusters: Clusters) -> tuple[Floats, Floats]:
+    """Sums and counts (G, m) of every column of `columns` (n, m) over each cluster, in order of the clusters' names.
+
+    A NaN is a value that does not apply: it adds nothing to either.
+    """
+    codes, total = _code(clusters, len(columns))
+    applies = np.isfinite(columns)
+    sums = np.zeros((total, columns.shape[1]))
+    counts = np.zeros_like(sums)
+    np.add.at(sums, codes, np.where(applies, columns, 0.0))
+    np.add.at(counts, codes, applies.astype(np.float64))
+    return sums, counts
 
 
 def make_generator(key: str) -> np.random.Generator:

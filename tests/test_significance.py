@@ -1,0 +1,170 @@
+"""Tests between models: by hand, against full enumeration and naive twins, and on degenerate input."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vrs_lmeval.significance import (
+    adjust_holm,
+    find_detectable_difference,
+    find_group_difference,
+    find_mcnemar_p_value,
+    find_needed_images,
+    find_needed_pairs,
+    find_rank_intervals,
+    find_sign_flip_p_values,
+)
+
+
+def naive_sign_flip(values, clusters):
+    """Every sign vector of the images, in loops."""
+    sums = {}
+    for value, cluster in zip(values, clusters, strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + value
+    observed = abs(sum(sums.values()))
+    flipped = [
+        abs(sum(sign * total for sign, total in zip(signs, sums.values(), strict=True)))
+        for signs in itertools.product((-1, 1), repeat=len(sums))
+    ]
+    return sum(total >= observed - 1e-9 for total in flipped) / len(flipped)
+
+
+def test_the_sign_flip_test_worked_by_hand():
+    # Images a: 1 + 1, b: 1, c: -1. |2 + 1 - 1| = 2; of the 8 sign vectors the sums are +-2, +-4, +-2, +-0: 6 reach 2.
+    differences = np.array([[1.0], [1.0], [1.0], [-1.0]])
+    assert find_sign_flip_p_values(differences, list("aabc"), key="k") == pytest.approx([6 / 8])
+
+
+@given(st.lists(st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 1.0]), st.sampled_from("abcdef")), min_size=1, max_size=20))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_the_sign_flip_test_equals_its_naive_twin(rows):
+    values, clusters = zip(*rows, strict=True)
+    (p_value,) = find_sign_flip_p_values(np.array(values)[:, None], clusters, key="k")
+    sums = [sum(v for v, c in rows if c == name) for name in set(clusters)]
+    expected = naive_sign_flip(values, clusters) if any(sums) else math.nan
+    assert p_value == pytest.approx(expected, nan_ok=True)
+
+
+def test_random_flips_agree_with_the_enumeration(monkeypatch):
+    generator = np.random.default_rng(3)
+    values, clusters = generator.integers(-1, 3, 40).astype(float), np.arange(40) % 11
+    exact = find_sign_flip_p_values(values[:, None], clusters, key="k")
+    monkeypatch.setattr("vrs_lmeval.significance._MAX_ENUMERATED", 0)
+    drawn = find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000)
+    assert drawn == pytest.approx(exact, abs=5 * math.sqrt(exact[0] * (1 - exact[0]) / 40_000))
+    assert find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000) == drawn
+    monkeypatch.setattr("vrs_lmeval.significance._BLOCK_SIGNS", 500)
+    assert find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000) == pytest.approx(exact, abs=0.02)
+
+
+def test_columns_are_tested_each_for_itself_and_nan_does_not_apply():
+    clusters = list("abcd")
+    columns = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, np.nan], [1.0, 0.0, 1.0], [1.0, 0.0, np.nan]])
+    all_up, nothing, two = find_sign_flip_p_values(columns, clusters, key="k")
+    assert (all_up, two) == (2 / 16, 2 / 4)
+    assert math.isnan(nothing)
+
+
+def test_a_p_value_from_random_flips_is_never_zero():
+    columns = np.ones((200, 1))
+    assert find_sign_flip_p_values(columns, np.arange(200), key="k", flips=999) == pytest.approx([1 / 1000])
+
+
+def test_holm_worked_by_hand():
+    # 3 tests: .01 * 3 = .03, .02 * 2 = .04, .03 * 1 = .03, raised to .04; a NaN is no test.
+    assert adjust_holm([0.03, math.nan, 0.01, 0.02]) == pytest.approx([0.04, math.nan, 0.03, 0.04], nan_ok=True)
+    assert adjust_holm([0.6, 0.9]) == pytest.approx([1.0, 1.0])
+    assert adjust_holm([]).size == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@settings(derandomize=True, max_examples=100)
+def test_holm_rejects_what_the_step_down_procedure_rejects(p_values):
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    rejected = set()
+    for step, index in enumerate(order):
+        if p_values[index] * (len(order) - step) > 0.05:
+            break
+        rejected.add(index)
+    assert set(np.flatnonzero(adjust_holm(p_values) <= 0.05)) == rejected
+
+
+def test_rank_intervals_worked_by_hand():
+    # A is above C alone; B is told apart from nobody.
+    adjusted = np.array([[np.nan, 0.3, 0.01], [0.3, np.nan, 0.2], [0.01, 0.2, np.nan]])
+    assert find_rank_intervals([0.5, 0.4, 0.1], adjusted) == [(1, 2), (1, 3), (2, 3)]
+    assert find_rank_intervals([0.1, 0.5], np.array([[np.nan, 0.001], [0.001, np.nan]])) == [(2, 2), (1, 1)]
+    assert find_rank_intervals([0.1, 0.1], np.full((2, 2), np.nan)) == [(1, 2), (1, 2)]
+
+
+def test_mcnemar_of_the_published_example():
+    # arXiv 2603.03437, PathVQA: 56 right with the image, 65 with another, n = 100; 31 discordant pairs are 11 and 20.
+    assert find_mcnemar_p_value(11, 20) == pytest.approx(0.150, abs=5e-4)
+    assert find_mcnemar_p_value(0, 5) == 2 / 2**5
+    assert math.isnan(find_mcnemar_p_value(0, 0))
+
+
+@pytest.mark.parametrize(("discordance", "pairs"), [(0.2, 626), (0.3, 940), (0.4, 1254)])
+def test_needed_pairs_of_the_literature(discordance, pairs):
+    assert find_needed_pairs(0.05, discordance) == pairs
+    assert find_needed_pairs(-0.05, discordance) == pairs
+
+
+@pytest.mark.parametrize("values", [(0.0, 0.3), (0.4, 0.3), (0.1, 1.1)])
+def test_impossible_pairs_are_refused(values):
+    with pytest.raises(ValueError, match="discordance"):
+        find_needed_pairs(*values)
+
+
+def test_detectable_difference_worked_by_hand():
+    # 1.959964 + .841621 standard errors; half of it needs four times the images.
+    assert find_detectable_difference(0.1) == pytest.approx(0.2801585)
+    assert find_needed_images(100, 0.1, 0.2801585 / 2) == pytest.approx(400, rel=1e-5)
+    assert find_needed_images(100, 0.1, 0.0) == math.inf
+
+
+def make_models(effects, images=80, seed=0):
+    generator = np.random.default_rng(seed)
+    scores = (generator.random((images * 2, len(effects))) < np.array(effects)).astype(float)
+    return scores, np.arange(images * 2) // 2
+
+
+def test_the_group_difference_is_that_of_the_means_of_models():
+    columns, clusters = make_models([0.2, 0.3, 0.4, 0.6, 0.7])
+    is_first = np.array([True, True, False, False, False])
+    interval = find_group_difference(columns, clusters, is_first, key="k", resamples=2000)
+    means = columns.mean(axis=0)
+    assert interval.estimate == pytest.approx(means[:2].mean() - means[2:].mean())
+    assert interval.low < interval.estimate < interval.high
+    assert interval == find_group_difference(columns, clusters, is_first, key="k", resamples=2000)
+
+
+def test_the_group_interval_grows_with_the_spread_between_models():
+    alike, clusters = make_models([0.5] * 8)
+    apart, _ = make_models([0.1, 0.9] * 4)
+    is_first = np.arange(8) < 4
+    narrow, wide = (find_group_difference(each, clusters, is_first, key="k", resamples=2000) for each in (alike, apart))
+    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
+
+
+def test_the_variance_between_drawn_models_is_that_of_the_sample():
+    # No images to draw (every model is constant): what remains is s^2 / k of both groups, here .02/2 + .08/2.
+    columns = np.tile([0.2, 0.4, 0.1, 0.5], (4, 1))
+    interval = find_group_difference(columns, list("abcd"), np.array([True, True, False, False]), key="k")
+    # The four equally likely draws of a pair are both first, both second, mixed twice; widened by root 2.
+    first, second = 0.1 * math.sqrt(2), 0.2 * math.sqrt(2)
+    assert (interval.low, interval.high) == pytest.approx((-first - second, first + second))
+
+
+@pytest.mark.parametrize(
+    ("is_first", "reason"), [([True, True, True], "without models"), ([True, False, False], "two")]
+)
+def test_too_few_models_give_the_reason(is_first, reason):
+    columns, clusters = make_models([0.2, 0.3, 0.4])
+    interval = find_group_difference(columns, clusters, np.array(is_first), key="k")
+    assert math.isnan(interval.low)
+    assert reason in interval.reason

@@ -1,0 +1,166 @@
+"""Is a difference between models real? Per-question differences and their images -> p-values, ranks, power.
+
+The image is the independent unit here as in `intervals.py`. Every test has a key in place of a random state, so that
+the same comparison gives the same p-value in any process. What cannot be tested is NaN, never 1 or 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from vrs_lmeval.intervals import Clusters, Floats, make_generator, resample_means, sum_columns_by_cluster
+from vrs_lmeval.records import Interval
+
+GROUP_METHOD = "hierarchical bootstrap (models, then images)"
+
+_MAX_ENUMERATED = 12
+"""Up to so many images all 2^G sign vectors are tried: fewer than the usual 10,000 random ones, and exact."""
+
+_BLOCK_SIGNS = 4_000_000
+"""Random signs held at once, 32 MB."""
+
+_TIE = 1e-9
+"""Sums closer than this are equal: they are of halves and thirds, not of continuous numbers."""
+
+
+def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
+    """Two-sided p-values (m,) of "no difference" for every column of `differences` (n, m), paired by question.
+
+    Under the hypothesis an image's summed difference is as likely to be its negative, so the signs of whole images
+    are flipped (Fisher's randomisation test; Good 2005, "Permutation, Parametric and Bootstrap Tests", ch. 3). All
+    columns share the flips. p = (1 + #{|T*| >= |T|}) / (1 + flips), which never is 0 (Phipson and Smyth 2010), or the
+    exact share where all sign vectors can be tried. NaN in `differences` is a question that does not apply; a column
+    without any difference has nothing to test: NaN.
+    """
+    sums, _ = sum_columns_by_cluster(differences, clusters)
+    observed = np.abs(sums.sum(axis=0))
+    total = len(sums)
+    if total <= _MAX_ENUMERATED:
+        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=total)))
+        p_values = (np.abs(signs @ sums) >= observed - _TIE).mean(axis=0)
+    else:
+        p_values = (1 + _count_extreme(sums, observed, key, flips)) / (1 + flips)
+    return np.where(np.abs(sums).sum(axis=0) > _TIE, p_values, np.nan)
+
+
+def _count_extreme(sums: Floats, observed: Floats, key: str, flips: int) -> Floats:
+    generator = make_generator(key)
+    block = max(1, _BLOCK_SIGNS // len(sums))
+    extreme = np.zeros(sums.shape[1])
+    for start in range(0, flips, block):
+        shape = (min(block, flips - start), len(sums))
+        signs = 2.0 * generator.integers(0, 2, size=shape, dtype=np.int8) - 1.0
+        extreme += (np.abs(signs @ sums) >= observed - _TIE).sum(axis=0)
+    return extreme
+
+
+def adjust_holm(p_values: Sequence[float] | Floats) -> Floats:
+    """Holm's step-down adjustment (Holm 1979, Scand. J. Stat. 6:65-70): compare with .05 and the family-wise error holds.
+
+    NaN entries were not tested: they stay NaN and do not count as tests.
+    """
+    raw = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(raw.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(raw))
+    order = tested[np.argsort(raw[tested], kind="stable")]
+    steps = (len(order) - np.arange(len(order))) * raw[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def find_rank_intervals(estimates: Sequence[float], adjusted: Floats, level: float = 0.95) -> list[tuple[int, int]]:
+    """Best and worst rank of every model, jointly at `level`: rank 1 is the highest estimate.
+
+    `adjusted` (M, M), symmetric, holds family-wise adjusted p-values of all pairs. A model ranks below those that are
+    significantly higher and above those that are significantly lower; what is not told apart may be in any order
+    (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks", Rev. Econ. Stud. 91:476-518, section 3).
+    """
+    values = np.asarray(estimates, dtype=np.float64)
+    is_apart = np.nan_to_num(adjusted, nan=1.0) < 1 - level
+    better = (is_apart & (values[None, :] > values[:, None])).sum(axis=1)
+    worse = (is_apart & (values[None, :] < values[:, None])).sum(axis=1)
+    return [(1 + int(above), len(values) - int(below)) for above, below in zip(better, worse, strict=True)]
+
+
+def find_mcnemar_p_value(first_only: int, second_only: int) -> float:
+    """Exact two-sided McNemar test: how many questions only the first, or only the second, has right.
+
+    For single questions on different images; where images repeat it overstates (use the sign flips). NaN without any
+    discordant pair.
+    """
+    discordant = first_only + second_only
+    return float(stats.binomtest(first_only, discordant).pvalue) if discordant else math.nan
+
+
+def find_detectable_difference(standard_error: float, level: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test at `level` finds with probability `power`: (z + z') * s."""
+    return float(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power)) * standard_error
+
+
+def find_needed_images(images: int, standard_error: float, difference: float, power: float = 0.8) -> float:
+    """How many images like these show `difference`; the error of a mean falls with the root of their number."""
+    if difference == 0:
+        return math.inf
+    return images * (find_detectable_difference(standard_error, power=power) / abs(difference)) ** 2
+
+
+def find_needed_pairs(difference: float, discordance: float, level: float = 0.95, power: float = 0.8) -> int:
+    """Independent questions that a paired test needs, for a share `discordance` of pairs that differ.
+
+    Connor 1987 ("Sample size for testing differences in proportions for the paired-sample design", Biometrics 43:207).
+    """
+    if not 0 < abs(difference) <= discordance <= 1:
+        raise ValueError(f"difference {difference} and discordance {discordance}: 0 < |difference| <= discordance <= 1")
+    quantile, reach = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
+    root = quantile * math.sqrt(discordance) + reach * math.sqrt(discordance - difference**2)
+    return math.ceil((root / difference) ** 2)
+
+
+def find_group_difference(
+    columns: Floats,
+    clusters: Clusters,
+    is_first: npt.NDArray[np.bool_],
+    *,
+    key: str,
+    resamples: int = 10_000,
+    level: float = 0.95,
+) -> Interval:
+    """Mean over the models of the first group minus that of the second; columns (n, M) hold a model's values each.
+
+    Models are drawn with replacement within their group, and images over all of them, so that the interval speaks of
+    other models like these on other images like these. Drawn deviations between models are widened by sqrt(k/(k-1)):
+    k draws from k models understate their variance by (k-1)/k (Davison and Hinkley 1997, section 3.8). At least two
+    models a group; docs/metrics.md says how the coverage falls below nominal with few.
+    """
+    sizes = int(is_first.sum()), int((~is_first).sum())
+    clusters_seen = len(np.unique(np.asarray(clusters)))
+    estimates = np.nanmean(columns, axis=0) if len(columns) else np.full(len(is_first), np.nan)
+    if min(sizes) == 0:
+        return _no_interval(math.nan, columns, clusters_seen, level, "a group without models")
+    estimate = float(estimates[is_first].mean() - estimates[~is_first].mean())
+    if min(sizes) < 2:
+        return _no_interval(estimate, columns, clusters_seen, level, "not enough models: two a group are needed")
+    means = resample_means(columns, clusters, key=f"{key}/images", resamples=resamples)
+    drawn = _draw_group(means[:, is_first], f"{key}/first") - _draw_group(means[:, ~is_first], f"{key}/second")
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(estimate, float(low), float(high), GROUP_METHOD, len(columns), clusters_seen, level)
+
+
+def _draw_group(means: Floats, key: str) -> Floats:
+    """Means (resamples, k) of a group's models -> one draw of the group's mean per resample."""
+    models = means.shape[1]
+    weights = make_generator(key).multinomial(models, [1 / models] * models, size=len(means)) / models
+    centre = means.mean(axis=1)
+    deviation = (weights * means).sum(axis=1) - centre
+    drawn: Floats = centre + deviation * math.sqrt(models / (models - 1))
+    return drawn
+
+
+def _no_interval(estimate: float, columns: Floats, clusters: int, level: float, reason: str) -> Interval:
+    return Interval(estimate, math.nan, math.nan, GROUP_METHOD, len(columns), clusters, level, reason)
