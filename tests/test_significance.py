@@ -16,6 +16,7 @@ from vrs_lmeval.significance import (
     find_mcnemar_p_value,
     find_needed_images,
     find_needed_pairs,
+    find_pairwise_p_values,
     find_rank_intervals,
     find_sign_flip_p_values,
 )
@@ -68,6 +69,18 @@ def test_columns_are_tested_each_for_itself_and_nan_does_not_apply():
     all_up, nothing, two = find_sign_flip_p_values(columns, clusters, key="k")
     assert (all_up, two) == (2 / 16, 2 / 4)
     assert math.isnan(nothing)
+
+
+@pytest.mark.parametrize("images", [9, 40])
+def test_pairs_of_columns_are_tested_as_their_differences(images):
+    generator = np.random.default_rng(5)
+    columns, clusters = generator.integers(-1, 2, (3 * images, 4)).astype(float), np.arange(3 * images) % images
+    columns[:, 3] = columns[:, 0]
+    pairs = find_pairwise_p_values(columns, clusters, key="k", flips=500)
+    for i, j in itertools.product(range(4), repeat=2):
+        (expected,) = find_sign_flip_p_values((columns[:, i] - columns[:, j])[:, None], clusters, key="k", flips=500)
+        assert pairs[i, j] == pytest.approx(expected, nan_ok=True)
+    assert math.isnan(pairs[0, 3])
 
 
 def test_a_p_value_from_random_flips_is_never_zero():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ from scipy import stats
 
 from vrs_lmeval.intervals import Clusters, Floats, make_generator, sum_columns_by_cluster
 from vrs_lmeval.records import Interval
+
+Indices = npt.NDArray[np.int64]
 
 GROUP_METHOD = "two-way clustered t (models and images)"
 
@@ -39,25 +41,50 @@ def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str
     without any difference has nothing to test: NaN.
     """
     sums, _ = sum_columns_by_cluster(differences, clusters)
-    observed = np.abs(sums.sum(axis=0))
-    total = len(sums)
+    columns = np.arange(sums.shape[1])
+    return _find_p_values(np.column_stack([sums, np.zeros(len(sums))]), columns, np.full_like(columns, -1), key, flips)
+
+
+def find_pairwise_p_values(columns: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
+    """The test of `find_sign_flip_p_values` for the difference of every two columns of `columns` (n, M): (M, M).
+
+    Not adjusted for their number; NaN on the diagonal. One column is one model's values, without NaN.
+    """
+    sums, _ = sum_columns_by_cluster(columns, clusters)
+    models = sums.shape[1]
+    first, second = np.triu_indices(models, 1)
+    p_values = np.full((models, models), np.nan)
+    p_values[first, second] = p_values[second, first] = _find_p_values(sums, first, second, key, flips)
+    return p_values
+
+
+def _find_p_values(sums: Floats, first: Indices, second: Indices, key: str, flips: int) -> Floats:
+    """Of column first[i] of `sums` (G, m) minus column second[i]: a flipped difference is the difference of flips."""
+    observed = np.abs(sums.sum(axis=0)[first] - sums.sum(axis=0)[second])
+    extreme, tried = np.zeros(len(first)), 0
+    for signs in _make_sign_blocks(len(sums), key, flips):
+        flipped = signs @ sums
+        tried += len(flipped)
+        for row in flipped:
+            extreme += np.abs(row[first] - row[second]) >= observed - _TIE
+    is_exact = len(sums) <= _MAX_ENUMERATED
+    p_values = extreme / tried if is_exact else (1 + extreme) / (1 + tried)
+    differs = np.array(
+        [bool(np.any(np.abs(sums[:, i] - sums[:, j]) > _TIE)) for i, j in zip(first, second, strict=True)]
+    )
+    return np.where(differs, p_values, np.nan)
+
+
+def _make_sign_blocks(total: int, key: str, flips: int) -> Iterator[Floats]:
+    """All sign vectors of few images, else `flips` random ones, some at a time."""
     if total <= _MAX_ENUMERATED:
-        signs = np.array(list(itertools.product((-1.0, 1.0), repeat=total)))
-        p_values = (np.abs(signs @ sums) >= observed - _TIE).mean(axis=0)
-    else:
-        p_values = (1 + _count_extreme(sums, observed, key, flips)) / (1 + flips)
-    return np.where(np.abs(sums).sum(axis=0) > _TIE, p_values, np.nan)
-
-
-def _count_extreme(sums: Floats, observed: Floats, key: str, flips: int) -> Floats:
+        yield np.array(list(itertools.product((-1.0, 1.0), repeat=total)))
+        return
     generator = make_generator(key)
-    block = max(1, _BLOCK_SIGNS // len(sums))
-    extreme = np.zeros(sums.shape[1])
+    block = max(1, _BLOCK_SIGNS // total)
     for start in range(0, flips, block):
-        shape = (min(block, flips - start), len(sums))
-        signs = 2.0 * generator.integers(0, 2, size=shape, dtype=np.int8) - 1.0
-        extreme += (np.abs(signs @ sums) >= observed - _TIE).sum(axis=0)
-    return extreme
+        shape = (min(block, flips - start), total)
+        yield generator.integers(0, 2, size=shape, dtype=np.int8).astype(np.float64) * 2 - 1
 
 
 def adjust_holm(p_values: Sequence[float] | Floats) -> Floats:
