@@ -12,9 +12,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.board_report import (
+    make_board_csv,
+    make_board_json,
+    make_board_markdown,
+    make_board_notes,
+    make_board_tables,
+)
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
+from vrs_lmeval.leaderboard.model_cards import UnreadableCardsError, read_model_cards
+from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, make_page
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
-from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_runs
+from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Does a vision-language model look at the image?")
 console = Console(width=None if sys.stdout.isatty() else 160)
@@ -49,6 +59,42 @@ def compare(
         raise typer.Exit(2) from error
 
 
+@app.command()
+def leaderboard(
+    results: Annotated[list[Path], typer.Argument(help="Folders written by lm_eval --output_path --log_samples.")],
+    models: Annotated[Path | None, typer.Option(help="models.yaml: training data, base, size.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers here as JSON.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write a row per task, model and metric here.")] = None,
+    md: Annotated[Path | None, typer.Option(help="Write the tables here as Markdown.")] = None,
+    samples: Annotated[int, typer.Option(help="Questions a task in the page's sample browser.", min=0)] = SHOWN_SAMPLES,
+) -> None:
+    """Rank models by how much they look at the image, and compare training on synthetic with authentic pairs."""
+    try:
+        cards = read_model_cards(models) if models is not None else {}
+    except UnreadableCardsError as error:
+        console.print(f"[red]vrs leaderboard:[/red] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    runs, problems = read_folders(results)
+    board = make_leaderboard(runs, cards, problems)
+    for table in make_board_tables(board):
+        console.print()
+        console.print(table)
+    for note in make_board_notes(board):
+        console.print(f"  {note}", highlight=False, markup=False)
+    if html is not None:
+        _write_file(html, make_page(board, samples))
+    if json is not None:
+        _write_file(json, make_board_json(board))
+    if csv is not None:
+        _write_file(csv, make_board_csv(board))
+    if md is not None:
+        _write_file(md, make_board_markdown(board))
+    if not board.boards:
+        console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
+        raise typer.Exit(2)
+
+
 def _run_lm_eval(model: Path, task: str, output: Path) -> None:
     command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--model_args", f"pretrained={model}"]
     command += ["--tasks", task, "--batch_size", "16", "--log_samples", "--output_path", str(output)]
@@ -79,9 +125,12 @@ def _show(runs: list[Run], output: Path | None) -> None:
 
 
 def _write(comparisons: list[Comparison], output: Path) -> None:
-    output.mkdir(parents=True, exist_ok=True)
     for comparison in comparisons:
-        for suffix, text in ((".md", make_markdown(comparison)), (".json", make_json(comparison))):
-            path = output / f"{comparison.task}{suffix}"
-            path.write_text(text, encoding="utf-8")
-            console.print(f"wrote {path}", highlight=False)
+        for suffix, make in ((".md", make_markdown), (".json", make_json)):
+            _write_file(output / f"{comparison.task}{suffix}", make(comparison))
+
+
+def _write_file(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    console.print(f"wrote {path}", highlight=False)

@@ -53,15 +53,15 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     """Runs of one task -> their comparison; the first run is the reference. Raises IncomparableRunsError."""
     reference, *others = runs
     for other in others:
-        _check_comparable(reference, other)
-    labels = _make_labels([run.model for run in runs])
+        check_comparable(reference, other)
+    labels = make_labels([run.model for run in runs])
     return Comparison(
         task=reference.task,
         questions=len(reference.samples),
         images=len({sample.image_id for sample in reference.samples}),
         blind_floor=find_blind_floor(reference.samples),
         rows=tuple(
-            ModelRow(label, _find_intervals(run), None if run is reference else _difference_of_vrs(reference, run))
+            ModelRow(label, find_intervals(run), None if run is reference else _difference_of_vrs(reference, run))
             for label, run in zip(labels, runs, strict=True)
         ),
     )
@@ -99,7 +99,7 @@ def _count_best_guess(golds: Sequence[set[str]]) -> int:
     return max(Counter(gold for accepted in golds for gold in accepted).values(), default=0)
 
 
-def _make_labels(models: Sequence[str]) -> list[str]:
+def make_labels(models: Sequence[str]) -> list[str]:
     """The last part of each model's name; the whole name, then a number, where that is not unique."""
     short = [PurePath(model).name for model in models]
     names = [model if short.count(name) > 1 else name for model, name in zip(models, short, strict=True)]
@@ -109,7 +109,8 @@ def _make_labels(models: Sequence[str]) -> list[str]:
     ]
 
 
-def _check_comparable(reference: Run, other: Run) -> None:
+def check_comparable(reference: Run, other: Run) -> None:
+    """Raises IncomparableRunsError, naming what differs besides the model."""
     pair = f"{reference.model} and {other.model}"
     if reference.task != other.task:
         raise IncomparableRunsError(f"{pair}: different tasks, {reference.task} and {other.task}")
@@ -135,7 +136,8 @@ def _conditions(run: Run) -> tuple[Any, ...]:
     )
 
 
-def _find_intervals(run: Run) -> dict[str, Interval]:
+def find_intervals(run: Run) -> dict[str, Interval]:
+    """Each compared metric that the run has, with its interval."""
     names = [name for name in COMPARED_METRICS if name in run.samples[0].values]
     return {name: find_interval([(s.values[name], s.image_id) for s in run.samples]) for name in names}
 

@@ -60,7 +60,7 @@ def make_markdown(comparison: Comparison) -> str:
 
 def make_json(comparison: Comparison) -> str:
     """The comparison as JSON; a limit that does not exist is null, with its reason beside it."""
-    return json.dumps(_without_nan(asdict(comparison)), indent=2) + "\n"
+    return json.dumps(without_nan(asdict(comparison)), indent=2) + "\n"
 
 
 def make_conclusions(comparison: Comparison) -> list[str]:
@@ -111,9 +111,10 @@ def _cell(name: str, interval: Interval) -> str:
     return format_interval(interval, signed=name == "vrs")
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: object) -> object:
+    """The same structure with None for NaN, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+        return [without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 
 class UnreadableResultsError(ValueError):
     """A results folder does not hold what a comparison needs; the message names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """What a model answered under one variant: its text, and whether that was right and could be read."""
+
+    text: str
+    correct: float
+    is_parsed: bool
+    image_id: str  # of the image shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +35,9 @@ class ScoredSample:
     answer_type: str
     options: tuple[str, ...]
     values: Mapping[str, float | None]
+    question_type: str | None = None
+    modality: str | None = None
+    answers: Mapping[str, GivenAnswer] = field(default_factory=dict)  # by variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +49,57 @@ class Run:
     samples: tuple[ScoredSample, ...]
     config: Mapping[str, Any]
     system_instruction: str | None
+    source: Path | None = None  # the results file
+    setup: Mapping[str, Any] = field(default_factory=dict)  # the harness's `config`: arguments, dtype ...
 
 
 def read_runs(folder: Path) -> list[Run]:
     """All VRS runs below `folder`: of each model's folder and each task the newest. Raises UnreadableResultsError."""
+    runs, problems = read_readable_runs(folder)
+    if problems:
+        raise problems[0]
+    return runs
+
+
+def read_folders(folders: Sequence[Path]) -> tuple[list[Run], list[UnreadableResultsError]]:
+    """All readable runs of several folders, and what cannot be read; a file below two of them counts once."""
+    runs: dict[tuple[Path | None, str], Run] = {}
+    problems = []
+    for folder in folders:
+        readable, unreadable = read_readable_runs(folder)
+        runs |= {(run.source and run.source.resolve(), run.task): run for run in readable}
+        problems += unreadable
+    return list(runs.values()), problems
+
+
+def read_readable_runs(folder: Path) -> tuple[list[Run], list[UnreadableResultsError]]:
+    """As `read_runs`, but what cannot be read is returned beside the rest instead of raised."""
     files = sorted(folder.rglob("results_*.json"), key=_timestamp)
     if not files:
-        raise UnreadableResultsError(f"{folder}: no results_*.json below it; give lm_eval --output_path {folder}")
+        return [], [
+            UnreadableResultsError(f"{folder}: no results_*.json below it; give lm_eval --output_path {folder}")
+        ]
+    problems: list[UnreadableResultsError] = []
     newest: dict[tuple[Path, str], tuple[Path, Any]] = {}
     for path in files:
-        results = _read_json(path)
-        tasks = [task for task, config in results.get("configs", {}).items() if "vrs" in config]
-        newest |= {(path.parent, task): (path, results) for task in tasks}
-    if not newest:
-        raise UnreadableResultsError(f"{folder}: its results hold no vrs_* task")
-    return [_read_run(path, results, task) for (_, task), (path, results) in sorted(newest.items(), key=_by_folder)]
+        try:
+            results = _read_json(path)
+            tasks = [task for task, config in results["configs"].items() if "vrs" in config]
+        except UnreadableResultsError as problem:
+            problems.append(problem)
+        except (AttributeError, KeyError, TypeError):
+            problems.append(UnreadableResultsError(f"{path}: not the results of an lm_eval run (no `configs`)"))
+        else:
+            newest |= {(path.parent, task): (path, results) for task in tasks}
+    if not newest and not problems:
+        problems.append(UnreadableResultsError(f"{folder}: its results hold no vrs_* task"))
+    runs = []
+    for (_, task), (path, results) in sorted(newest.items(), key=_by_folder):
+        try:
+            runs.append(_read_run(path, results, task))
+        except UnreadableResultsError as problem:
+            problems.append(problem)
+    return runs, problems
 
 
 def _by_folder(item: tuple[tuple[Path, str], Any]) -> tuple[Path, str]:
@@ -70,34 +120,56 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
         samples=tuple(_read_samples(samples)),
         config=results["configs"][task],
         system_instruction=results.get("system_instruction"),
+        source=path,
+        setup=results.get("config") or {},
     )
 
 
 def _read_samples(path: Path) -> list[ScoredSample]:
     samples = []
     # Not splitlines(): an answer may hold other line separators, which the harness writes as they are.
-    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip("\n").split("\n"), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise UnreadableResultsError(f"{path}: not UTF-8 text ({error})") from error
+    for number, line in enumerate(lines, start=1):
         try:
-            logged = json.loads(line)
-            document = logged["doc"]
-            samples.append(
-                ScoredSample(
-                    sample_id=document["sample_id"],
-                    image_id=document["image_id"],
-                    question=document["question"],
-                    golds=tuple(document["golds"]),
-                    answer_type=document["answer_type"],
-                    options=tuple(document["options"]),
-                    values={name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")},
-                )
-            )
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            samples.append(_read_sample(json.loads(line)))
+        except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
     return samples
+
+
+def _read_sample(logged: Mapping[str, Any]) -> ScoredSample:
+    document = logged["doc"]
+    values = {name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")}
+    for name, value in values.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+    return ScoredSample(
+        sample_id=document["sample_id"],
+        image_id=document["image_id"],
+        question=document["question"],
+        golds=tuple(document["golds"]),
+        answer_type=document["answer_type"],
+        options=tuple(document["options"]),
+        values=values,
+        question_type=document.get("question_type"),
+        modality=document.get("modality"),
+        answers=_read_answers(document.get("variants") or {}, logged.get("filtered_resps") or []),
+    )
+
+
+def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
+    """The harness logs the texts in the order of the variants."""
+    return {
+        name: GivenAnswer(str(text), entry["correct"], entry["value"] is not None, entry["image_id"])
+        for (name, entry), text in zip(variants.items(), texts, strict=True)
+    }
 
 
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UnreadableResultsError(f"{path}: not valid JSON ({error}); was the run interrupted?") from error

@@ -1,0 +1,215 @@
+"""All runs there are -> one leaderboard: per task the models with ranks and pairwise tests, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vrs_lmeval.intervals import Floats, find_standard_error
+from vrs_lmeval.leaderboard.comparison import (
+    IncomparableRunsError,
+    check_comparable,
+    find_blind_floor,
+    find_intervals,
+    make_labels,
+)
+from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
+from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
+from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
+from vrs_lmeval.metrics import find_interval
+from vrs_lmeval.records import Interval
+from vrs_lmeval.significance import adjust_holm, find_detectable_difference, find_pairwise_p_values, find_rank_intervals
+
+MANY_PARSE_FAILURES = 0.05
+"""Above this share a low score may be a matter of format, not of sight."""
+
+FEWEST_QUESTIONS = 10
+"""A question type or modality with fewer questions is not shown: its interval would fill the axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One model on one task. `best_rank`..`worst_rank` by VRS hold jointly for all models at 95 %."""
+
+    run: Run
+    label: str
+    card: ModelCard
+    metrics: Mapping[str, Interval]
+    best_rank: int
+    worst_rank: int
+    slices: Mapping[tuple[str, str], Interval]  # VRS by (field, value), e.g. ("modality", "MRI")
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TaskBoard:
+    """The models on one task, the highest VRS first; `p_values` (M, M) in that order, adjusted by Holm."""
+
+    task: str
+    questions: int
+    images: int
+    blind_floor: float
+    standings: tuple[Standing, ...]
+    p_values: tuple[tuple[float, ...], ...]
+    detectable: float  # difference of two models' VRS found with 80 % power; the median over pairs; NaN for one model
+
+    @cached_property
+    def variant_names(self) -> list[str]:
+        """The variants of the task, in its order."""
+        return [variant["name"] for variant in self.standings[0].run.config["vrs"]["variants"]]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A run, or a file, that is not on the board, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leaderboard:
+    """Everything the page shows."""
+
+    boards: tuple[TaskBoard, ...]
+    contrasts: tuple[GroupContrast, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def make_leaderboard(
+    runs: Sequence[Run], cards: Mapping[str, ModelCard], problems: Sequence[UnreadableResultsError] = ()
+) -> Leaderboard:
+    """Runs of any models and tasks -> the leaderboard.
+
+    Of each task the largest set of comparable runs is shown (data, variants, prompt, parser and questions are the
+    same); the others are left out by name and reason, and so are the `problems` of what could not be read.
+    """
+    left_out = [LeftOut(f"{run.model} on {run.task}", _WITHOUT_VRS) for run in runs if not _has_vrs(run)]
+    left_out += [LeftOut("unreadable", str(problem)) for problem in problems]
+    runs = [run for run in runs if _has_vrs(run)]
+    kept: dict[str, list[Run]] = {}
+    for task in dict.fromkeys(run.task for run in runs):
+        kept[task], refused = _split_comparable([run for run in runs if run.task == task])
+        left_out += refused
+    models = list(dict.fromkeys(run.model for run in runs))
+    card_of = {model: find_card(cards, model) for model in models}
+    labels = dict(zip(models, make_labels([card_of[model].label or model for model in models]), strict=True))
+    boards = tuple(_make_board(task, chosen, card_of, labels) for task, chosen in kept.items())
+    contrasts = contrast_groups(kept, card_of, labels)
+    return Leaderboard(boards, tuple(contrasts), tuple(left_out))
+
+
+_WITHOUT_VRS = "it has no VRS: the task was run without the variants real and shuffled"
+
+
+def _has_vrs(run: Run) -> bool:
+    return all(sample.values.get("vrs") is not None for sample in run.samples)
+
+
+def _split_comparable(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
+    """The largest set of runs of one task that may be compared, one per model, and the rest with reasons."""
+    sets: list[list[Run]] = []
+    for run in runs:
+        for comparable in sets:
+            if _why_incomparable(comparable[0], run) is None:
+                comparable.append(run)
+                break
+        else:
+            sets.append([run])
+    largest = max(sets, key=len)
+    newest = {run.model: run for run in largest}
+    left_out = []
+    for run in runs:
+        if run not in largest:
+            left_out.append(LeftOut(f"{run.model} on {run.task}", str(_why_incomparable(largest[0], run))))
+        elif run is not newest[run.model]:
+            left_out.append(LeftOut(f"{run.model} on {run.task}", f"another run of this model is shown ({run.source})"))
+    return list(newest.values()), left_out
+
+
+def _why_incomparable(reference: Run, other: Run) -> str | None:
+    try:
+        check_comparable(reference, other)
+    except IncomparableRunsError as error:
+        return str(error)
+    return None
+
+
+def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], labels: Mapping[str, str]) -> TaskBoard:
+    columns, images = _align(runs)
+    order = sorted(range(len(runs)), key=lambda index: -float(np.nanmean(columns[:, index])))
+    runs, columns = [runs[index] for index in order], columns[:, order]
+    p_values = _find_adjusted_p_values(columns, images, key=f"leaderboard/{task}")
+    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), p_values)
+    floor = find_blind_floor(runs[0].samples)
+    standings = []
+    for run, (best, worst) in zip(runs, ranks, strict=True):
+        card, metrics = cards[run.model], find_intervals(run)
+        warnings = tuple(_find_warnings(run, card, metrics, floor))
+        standings.append(Standing(run, labels[run.model], card, metrics, best, worst, _find_slices(run), warnings))
+    return TaskBoard(
+        task=task,
+        questions=len(runs[0].samples),
+        images=len(set(images)),
+        blind_floor=floor,
+        standings=tuple(standings),
+        p_values=tuple(map(tuple, p_values.tolist())),
+        detectable=_find_detectable(columns, images),
+    )
+
+
+def _align(runs: Sequence[Run]) -> tuple[Floats, list[str]]:
+    """VRS differences (n, M) of the runs on the same questions, by sample id, and each question's image."""
+    image_of = {sample.sample_id: sample.image_id for sample in runs[0].samples}
+    order = sorted(image_of)
+    columns = np.empty((len(order), len(runs)))
+    for index, run in enumerate(runs):
+        by_id = {sample.sample_id: sample.values["vrs"] for sample in run.samples}
+        columns[:, index] = [by_id[sample_id] for sample_id in order]
+    return columns, [image_of[sample_id] for sample_id in order]
+
+
+def _find_adjusted_p_values(columns: Floats, images: Sequence[str], key: str) -> Floats:
+    p_values = find_pairwise_p_values(columns, images, key=key)
+    upper = np.triu_indices(len(p_values), 1)
+    adjusted = np.full_like(p_values, np.nan)
+    adjusted[upper] = adjust_holm(p_values[upper])
+    adjusted.T[upper] = adjusted[upper]
+    return adjusted
+
+
+def _find_detectable(columns: Floats, images: Sequence[str]) -> float:
+    models = columns.shape[1]
+    errors = [
+        find_standard_error(columns[:, i] - columns[:, j], images) for i in range(models) for j in range(i + 1, models)
+    ]
+    return find_detectable_difference(float(np.median(errors))) if errors else float("nan")
+
+
+def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:
+    """VRS within each answer type, question type and modality that has enough questions."""
+    grouped: dict[tuple[str, str], list[tuple[float | None, str]]] = {}
+    for sample in run.samples:
+        value = sample.values["vrs"]
+        for field in ("answer_type", "question_type", "modality"):
+            name = getattr(sample, field)
+            if name and value is not None:
+                grouped.setdefault((field, str(name)), []).append((value, sample.image_id))
+    return {key: find_interval(pairs) for key, pairs in sorted(grouped.items()) if len(pairs) >= FEWEST_QUESTIONS}
+
+
+def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], floor: float) -> list[str]:
+    warnings = []
+    failures = metrics["parse_failure_rate"].estimate if "parse_failure_rate" in metrics else 0.0
+    if failures > MANY_PARSE_FAILURES:
+        warnings.append(f"{100 * failures:.0f} % of its answers could not be read; they count as wrong")
+    if metrics["acc"].estimate <= floor:
+        warnings.append(f"no more accurate than the most frequent answers without any image ({floor:.3f})")
+    if run.setup.get("limit") is not None:
+        warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']})")
+    if run.task in card.trained_on:
+        warnings.append("was trained on data of this benchmark, by its model card")
+    return warnings

@@ -1,0 +1,154 @@
+"""A Leaderboard -> tables on the terminal, Markdown, CSV and JSON; `page.py` makes the HTML page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
+from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, without_nan
+from vrs_lmeval.records import Interval
+
+SHOWN = ("acc", "acc_blank", "acc_shuffled", "vrs", "parse_failure_rate")
+CSV_COLUMNS = (
+    "task",
+    "model",
+    "training",
+    "base",
+    "size",
+    "best_rank",
+    "worst_rank",
+    "metric",
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "images",
+    "method",
+    "reason",
+)
+
+
+def make_board_tables(board: Leaderboard) -> Iterator[Table]:
+    """A table a task, for a terminal."""
+    for task in board.boards:
+        table = Table(title=escape(_title(task)), title_justify="left")
+        table.add_column("model", overflow="fold")
+        for heading in ("rank", *(HEADINGS[name] for name in _names(task)), "training data"):
+            table.add_column(heading, justify="right")
+        for standing in task.standings:
+            table.add_row(*map(escape, _cells(task, standing)))
+        yield table
+
+
+def make_board_notes(board: Leaderboard) -> list[str]:
+    """Warnings, conclusions on training data, and what was left out and why, a sentence each."""
+    warnings = [
+        f"{task.task}, {standing.label}: {warning}"
+        for task in board.boards
+        for standing in task.standings
+        for warning in standing.warnings
+    ]
+    left_out = [f"left out: {each.name}: {each.reason}" for each in board.left_out]
+    return [*(contrast.conclusion for contrast in board.contrasts), *warnings, *left_out]
+
+
+def make_board_markdown(board: Leaderboard) -> str:
+    """The tables and notes as a Markdown page."""
+    lines = ["# Which model looks at the image?", ""]
+    for task in board.boards:
+        headings = ["model", "rank", *(HEADINGS[name] for name in _names(task)), "training data"]
+        lines += [f"## {_title(task)}", "", _markdown_row(headings), "|---" * len(headings) + "|"]
+        lines += [_markdown_row(_cells(task, standing)) for standing in task.standings]
+        lines += ["", f"Blind floor: {task.blind_floor:.3f}. Ranks by VRS hold jointly at 95 %.", ""]
+    lines += [f"- {note}" for note in make_board_notes(board)]
+    return "\n".join(lines) + "\n"
+
+
+def make_board_csv(board: Leaderboard) -> str:
+    """A row per task, model and metric; an estimate or limit that does not exist is empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for task in board.boards:
+        for standing in task.standings:
+            for name, value in standing.metrics.items():
+                writer.writerow(_csv_row(task, standing, name, value))
+    return out.getvalue()
+
+
+def make_board_json(board: Leaderboard) -> str:
+    """Everything but the samples, as JSON; a limit that does not exist is null, with its reason beside it."""
+    content = {
+        "tasks": [_describe_task(task) for task in board.boards],
+        "training_data": [asdict(contrast) | {"conclusion": contrast.conclusion} for contrast in board.contrasts],
+        "left_out": [asdict(each) for each in board.left_out],
+    }
+    return json.dumps(without_nan(content), indent=2) + "\n"
+
+
+def _describe_task(task: TaskBoard) -> dict[str, Any]:
+    return {
+        "task": task.task,
+        "questions": task.questions,
+        "images": task.images,
+        "blind_floor": task.blind_floor,
+        "detectable_difference": task.detectable,
+        "models": [_describe_standing(standing) for standing in task.standings],
+        "adjusted_p_values": task.p_values,
+    }
+
+
+def _describe_standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "model": standing.run.model,
+        "label": standing.label,
+        "card": asdict(standing.card),
+        "best_rank": standing.best_rank,
+        "worst_rank": standing.worst_rank,
+        "metrics": {name: asdict(value) for name, value in standing.metrics.items()},
+        "vrs_by": [
+            {"field": field, "value": value, "vrs": asdict(interval)}
+            for (field, value), interval in standing.slices.items()
+        ],
+        "warnings": standing.warnings,
+    }
+
+
+def _csv_row(task: TaskBoard, standing: Standing, name: str, value: Interval) -> dict[str, Any]:
+    row = {"task": task.task, "model": standing.label, "best_rank": standing.best_rank, "metric": name}
+    row |= {"worst_rank": standing.worst_rank, "n": value.n, "images": value.clusters, "method": value.method}
+    row |= {field: getattr(standing.card, field) for field in ("training", "base", "size")}
+    numbers = {"estimate": value.estimate, "low": value.low, "high": value.high}
+    return (
+        row | {key: "" if math.isnan(number) else number for key, number in numbers.items()} | {"reason": value.reason}
+    )
+
+
+def _title(task: TaskBoard) -> str:
+    return f"{task.task}: {task.questions} questions on {task.images} images"
+
+
+def _names(task: TaskBoard) -> list[str]:
+    return [name for name in SHOWN if name in task.standings[0].metrics]
+
+
+def _cells(task: TaskBoard, standing: Standing) -> list[str]:
+    best, worst = standing.best_rank, standing.worst_rank
+    cells = [standing.label, str(best) if best == worst else f"{best}-{worst}"]
+    for name in _names(task):
+        value = standing.metrics[name]
+        cells.append(format_interval(value, signed=True) if name == "vrs" else f"{value.estimate:.3f}")
+    return [*cells, standing.card.training or "not given"]
+
+
+def _markdown_row(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
