@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from support.results import write_run
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
@@ -20,26 +21,6 @@ DATA_DIR = os.environ.get("VRS_DATA_DIR")
 # (question, image, gold, correct on real, correct on shuffled) per question.
 LOOKS = [("q1", "a", "yes", 1, 0), ("q1", "b", "no", 1, 0), ("q1", "c", "no", 1, 0), ("q2", "a", "liver", 1, 1)]
 GUESSES = [("q1", "a", "yes", 1, 1), ("q1", "b", "no", 0, 1), ("q1", "c", "no", 1, 0), ("q2", "a", "liver", 1, 1)]
-
-
-def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", **changes):
-    """The files that lm_eval --output_path --log_samples writes, with what a comparison reads."""
-    folder = folder / model
-    folder.mkdir(parents=True, exist_ok=True)
-    evidence = {"dataset": {"content_sha256": "0"}, "variants": [], "parser_version": "1"} | changes
-    config = {"vrs": evidence, "doc_to_text": "{{question}}", "generation_kwargs": {"max_gen_toks": 32}}
-    results = {"model_name": f"some/{model}", "configs": {"vrs_test": config, "other": {}}}
-    (folder / f"results_{time}.json").write_text(json.dumps(results))
-    lines = [json.dumps(log_question(*row)) for row in rows]
-    (folder / f"samples_vrs_test_{time}.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def log_question(question, image, gold, real, shuffled):
-    values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
-    document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}
-    document |= {"answer_type": "closed" if gold in {"yes", "no"} else "open", "options": []}
-    return {"doc": document, "metrics": [*values, "acc_stderr"], "acc_stderr": [real, image], **values}
 
 
 def compare(tmp_path):

@@ -18,10 +18,17 @@ from vrs_lmeval.leaderboard.comparison import (
 )
 from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
+from vrs_lmeval.leaderboard.report import judge
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
 from vrs_lmeval.metrics import find_interval
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import adjust_holm, find_detectable_difference, find_pairwise_p_values, find_rank_intervals
+from vrs_lmeval.significance import (
+    adjust_holm,
+    find_detectable_difference,
+    find_mcnemar_p_value,
+    find_pairwise_p_values,
+    find_rank_intervals,
+)
 
 MANY_PARSE_FAILURES = 0.05
 """Above this share a low score may be a matter of format, not of sight."""
@@ -41,6 +48,7 @@ class Standing:
     best_rank: int
     worst_rank: int
     slices: Mapping[tuple[str, str], Interval]  # VRS by (field, value), e.g. ("modality", "MRI")
+    verdict: str  # whether the model looks at the image, a sentence
     warnings: tuple[str, ...]
 
 
@@ -96,7 +104,12 @@ def make_leaderboard(
         left_out += refused
     models = list(dict.fromkeys(run.model for run in runs))
     card_of = {model: find_card(cards, model) for model in models}
-    labels = dict(zip(models, make_labels([card_of[model].label or model for model in models]), strict=True))
+    given = [card_of[model].label for model in models]
+    made = make_labels(models)
+    labels = {
+        model: made_label if label is None or given.count(label) > 1 else label
+        for model, label, made_label in zip(models, given, made, strict=True)
+    }
     boards = tuple(_make_board(task, chosen, card_of, labels) for task, chosen in kept.items())
     contrasts = contrast_groups(kept, card_of, labels)
     return Leaderboard(boards, tuple(contrasts), tuple(left_out))
@@ -149,7 +162,9 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
     for run, (best, worst) in zip(runs, ranks, strict=True):
         card, metrics = cards[run.model], find_intervals(run)
         warnings = tuple(_find_warnings(run, card, metrics, floor))
-        standings.append(Standing(run, labels[run.model], card, metrics, best, worst, _find_slices(run), warnings))
+        label = labels[run.model]
+        verdict = f"{label} {judge(metrics['vrs'])}{_describe_discordance(run)}."
+        standings.append(Standing(run, label, card, metrics, best, worst, _find_slices(run), verdict, warnings))
     return TaskBoard(
         task=task,
         questions=len(runs[0].samples),
@@ -199,6 +214,18 @@ def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:
             if name and value is not None:
                 grouped.setdefault((field, str(name)), []).append((value, sample.image_id))
     return {key: find_interval(pairs) for key, pairs in sorted(grouped.items()) if len(pairs) >= FEWEST_QUESTIONS}
+
+
+def _describe_discordance(run: Run) -> str:
+    """McNemar's test, where it holds: right or wrong, and one question an image."""
+    outcomes = [(s.values.get("acc"), s.values.get("acc_shuffled")) for s in run.samples]
+    is_binary = all(value in (0, 1) for outcome in outcomes for value in outcome)
+    if not is_binary or len({sample.image_id for sample in run.samples}) < len(run.samples):
+        return ""
+    real_only, shuffled_only = outcomes.count((1, 0)), outcomes.count((0, 1))
+    p_value = find_mcnemar_p_value(real_only, shuffled_only)
+    counts = f"{real_only} questions right with its image only, {shuffled_only} with another only"
+    return f"; {counts}, McNemar p = {p_value:.3f}"
 
 
 def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], floor: float) -> list[str]:

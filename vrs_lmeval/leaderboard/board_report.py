@@ -50,7 +50,8 @@ def make_board_tables(board: Leaderboard) -> Iterator[Table]:
 
 
 def make_board_notes(board: Leaderboard) -> list[str]:
-    """Warnings, conclusions on training data, and what was left out and why, a sentence each."""
+    """Verdicts, conclusions on training data, warnings, and what was left out and why, a sentence each."""
+    verdicts = [f"{task.task}: {standing.verdict}" for task in board.boards for standing in task.standings]
     warnings = [
         f"{task.task}, {standing.label}: {warning}"
         for task in board.boards
@@ -58,7 +59,7 @@ def make_board_notes(board: Leaderboard) -> list[str]:
         for warning in standing.warnings
     ]
     left_out = [f"left out: {each.name}: {each.reason}" for each in board.left_out]
-    return [*(contrast.conclusion for contrast in board.contrasts), *warnings, *left_out]
+    return [*verdicts, *(contrast.conclusion for contrast in board.contrasts), *warnings, *left_out]
 
 
 def make_board_markdown(board: Leaderboard) -> str:
@@ -119,6 +120,7 @@ def _describe_standing(standing: Standing) -> dict[str, Any]:
             {"field": field, "value": value, "vrs": asdict(interval)}
             for (field, value), interval in standing.slices.items()
         ],
+        "verdict": standing.verdict,
         "warnings": standing.warnings,
     }
 

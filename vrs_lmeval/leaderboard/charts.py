@@ -38,7 +38,7 @@ FIGURE_HEIGHT, ROW_HEIGHT = 140, 34  # pixels, around the axes and per model
 
 def draw_vrs(board: TaskBoard) -> go.Figure:
     """VRS of every model with its interval, the highest on top; 0 is marked."""
-    figure = _make_figure(len(board.standings), "VRS (accuracy with the image minus accuracy with another)")
+    figure = _make_figure(len(board.standings), "VRS")
     for training in COLOUR_OF_TRAINING:
         chosen = [standing for standing in board.standings if standing.card.training == training]
         if chosen:
@@ -67,6 +67,7 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
             )
     figure.add_vline(x=board.blind_floor, line_dash="dot", annotation_text="blind floor")
     figure.add_hline(y=0, line_color="#333333", line_width=1)
+    figure.update_xaxes(range=[-0.05, 1.1])  # room for labels
     figure.update_yaxes(title="VRS")
     return figure
 

@@ -18,6 +18,7 @@ from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
 from vrs_lmeval.leaderboard.report import HEADINGS, format_interval
 from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.records import Interval
 
 SHOWN_SAMPLES = 200
 """Questions a task in the sample browser: chosen by the hash of their id, so that no answer decides."""
@@ -31,10 +32,10 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES) -> str:
     environment = Environment(
         loader=PackageLoader("vrs_lmeval", "leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(interval=format_interval, sortkey=_sort_key, figure=_embed)
+    environment.filters.update(interval=format_interval, short=_format_short, sortkey=_sort_key, figure=_embed)
     return environment.get_template("page.html").render(
         board=board,
-        headings=HEADINGS,
+        headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows two columns
         charts=_draw_all(board),
         browsers={task.task: _choose_samples(task, samples) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},
@@ -59,6 +60,11 @@ def _embed(figure: go.Figure, label: str) -> Markup:
         full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
     )
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
+
+
+def _format_short(interval: Interval) -> str:
+    """For a narrow cell: an interval that does not exist is left out, the page says why below the table."""
+    return f"{interval.estimate:+.3f}" if math.isnan(interval.low) else format_interval(interval, signed=True)
 
 
 def _sort_key(value: float) -> str:

@@ -66,7 +66,7 @@ def make_json(comparison: Comparison) -> str:
 def make_conclusions(comparison: Comparison) -> list[str]:
     """One plain sentence per model, and one per difference."""
     reference = comparison.rows[0].model
-    judged = [f"{row.model} {_judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
+    judged = [f"{row.model} {judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
     compared = [
         f"VRS of {row.model} minus VRS of {reference}: {format_interval(row.difference, signed=True)}"
         for row in comparison.rows
@@ -83,7 +83,8 @@ def format_interval(interval: Interval, signed: bool = False) -> str:
     return f"{number.format(interval.estimate)} [{number.format(interval.low)}, {number.format(interval.high)}]"
 
 
-def _judge(vrs: Interval) -> str:
+def judge(vrs: Interval) -> str:
+    """Whether a model with this VRS looks at the image, as the predicate of a sentence about it."""
     if math.isnan(vrs.low):
         return f"gives no sign of looking at the image ({vrs.reason})" if vrs.estimate == 0 else "cannot be judged"
     if vrs.low > 0:

@@ -1,0 +1,243 @@
+"""The leaderboard: ranks, what is left out, training data, and what hostile results do to it."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+from support.results import draw_rows, write_run
+from typer.testing import CliRunner
+
+from vrs_lmeval.cli import app
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.board_report import (
+    make_board_csv,
+    make_board_json,
+    make_board_markdown,
+    make_board_notes,
+)
+from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
+from vrs_lmeval.leaderboard.page import make_page
+from vrs_lmeval.leaderboard.results import read_folders, read_readable_runs
+
+SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5)}
+
+
+def write_board(tmp_path, shares=SHARES, **changes):
+    for seed, (model, (real, shuffled)) in enumerate(shares.items()):
+        write_run(tmp_path, model, draw_rows(real, shuffled, seed=seed), **changes)
+    return tmp_path
+
+
+def make_board(folder, cards=None):
+    runs, problems = read_folders([folder])
+    return make_leaderboard(runs, cards or {}, problems)
+
+
+def test_models_are_ranked_by_vrs_and_told_apart_where_they_differ(tmp_path):
+    (task,) = make_board(write_board(tmp_path)).boards
+    assert [standing.label for standing in task.standings] == ["looks", "peeks", "guesses"]
+    estimates = [standing.metrics["vrs"].estimate for standing in task.standings]
+    assert estimates == sorted(estimates, reverse=True)
+    assert (task.questions, task.images) == (120, 60)
+    assert (task.standings[0].best_rank, task.standings[0].worst_rank) == (1, 1)  # 0.5 against 0.2 and 0.0
+    assert task.p_values[0][2] < 0.001
+    assert math.isnan(task.p_values[1][1])
+    # What may be any order has overlapping ranks exactly where the test does not tell apart.
+    assert (task.p_values[1][2] < 0.05) == (task.standings[1].worst_rank < task.standings[2].best_rank)
+
+
+def test_one_model_has_the_only_rank_and_nothing_to_detect(tmp_path):
+    (task,) = make_board(write_board(tmp_path, {"looks": (0.9, 0.4)})).boards
+    assert (task.standings[0].best_rank, task.standings[0].worst_rank) == (1, 1)
+    assert math.isnan(task.detectable)
+
+
+def test_what_must_not_be_compared_is_left_out_by_name_and_reason(tmp_path):
+    write_board(tmp_path)
+    write_run(tmp_path, "other-prompt", draw_rows(0.9, 0.4), parser_version="0")
+    write_run(tmp_path, "limited", draw_rows(0.9, 0.4, images=5))
+    board = make_board(tmp_path)
+    assert len(board.boards[0].standings) == 3
+    reasons = {left.name: left.reason for left in board.left_out}
+    assert "different parser version of vrs_test" in reasons["some/other-prompt on vrs_test"]
+    assert "not the same questions of vrs_test" in reasons["some/limited on vrs_test"]
+    assert "left out: some/limited on vrs_test" in " ".join(make_board_notes(board))
+
+
+def test_a_run_without_shuffled_images_is_left_out(tmp_path):
+    folder = write_run(write_board(tmp_path), "real-only", draw_rows(0.9, 0.4))
+    (path,) = folder.glob("samples_*")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        line["metrics"].remove("vrs")
+    path.write_text("\n".join(map(json.dumps, lines)))
+    assert "it has no VRS" in make_board(tmp_path).left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda text: text[: len(text) // 2], "not a logged VRS sample"),
+        (lambda text: text.replace('"acc": 1', '"acc": NaN'), "acc is nan"),
+        (lambda text: "[]\n" + text, "line 1: not a logged VRS sample"),
+    ],
+)
+def test_spoiled_samples_cost_one_model_only(tmp_path, spoil, reason):
+    (path,) = (write_board(tmp_path) / "peeks").glob("samples_*")
+    path.write_text(spoil(path.read_text()))
+    board = make_board(tmp_path)
+    assert [standing.label for standing in board.boards[0].standings] == ["looks", "guesses"]
+    (left,) = board.left_out
+    assert str(path) in left.reason
+    assert reason in left.reason
+
+
+def test_truncated_results_and_missing_samples_cost_one_model_only(tmp_path):
+    write_board(tmp_path)
+    (results,) = (tmp_path / "peeks").glob("results_*")
+    results.write_text(results.read_text()[:40])
+    (samples,) = (tmp_path / "guesses").glob("samples_*")
+    samples.unlink()
+    board = make_board(tmp_path)
+    assert [standing.label for standing in board.boards[0].standings] == ["looks"]
+    assert {"not valid JSON" in left.reason or "--log_samples" in left.reason for left in board.left_out} == {True}
+    assert len(board.left_out) == 2
+
+
+def test_a_folder_given_twice_counts_once(tmp_path):
+    write_board(tmp_path)
+    runs, _ = read_folders([tmp_path, tmp_path / "looks"])
+    assert len(runs) == 3
+
+
+def test_the_newer_of_two_runs_of_one_model_is_shown(tmp_path):
+    for name in ("first", "second"):
+        write_run(tmp_path / name, "looks", draw_rows(0.9, 0.4))
+    board = make_board(tmp_path)
+    assert len(board.boards[0].standings) == 1
+    assert "another run of this model is shown" in board.left_out[0].reason
+
+
+def test_warnings_name_what_a_reader_would_miss(tmp_path):
+    write_run(tmp_path, "weak", draw_rows(0.3, 0.3), setup={"limit": 60})
+    board = make_board(tmp_path, {"weak": ModelCard(trained_on=("vrs_test",))})
+    warnings = " ".join(board.boards[0].standings[0].warnings)
+    for part in ("no more accurate than the most frequent answers", "--limit 60", "trained on data of this benchmark"):
+        assert part in warnings
+
+
+GROUPS = {"a": ("synthetic", "x"), "b": ("synthetic", "y"), "c": ("synthetic", None)}
+GROUPS |= {"d": ("authentic", "x"), "e": ("authentic", "y"), "f": ("authentic", "z")}
+
+
+def write_groups(tmp_path, synthetic=0.5, authentic=0.9, tasks=("vrs_test",)):
+    for task in tasks:
+        for seed, (model, (training, _)) in enumerate(GROUPS.items()):
+            real = synthetic if training == "synthetic" else authentic
+            write_run(tmp_path / task, model, draw_rows(real, 0.4, seed=seed), task=task)
+    cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
+    return make_board(tmp_path, cards)
+
+
+def test_training_data_are_compared_with_models_as_the_unit(tmp_path):
+    (contrast,) = write_groups(tmp_path).contrasts
+    assert (contrast.first, contrast.second) == (("a", "b", "c"), ("d", "e", "f"))
+    assert contrast.difference.high < 0
+    assert "models tuned on synthetic pairs rely less on the image" in contrast.conclusion
+    assert [(pair.base, pair.first, pair.second) for pair in contrast.pairs] == [("x", "a", "d"), ("y", "b", "e")]
+    by_hand = [pair.difference.estimate for pair in contrast.pairs]
+    assert all(-1 < difference < 0 for difference in by_hand)
+
+
+def test_tasks_count_equally_in_the_overall_contrast(tmp_path):
+    first, second, overall = write_groups(tmp_path, tasks=("vrs_one", "vrs_two")).contrasts
+    assert overall.task == "all tasks"
+    expected = (first.difference.estimate + second.difference.estimate) / 2
+    assert overall.difference.estimate == pytest.approx(expected)
+
+
+def test_equal_groups_show_no_difference(tmp_path):
+    (contrast,) = write_groups(tmp_path, authentic=0.5).contrasts
+    assert "no difference in reliance on the image is shown" in contrast.conclusion
+
+
+def test_two_models_are_not_enough(tmp_path):
+    write_board(tmp_path)
+    cards = {"looks": ModelCard(training="synthetic"), "peeks": ModelCard(training="authentic")}
+    (contrast,) = make_board(tmp_path, cards).contrasts
+    assert "not enough models to compare training data (1 synthetic and 1 authentic" in contrast.conclusion
+
+
+def test_model_cards_are_found_by_name_or_its_last_part(tmp_path):
+    path = tmp_path / "models.yaml"
+    path.write_text("models:\n  org/a: {training: synthetic, size: 7B}\n  b: {label: B, trained_on: [vrs_slake]}\n")
+    cards = read_model_cards(path)
+    assert find_card(cards, "org/a") == ModelCard(training="synthetic", size="7B")
+    assert find_card(cards, "some/where/b") == ModelCard(label="B", trained_on=("vrs_slake",))
+    assert find_card(cards, "c") == ModelCard()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: [a]", "should hold `models:`"),
+        ("models: {a: {training: fake}}", "a: training 'fake' is none of synthetic, authentic"),
+        ("models: {a: {colour: red}}", "a: should hold some of label, training"),
+        ("models: {a: {trained_on: vrs_slake}}", "a: trained_on should be a list"),
+        ("models: {a: [", "cannot be read as YAML"),
+    ],
+)
+def test_faulty_model_cards_are_named(tmp_path, text, message):
+    path = tmp_path / "models.yaml"
+    path.write_text(text)
+    with pytest.raises(UnreadableCardsError, match=message):
+        read_model_cards(path)
+
+
+def test_all_formats_show_the_same_numbers(tmp_path):
+    board = make_board(write_board(tmp_path))
+    vrs = board.boards[0].standings[0].metrics["vrs"]
+    (row,) = (
+        row
+        for row in csv.DictReader(io.StringIO(make_board_csv(board)))
+        if row["model"] == "looks" and row["metric"] == "vrs"
+    )
+    assert (float(row["estimate"]), float(row["low"])) == (vrs.estimate, vrs.low)
+    shown = json.loads(make_board_json(board))["tasks"][0]["models"][0]
+    assert (shown["label"], shown["metrics"]["vrs"]["estimate"]) == ("looks", vrs.estimate)
+    assert f"{vrs.estimate:+.3f} [{vrs.low:+.3f}, {vrs.high:+.3f}]" in make_board_markdown(board)
+
+
+def test_the_published_example_is_no_proof(tmp_path):
+    # arXiv 2603.03437: PathVQA 56 % with the image and 65 % with another, n = 100; 31 discordant pairs.
+    outcomes = [(1, 0)] * 11 + [(0, 1)] * 20 + [(1, 1)] * 45 + [(0, 0)] * 24
+    rows = [(f"q{i}", f"image{i}", "yes", *outcome) for i, outcome in enumerate(outcomes)]
+    board = make_board(write_run(tmp_path, "published", rows))
+    metrics = board.boards[0].standings[0].metrics
+    assert (metrics["acc"].estimate, metrics["acc_shuffled"].estimate) == (0.56, 0.65)
+    assert metrics["vrs"].low < 0 < metrics["vrs"].high
+    verdict = board.boards[0].standings[0].verdict
+    assert "its VRS may be 0 (-0.090 [" in verdict
+    assert "11 questions right with its image only, 20 with another only, McNemar p = 0.150" in verdict
+    assert verdict in make_page(board)
+
+
+def test_the_command_writes_every_format_and_says_what_it_left_out(tmp_path):
+    write_board(tmp_path / "runs")
+    (tmp_path / "runs" / "broken").mkdir()
+    (tmp_path / "runs" / "broken" / "results_x.json").write_text("{")
+    out = tmp_path / "out"
+    options = [part for name in ("html", "json", "csv", "md") for part in (f"--{name}", str(out / f"board.{name}"))]
+    shown = CliRunner().invoke(app, ["leaderboard", str(tmp_path / "runs"), *options])
+    assert shown.exit_code == 0, shown.output
+    assert "not valid JSON" in shown.output
+    assert sorted(path.name for path in out.iterdir()) == ["board.csv", "board.html", "board.json", "board.md"]
+
+
+def test_the_command_fails_where_nothing_can_be_shown(tmp_path):
+    shown = CliRunner().invoke(app, ["leaderboard", str(tmp_path)])
+    assert shown.exit_code == 2
+    assert "no results_*.json below it" in " ".join(shown.output.split())
+    assert read_readable_runs(tmp_path)[0] == []

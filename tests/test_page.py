@@ -1,0 +1,139 @@
+"""The leaderboard's page in headless Chromium: sorting, filtering, keyboard, and nothing from outside."""
+
+import json
+import shutil
+
+import pytest
+from support.results import draw_rows, log_question, write_run
+
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.model_cards import ModelCard
+from vrs_lmeval.leaderboard.page import SHOWN_CHARACTERS, make_page
+from vrs_lmeval.leaderboard.results import read_folders
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
+SHARES |= {"naps": (0.4, 0.4), "<script>alert(1)</script>": (0.6, 0.5)}
+TRAINING = dict(zip(SHARES, ["synthetic", "authentic"] * 3, strict=True))
+
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install the package `chromium`")
+
+
+def make_board(tmp_path):
+    for task in ("vrs_one", "vrs_two"):
+        for seed, shares in enumerate(SHARES.values()):
+            write_run(tmp_path / task, f"model{seed}", draw_rows(*shares, seed=seed), task=task)
+    runs, problems = read_folders([tmp_path])
+    cards = {f"model{i}": ModelCard(label=name, training=TRAINING[name]) for i, name in enumerate(SHARES)}
+    return make_leaderboard(runs, cards, problems)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """The page, opened at a phone's width; fails where it logs an error or asks for anything but itself."""
+    path = tmp_path / "board.html"
+    path.write_text(make_page(make_board(tmp_path / "runs")), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    complaints = []
+    page.on(
+        "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: None if request.url == path.as_uri() else complaints.append(request.url[:60]))
+    page.goto(path.as_uri())
+    yield page
+    page.close()
+    outside = [complaint for complaint in complaints if not complaint.startswith("data:")]
+    assert outside == []
+
+
+def models_shown(page):
+    return page.locator("table.sortable").first.locator("tbody th").all_inner_texts()
+
+
+@needs_chromium
+def test_a_heading_sorts_by_mouse_and_by_keyboard(opened):
+    before = models_shown(opened)
+    assert sorted(before) == sorted(SHARES)
+    heading = opened.locator("table.sortable").first.locator("th button", has_text="model")
+    heading.click()
+    assert models_shown(opened) == sorted(SHARES, key=str.casefold, reverse=True)
+    heading.focus()
+    opened.keyboard.press("Enter")
+    assert models_shown(opened) == sorted(SHARES, key=str.casefold)
+    assert heading.locator("..").get_attribute("aria-sort") == "ascending"
+    vrs = opened.locator("table.sortable").first.locator("th button", has_text="VRS")
+    vrs.focus()
+    opened.keyboard.press("Space")
+    assert models_shown(opened) == before
+
+
+@needs_chromium
+def test_the_sample_browser_filters(opened):
+    opened.locator("details.browser summary").first.click()
+    browser = opened.locator("details.browser").first
+    assert browser.locator(".count").inner_text() == "120 questions"
+    browser.locator(".show").select_option("both")
+    browser.locator(".which").select_option("looks")
+    rows = browser.locator(".sample tr")
+    assert rows.count() > 0
+    texts = rows.all_inner_texts()
+    assert all(text.startswith("looks") and "right" in text for text in texts)
+    browser.locator(".words").fill("no such question")
+    assert browser.locator(".count").inner_text() == "0 questions"
+
+
+@needs_chromium
+def test_the_page_fits_a_phone_and_draws_its_charts(opened):
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    opened.wait_for_selector(".js-plotly-plot .main-svg")
+    assert opened.locator(".chart").count() == opened.locator(".chart .js-plotly-plot").count() >= 5
+    assert opened.locator("[role=img]:not([aria-label])").count() == 0
+
+
+@needs_chromium
+def test_names_of_models_are_text_and_not_html(opened):
+    assert opened.locator("td, th", has_text="<script>alert(1)</script>").count() > 0
+    assert opened.evaluate("[...document.scripts].filter(s => s.textContent.startsWith('alert(1)')).length") == 0
+
+
+def test_hostile_answers_are_escaped_and_cut(tmp_path):
+    hostile = "</script><script>alert(2)</script>" + "x" * 1_000_000
+    folder = write_run(tmp_path, "hostile", [])
+    (path,) = folder.glob("samples_*")
+    lines = [log_question(f"q{i}", f"image{i}", "yes", i % 2, 0, text=hostile) for i in range(4)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    runs, problems = read_folders([tmp_path])
+    assert problems == []
+    page = make_page(make_leaderboard(runs, {}))
+    assert "<script>alert(2)" not in page
+    assert "x" * (SHOWN_CHARACTERS + 1) not in page
+    assert "1000034 characters" in page
+
+
+def test_two_hundred_models_make_a_page(tmp_path):
+    for number in range(200):
+        write_run(tmp_path, f"model{number}", draw_rows(0.5 + number / 500, 0.5, images=20, seed=number))
+    runs, _ = read_folders([tmp_path])
+    board = make_leaderboard(runs, {})
+    assert len(board.boards[0].standings) == 200
+    assert "model199" in make_page(board, samples=5)
+
+
+def test_the_browser_can_be_left_out(tmp_path):
+    board = make_board(tmp_path)
+    assert '<details class="browser">' in make_page(board)
+    assert '<details class="browser">' not in make_page(board, samples=0)
