@@ -11,7 +11,9 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from vrs_lmeval.doctor import examine
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
@@ -25,8 +27,14 @@ from vrs_lmeval.leaderboard.model_cards import UnreadableCardsError, read_model_
 from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, make_page
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Does a vision-language model look at the image?")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Does a vision-language model look at the image?",
+)
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 CONTROLS = ("sighted", "blind")
@@ -93,6 +101,39 @@ def leaderboard(
     if not board.boards:
         console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
         raise typer.Exit(2)
+
+
+@app.command()
+def preview(
+    task: Annotated[str, typer.Option(help="A task, e.g. vrs_vqa_rad.")],
+    index: Annotated[int, typer.Option(help="Which of its questions, from 0.", min=0)] = 0,
+    output: Annotated[Path, typer.Option(help="The picture to write (PNG).")] = Path("preview.png"),
+) -> None:
+    """Draw what a model is shown for one question: the image under every variant of the task."""
+    try:
+        sample, images = load_task(task).show_variants(index)
+    except (PreviewError, IndexError) as error:
+        console.print(f"[red]vrs preview:[/red] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draw_sheet(sample.question, list(sample.golds), images).save(output, format="PNG")
+    console.print(f"{sample.question}  (gold: {' | '.join(sample.golds)})", highlight=False, markup=False)
+    console.print(f"wrote {output}", highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems."""
+    problems = 0
+    with console.status("looking; lm_eval itself is asked last ..."):
+        for finding in examine():
+            mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
+            console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
+            if not finding.is_fine:
+                problems += 1
+                console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _run_lm_eval(model: Path, task: str, output: Path) -> None:

@@ -131,6 +131,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             },
         }
 
+    def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
+        """Question `index` of the split and its image under every variant. Raises IndexError beyond the last."""
+        count = len(self._benchmark.samples)
+        if index >= count:
+            raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
+        sample = self._benchmark.samples[index]
+        return sample, {variant.name: self._show(sample, variant.name) for variant in self._variants}
+
     def _show(self, sample: Sample, variant: str) -> VariantImage:
         source_id, perturbation = self._rules[variant](sample)
         return VariantImage(source_id, perturbation, self._benchmark.images, perturb)
