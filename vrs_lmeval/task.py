@@ -14,7 +14,7 @@ import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from vrs_lmeval.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
 from vrs_lmeval.metrics import metrics_of_variants, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
 from vrs_lmeval.records import Perturbation, Sample
@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
 """What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
 
+PROMPT_STYLES = {"short": parse_answer, "cot": parse_tagged_answer}
+"""A YAML's `prompt_style`, which its prompt must fit -> how answers are read."""
+
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
 
@@ -36,7 +39,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
     holds what) or `row_shape` (a function of `row_shapes`), `closed_rule` (see `samples.decide_answer_type`),
-    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`). One document is one question, so
+    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `prompt_style` (how answers are read:
+    "short", or "cot" for reasoning before an `<answer>` block). One document is one question, so
     `--limit N` means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
     """
 
@@ -46,6 +50,10 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
         self._variants = read_variants(config.pop("variants"))
         self._source = _read_source(config)
+        self._style = config.pop("prompt_style", "short")
+        if self._style not in PROMPT_STYLES:
+            known = ", ".join(PROMPT_STYLES)
+            raise ValueError(f"{config['task']}: no prompt_style {self._style!r}; there are {known}")
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -112,7 +120,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """
         sample = self._samples[doc["sample_id"]]
         names = [variant.name for variant in self._variants]
-        answers = {name: parse_answer(text, sample) for name, text in zip(names, results, strict=True)}
+        parse = PROMPT_STYLES[self._style]
+        answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
         doc["variants"] = {
             name: {"image_id": self._choose(sample, name)[0], **asdict(answers[name]), **asdict(scores[name])}
@@ -136,6 +145,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             "vrs": {
                 "dataset": dict(self._benchmark.evidence),
                 "variants": [asdict(variant) for variant in self._variants],
+                "prompt_style": self._style,
                 "parser_version": PARSER_VERSION,
                 "extension": build_info(),
                 "packages": {name: _find_version(name) for name in REPORTED_PACKAGES},
