@@ -1,8 +1,11 @@
 """The benchmarks beyond the paper's four, on rows made by us with their schema and quirks, through the harness."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import datasets
@@ -11,6 +14,7 @@ import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
 from support.field_rows import FIELD, MMMU_SUBJECTS, FieldOracle
+from support.medvqa_rows import write_medvqa
 from support.oracles import TASKS
 
 from vrs_lmeval.samples import load_benchmark
@@ -22,6 +26,7 @@ def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirror")
     for write in FIELD.values():
         write(folder)
+    write_medvqa(folder)
     return folder
 
 
@@ -52,13 +57,25 @@ def knows(document, names):
     return document["answer"]
 
 
+@pytest.fixture(scope="module")
+def known_runs():
+    """What `run(task, knows)` gives, for tests that look at different sides of the same run."""
+    return {}
+
+
+def run_known(known_runs, task):
+    if task not in known_runs:
+        known_runs[task] = run(task, knows)
+    return known_runs[task]
+
+
 def measure(results, task):
     return {name.removesuffix(",none"): value for name, value in results["results"][task].items()}
 
 
 @pytest.mark.parametrize("task", FIELD)
-def test_each_task_runs_and_a_model_that_knows_the_golds_is_always_right(task):
-    results, seen = run(task, knows)
+def test_each_task_runs_and_a_model_that_knows_the_golds_is_always_right(task, known_runs):
+    results, seen = run_known(known_runs, task)
     measured = measure(results, task)
     assert (measured["acc"], measured["acc_shuffled"], measured["vrs"]) == (1, 1, 0)
     assert len(seen) == 3 * results["configs"][task]["vrs"]["dataset"]["questions"]
@@ -69,8 +86,8 @@ def test_each_task_runs_and_a_model_that_knows_the_golds_is_always_right(task):
 
 
 @pytest.mark.parametrize("task", FIELD)
-def test_a_shuffled_question_shows_none_of_its_own_pictures_and_a_blank_one_none_at_all(task):
-    _, seen = run(task, knows)
+def test_a_shuffled_question_shows_none_of_its_own_pictures_and_a_blank_one_none_at_all(task, known_runs):
+    _, seen = run_known(known_runs, task)
     by_question = {}
     for document, names, _ in seen:
         by_question.setdefault(document["sample_id"], []).append(names)
@@ -110,8 +127,8 @@ def test_medxpertqa_in_the_schema_of_its_github_release(data_dir, tmp_path, monk
     assert ours["content_sha256"] == theirs["content_sha256"]
 
 
-def test_mmmu_shows_pictures_where_they_are_called_for():
-    _, seen = run("vrs_mmmu_med", knows)
+def test_mmmu_shows_pictures_where_they_are_called_for(known_runs):
+    _, seen = run_known(known_runs, "vrs_mmmu_med")
     real = [(names, prompt) for _, names, prompt in seen[::3]]
     short, letter = (
         "Answer the question using a single word or phrase.",
@@ -129,8 +146,8 @@ def test_mmmu_shows_pictures_where_they_are_called_for():
     assert len(seen) == 3 * len(MMMU_SUBJECTS)
 
 
-def test_omnimedvqa_reads_its_two_spellings_of_modality():
-    _, seen = run("vrs_omnimedvqa", knows)
+def test_omnimedvqa_reads_its_two_spellings_of_modality(known_runs):
+    _, seen = run_known(known_runs, "vrs_omnimedvqa")
     documents = [document for document, _, _ in seen[::3]]
     assert {document["modality"] for document in documents} == {"MR (Magnetic Resonance Imaging)"}
     assert [len(document["options"]) for document in documents] == [2, 2, 4]
@@ -184,8 +201,8 @@ def test_mediconfusion_set_accuracy_and_confusion():
     assert measured["set_accuracy_stderr"] == pytest.approx((2 * 2 * (2 / 3) ** 2) ** 0.5 / 3)
 
 
-def test_mediconfusion_keeps_the_captions_out_of_its_prompts():
-    _, seen = run("vrs_mediconfusion", knows)
+def test_mediconfusion_keeps_the_captions_out_of_its_prompts(known_runs):
+    _, seen = run_known(known_runs, "vrs_mediconfusion")
     assert not any("caption" in prompt for _, _, prompt in seen)
 
 
@@ -265,3 +282,49 @@ def test_plain_columns_still_read_a_column_that_another_benchmark_lacks(data_dir
         "SimulaMet-HOST/Kvasir-VQA", "raw", data_files="data/raw-*", columns=Columns(question_type="source")
     )
     assert {sample.question_type for sample in load_benchmark(source).samples} == {"polyps"}
+
+
+def run_lm_eval(*arguments):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    finished = subprocess.run(
+        [sys.executable, "-m", "lm_eval", *arguments], capture_output=True, text=True, timeout=600, env=environment
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    return finished.stdout
+
+
+def test_lm_eval_validates_every_task():
+    tasks = sorted(path.stem for path in TASKS.rglob("*.yaml"))
+    assert "All tasks found and valid" in run_lm_eval("validate", "--tasks", ",".join(tasks))
+
+
+def test_the_command_line_runs_them_with_a_control_model_that_is_shown_all_images(tmp_path):
+    """The control model is a LLaVA: it fails where a prompt's placeholders and its images differ in number."""
+    tasks = [*FIELD, "vrs_pmc_vqa_cot"]
+    controls = TASKS.parent / "controls" / "sighted"
+    table = run_lm_eval(
+        *("run", "--model", "vrs-hf", "--model_args", f"pretrained={controls}", "--tasks", ",".join(tasks)),
+        *(
+            "--limit",
+            "4",
+            "--batch_size",
+            "16",
+            "--gen_kwargs",
+            "max_gen_toks=4",
+            "--log_samples",
+            "--output_path",
+            str(tmp_path),
+        ),
+    )
+    (file,) = tmp_path.rglob("results_*.json")
+    results = json.loads(file.read_text())
+    for task in tasks:
+        (log,) = tmp_path.rglob(f"samples_{task}_*.jsonl")
+        logged = [json.loads(line) for line in log.read_text().splitlines()]
+        assert len(logged) == min(4, results["configs"][task]["vrs"]["dataset"]["questions"])
+        for sample in logged:
+            requests = [list(arguments.values()) for arguments in sample["arguments"].values()]
+            assert all(prompt.count("<image>") == len(options["visual"]) for prompt, _, options in requests)
+        assert f"|{task}" in table.replace(" ", "")
+    assert results["results"]["vrs_mediconfusion"]["set_accuracy,none"] >= 0
+    assert results["results"]["vrs_pmc_vqa_cot"]["parse_failure_rate,none"] == 1  # four tokens hold no answer block
