@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
+from vrs_lmeval.choices import find_choices, read_gold
 from vrs_lmeval.images import EncodedImage, ImageStore, hash_image_set
 from vrs_lmeval.records import AnswerType, Sample
 from vrs_lmeval.row_shapes import ROW_SHAPES
@@ -161,7 +162,7 @@ def _make_sample(
     occurrences: Counter[str],
 ) -> Sample:
     question = _text(row, columns.question, where)
-    options = _options(row, columns.options)
+    options = _options(row, columns.options, where)
     golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
     image_id = hash_image_set(image_ids)
@@ -201,8 +202,10 @@ def _golds(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
     return golds
 
 
-def _options(row: Mapping[str, Any], column: str | None) -> tuple[str, ...]:
+def _options(row: Mapping[str, Any], column: str | None, where: str) -> tuple[str, ...]:
     value = (row.get(column) if column else None) or []
+    if not isinstance(value, list):  # the letters of a text would otherwise become options
+        raise MalformedDataError(f"{where}: column {column!r} should hold a list of options, it holds {value!r}")
     texts = (collapse_spaces(str(item)) if item is not None else "" for item in value)
     return tuple(option or MISSING_OPTION for option in drop_option_letters(tuple(texts)))
 
@@ -246,10 +249,14 @@ def _describe_rows(samples: Sequence[Sample]) -> dict[str, Any]:
         "sets": len({sample.set_id for sample in samples if sample.set_id is not None}),
         "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
         "repeated_questions": len(samples) - len({_shown(sample) for sample in samples}),
-        "golds_outside_options": sum(
-            bool(sample.options) and not set(sample.golds) & set(sample.options) for sample in samples
-        ),
+        "golds_outside_options": sum(_is_outside_options(sample) for sample in samples),
     }
+
+
+def _is_outside_options(sample: Sample) -> bool:
+    """True where no gold is one of the options as answers are read, so that no answer can be right."""
+    choices = find_choices(sample) if sample.options else ()
+    return bool(choices) and not any(read_gold(gold, sample) in choices for gold in sample.golds)
 
 
 def _hash_lines(lines: Any) -> str:
