@@ -9,9 +9,16 @@ PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices"}
 CONDUCTORS = {"task", "model", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
-    "metrics": {"intervals"},
+    "aggregation": {"intervals"},
+    "measures": {"sets"},
+    "registry": {"aggregation", "measures", "sets"},
+    "metrics": {"measures", "registry"},
+    "baselines": {"partners"},
+    "variants": {"graded", "partners", "rendering"},
+    "training_text": {"sources"},
+    "sets": {"intervals"},
     "significance": {"intervals"},
-    "samples": {"row_text"},
+    "samples": {"row_text", "row_shapes", "sources"},
     "preprocess_reference": {"pixels"},
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
-from vrs_lmeval.samples import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
+from vrs_lmeval.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
 

@@ -6,12 +6,14 @@ import hashlib
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from vrs_lmeval.records import Perturbation
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,13 @@ def hash_pixels(image: Image.Image) -> str:
     return digest.hexdigest()[:16]
 
 
+def hash_image_set(image_ids: Sequence[str]) -> str:
+    """16 hex digits for several images shown together, in this order; one image keeps its own id."""
+    if len(image_ids) == 1:
+        return image_ids[0]
+    return hashlib.sha256("\n".join(("images", *image_ids)).encode()).hexdigest()[:16]
+
+
 class ImageStore:
     """Images by content id. Holds how to read each one; keeps at most `budget_bytes` of decoded pixels."""
 
@@ -87,7 +96,7 @@ class ImageStore:
         self._readers: dict[str, Callable[[], EncodedImage]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._id_of_file: dict[bytes | Path, str] = {}
-        self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
+        self._decoded: OrderedDict[str | tuple[str, Perturbation], Image.Image] = OrderedDict()
         self._budget_bytes = budget_bytes
 
     def __len__(self) -> int:
@@ -117,22 +126,37 @@ class ImageStore:
             self._id_of_file[file_key] = image_id
         return image_id
 
+    def keep(self, image_ids: Collection[str]) -> None:
+        """Forget all other images: those of rows that a task leaves out are not part of its data."""
+        self._readers = {image_id: read for image_id, read in self._readers.items() if image_id in image_ids}
+        self._sizes = {image_id: size for image_id, size in self._sizes.items() if image_id in image_ids}
+        self._id_of_file = {key: image_id for key, image_id in self._id_of_file.items() if image_id in image_ids}
+
     def size(self, image_id: str) -> tuple[int, int]:
         """(width, height) in pixels, without decoding."""
         return self._sizes[image_id]
 
     def open(self, image_id: str) -> Image.Image:
         """The image as mode RGB. Shared with other callers: do not change it in place."""
-        if image_id in self._decoded:
-            self._decoded.move_to_end(image_id)
-            return self._decoded[image_id]
-        image = _decode(self._readers[image_id]())
-        self._decoded[image_id] = image
-        while len(self._decoded) > 1 and self._decoded_bytes() > self._budget_bytes:
+        return self._keep(image_id, lambda: _decode(self._readers[image_id]()))
+
+    def open_changed(self, image_id: str, change: Perturbation, render: Callable[[], Image.Image]) -> Image.Image:
+        """The image under `change`, as `render()` gives it; kept like the images themselves, under the same bound."""
+        return self._keep((image_id, change), render)
+
+    def _keep(self, key: str | tuple[str, Perturbation], make: Callable[[], Image.Image]) -> Image.Image:
+        if key in self._decoded:
+            self._decoded.move_to_end(key)
+            return self._decoded[key]
+        image = make()
+        self._decoded[key] = image
+        while len(self._decoded) > 1 and self.decoded_bytes > self._budget_bytes:
             self._decoded.popitem(last=False)
         return image
 
-    def _decoded_bytes(self) -> int:
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the pixels kept for reuse, at three a pixel."""
         return sum(3 * image.width * image.height for image in self._decoded.values())
 
 

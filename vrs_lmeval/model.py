@@ -43,9 +43,7 @@ class FusedImageProcessor:
 
     def _pixel_values(self, images: Sequence[Image.Image]) -> torch.Tensor:
         pairs = [
-            (image.source(), image.perturbation)
-            if isinstance(image, VariantImage)
-            else (image, Perturbation.identity())
+            image.pixels_and_change() if isinstance(image, VariantImage) else (image, Perturbation.identity())
             for image in images
         ]
         return torch.from_numpy(preprocess_pairs(pairs, self.geometry))

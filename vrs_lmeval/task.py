@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle, islice
 from typing import Any
 
 import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
+from PIL import Image, features
 
-from vrs_lmeval.answers import PARSER_VERSION, parse_answer
-from vrs_lmeval.metrics import metrics_of_variants, question_metrics
+from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
+from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
+from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
+from vrs_lmeval.measures import CEILING, CLAIM, MAJORITY, QUESTION_ONLY, Question
+from vrs_lmeval.metrics import metrics_by, metrics_of_variants, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
-from vrs_lmeval.records import Sample
-from vrs_lmeval.samples import Benchmark, Columns, DatasetSource, load_benchmark
+from vrs_lmeval.records import REAL, SHUFFLED, Sample
+from vrs_lmeval.rendering import prepare
+from vrs_lmeval.samples import Benchmark, load_benchmark
 from vrs_lmeval.scoring import score_answer
-from vrs_lmeval.variants import VariantImage, make_rule, read_variants
+from vrs_lmeval.sources import Columns, DatasetSource
+from vrs_lmeval.training_text import load_training_text
+from vrs_lmeval.variants import Split, VariantError, VariantImage, make_rule, read_variants
 
 logger = logging.getLogger(__name__)
+
+SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
+"""What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
+
+PROMPT_STYLES = {"short": parse_answer, "cot": parse_tagged_answer}
+"""A YAML's `prompt_style`, which its prompt must fit -> how answers are read."""
 
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
@@ -30,26 +46,44 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
     """A medical VQA benchmark asked under several image variants; chosen by `class: !function` in the YAML.
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
-    holds what), `closed_rule` (see `samples.decide_answer_type`), `accept_golds_of_duplicates` (see the function in
-    `samples`). One document is one question, so `--limit N` means N questions, and its K requests reach
-    `process_results` together: paired without bookkeeping.
+    holds what) or `row_shape` (a function of `row_shapes`), `closed_rule` (see `samples.decide_answer_type`),
+    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `prompt_style` (how answers are read:
+    "short", or "cot" for reasoning before an `<answer>` block). One document is one question, so
+    `--limit N` means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
     """
 
     MULTIMODAL = True
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
-        self._variants = read_variants(config.pop("variants"))
+        self._variants = read_variants(config.pop("variants"), config.pop("draws", 1))
+        self._by = tuple(config.pop("by", ()))
+        self._training_files = config.pop("question_only", None)
         self._source = _read_source(config)
-        self._metrics = metrics_of_variants(variant.name for variant in self._variants)
+        self._style = config.pop("prompt_style", "short")
+        if self._style not in PROMPT_STYLES:
+            known = ", ".join(PROMPT_STYLES)
+            raise ValueError(f"{config['task']}: no prompt_style {self._style!r}; there are {known}")
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Load the whole split: partners are drawn among all of its images, whatever the limit."""
         self._benchmark: Benchmark = load_benchmark(self._source)
         self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
-        image_ids = list(self._benchmark.images)
-        self._rules = {variant.name: make_rule(variant, image_ids) for variant in self._variants}
+        samples, images = self._benchmark.samples, self._benchmark.images
+        self._images_shown = {sample.image_id: sample.images for sample in samples}
+        split = Split(samples, {image_id: images.size(image_id) for image_id in images})
+        self._rules = {variant.name: make_rule(variant, split) for variant in self._variants}
+        self._check_kinds(split)
+        self._known, self._baselines = self._find_baselines()
+        names = [variant.name for variant in self._variants]
+        known = {CLAIM, *next(iter(self._known.values()))}
+        self._breakdowns = metrics_by(self._by, samples, names)
+        self._metrics = {
+            name: metric
+            for name, metric in (metrics_of_variants(names, known) | self._breakdowns).items()
+            if any(map(metric.belongs, samples))
+        }
         documents = [_make_document(sample) for sample in self._benchmark.samples]
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
 
@@ -76,12 +110,12 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
                 arguments=(
                     ctx,
                     deepcopy(self.config.generation_kwargs),
-                    {"visual": [self._show(sample, variant.name)]},
+                    {"visual": self._show(sample, variant)},
                 ),
                 idx=index,
                 metadata=kwargs["metadata"],
             )
-            for index, variant in enumerate(self._variants)
+            for index, variant in enumerate(self._list_variants(sample))
         ]
 
     def apply_filters(self) -> Any:
@@ -101,14 +135,20 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
         sample = self._samples[doc["sample_id"]]
-        names = [variant.name for variant in self._variants]
-        answers = {name: parse_answer(text, sample) for name, text in zip(names, results, strict=True)}
+        names = self._list_variants(sample)
+        parse = PROMPT_STYLES[self._style]
+        answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
         doc["variants"] = {
-            name: {"image_id": self._rules[name](sample)[0], **asdict(answers[name]), **asdict(scores[name])}
+            name: {"image_id": self._rules[name].choose(sample), **asdict(answers[name]), **asdict(scores[name])}
             for name in names
         }
-        return question_metrics(sample, answers, scores)
+        known = {**self._known[sample.sample_id], CLAIM: float(makes_visual_claim(results[names.index(REAL)]))}
+        variants = [variant.name for variant in self._variants]
+        measured = question_metrics(sample, answers, scores, known, variants)
+        question = Question(sample, answers, scores, known)
+        measured |= {name: metric.measure(question) for name, metric in self._breakdowns.items()}
+        return {name: measured[name] for name in self._metrics}
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
         """Metric name -> function over the values of all questions."""
@@ -125,6 +165,12 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             "vrs": {
                 "dataset": dict(self._benchmark.evidence),
                 "variants": [asdict(variant) for variant in self._variants],
+                "variants_version": VARIANTS_VERSION,
+                "partners": {name: dict(rule.evidence) for name, rule in self._rules.items() if rule.evidence},
+                "baselines": self._baselines,
+                "claims_version": CLAIMS_VERSION,
+                "codec": f"libjpeg {features.version('jpg')}",
+                "prompt_style": self._style,
                 "parser_version": PARSER_VERSION,
                 "extension": build_info(),
                 "packages": {name: _find_version(name) for name in REPORTED_PACKAGES},
@@ -132,29 +178,89 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         }
 
     def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
-        """Question `index` of the split and its image under every variant. Raises IndexError beyond the last."""
+        """Question `index` of the split and its (first) image under every variant it is asked under.
+
+        Raises IndexError beyond the last.
+        """
         count = len(self._benchmark.samples)
         if index >= count:
             raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
         sample = self._benchmark.samples[index]
-        return sample, {variant.name: self._show(sample, variant.name) for variant in self._variants}
+        return sample, {name: self._show(sample, name)[0] for name in self._list_variants(sample)}
 
-    def _show(self, sample: Sample, variant: str) -> VariantImage:
-        source_id, perturbation = self._rules[variant](sample)
-        return VariantImage(source_id, perturbation, self._benchmark.images, perturb)
+    def _check_kinds(self, split: Split) -> None:
+        """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""
+        small, image_id = Image.new("RGB", (16, 16)), next(iter(split.sizes))
+        for variant in self._variants:
+            try:
+                perturb(*prepare(small, self._rules[variant.name].change(image_id), perturb))
+            except ValueError as error:
+                raise VariantError(f"{self.config.task}, variant {variant.name}: {error}") from error
+
+    def _find_baselines(self) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+        """By sample id what baselines score, by the rules that score a model; and what the results say of them."""
+        samples = self._benchmark.samples
+        scored = {MAJORITY: self._score_texts(find_majority_answers(samples))}
+        evidence: dict[str, Any] = {}
+        if SHUFFLED in self._rules:
+            shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
+            stand_ins = find_stand_ins(samples, shown)
+            right = self._score_texts({sample.sample_id: sample.golds[0] for sample in samples})
+            swapped = self._score_texts({key: stand_in.text for key, stand_in in stand_ins.items()})
+            scored[CEILING] = {key: right[key] - swapped[key] for key in right}
+            evidence["ceiling_rests_on"] = dict(Counter(stand_in.basis for stand_in in stand_ins.values()))
+        if self._training_files is not None:
+            training, evidence["question_only"] = load_training_text(self._source, self._training_files)
+            if training:
+                scored[QUESTION_ONLY] = self._score_texts(find_question_only_answers(samples, training))
+        known = {
+            sample.sample_id: {name: by_id[sample.sample_id] for name, by_id in scored.items()} for sample in samples
+        }
+        return known, evidence
+
+    def _score_texts(self, texts: Mapping[str, str]) -> dict[str, float]:
+        """Sample id -> whether that text is a right answer; a sample without one is wrong."""
+        return {
+            key: score_answer(parse_answer(texts.get(key, ""), sample), sample).correct
+            for key, sample in self._samples.items()
+        }
+
+    def _list_variants(self, sample: Sample) -> list[str]:
+        """The variants that this question is asked under: all, but for those that have no image to show for it."""
+        return [variant.name for variant in self._variants if self._rules[variant.name].choose(sample) is not None]
+
+    def _show(self, sample: Sample, variant: str) -> list[VariantImage]:
+        """As many images as the question has, each changed the same way.
+
+        A variant that shows another question's images begins again with its first where it has too few, since the
+        prompt names a number of images.
+        """
+        rule = self._rules[variant]
+        source_id = rule.choose(sample)
+        assert source_id is not None  # only asked of the variants in _list_variants
+        others = self._images_shown[source_id]
+        if source_id != sample.image_id:
+            others = tuple(image for image in others if image not in sample.images)
+        shown = islice(cycle(others), len(sample.images))
+        return [VariantImage(image, rule.change(image), self._benchmark.images, perturb) for image in shown]
 
 
 def _read_source(config: dict[str, Any]) -> DatasetSource:
-    options = config.get("dataset_kwargs") or {}
+    files = config.get("dataset_kwargs") or {}
+    if unknown := sorted(set(files) - set(SOURCE_KEYS)):
+        raise ValueError(
+            f"{config['task']}: dataset_kwargs has no {', '.join(unknown)}; it has {', '.join(SOURCE_KEYS)}"
+        )
     return DatasetSource(
         path=config["dataset_path"],
         split=config["test_split"],
         name=config.get("dataset_name"),
-        revision=options.get("revision"),
-        data_files=options.get("data_files"),
         columns=Columns(**config.pop("columns", {})),
+        shape=config.pop("row_shape", None),
         closed_rule=config.pop("closed_rule", "yes_no"),
         accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
+        image_share=config.pop("image_share", None),
+        **files,
     )
 
 
@@ -170,6 +276,7 @@ def _make_document(sample: Sample) -> dict[str, Any]:
     document = asdict(sample)
     document["golds"] = list(sample.golds)
     document["options"] = list(sample.options)
+    document["image_ids"] = list(sample.images)
     document["answer"] = sample.golds[0]
     return document
 
