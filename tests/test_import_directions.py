@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images", "normalisation", "choices"}
+FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
 CONDUCTORS = {"task", "model", "cli", "leaderboard"}
 ALLOWED_BESIDES = {"metrics": {"intervals"}, "samples": {"row_text"}, "preprocess_reference": {"pixels"}}
 

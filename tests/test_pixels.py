@@ -101,6 +101,7 @@ def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
         size=(32, 32),
         crop=(32, 32),
         filter="bicubic",
+        arithmetic="pillow",
         pass_order=GEOMETRY.pass_order,
         pad_colour=None,
         table=GEOMETRY.table(),
