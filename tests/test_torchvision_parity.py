@@ -81,7 +81,9 @@ def test_every_execution_equals_torch(
 ) -> None:
     image = synthetic_image(*hw, content=content)
     geometry = levels_only("exact", size, filter_name)
-    for memory_format in (torch.contiguous_format, torch.channels_last):
+    # An image one pixel wide has both formats at once, which torch mixes up on processors without AVX2.
+    formats = (torch.contiguous_format, torch.channels_last) if min(*hw, *size) > 1 else (torch.contiguous_format,)
+    for memory_format in formats:
         expected = torch_resized(image, size, filter_name, memory_format).transpose(2, 0, 1).astype(np.float32)
         for simd, threads in EXECUTIONS:
             actual = preprocess([image], IDENTITY, geometry, simd=simd, threads=threads)[0, 0]
