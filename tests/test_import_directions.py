@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
-CONDUCTORS = {"task", "model", "image_processor", "cli", "leaderboard"}
+CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard"}
 ALLOWED_BESIDES = {"metrics": {"intervals"}, "samples": {"row_text"}, "preprocess_reference": {"pixels"}}
 
 
