@@ -56,8 +56,10 @@ def encode_perturbations(perturbations: Sequence[Perturbation]) -> str:
 
 
 def _decode_geometry(text: str) -> Geometry:
-    settings: dict[str, Any] = json.loads(text)
-    return Geometry(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+    settings: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
+    }
+    return Geometry(**settings)
 
 
 def _decode_perturbations(text: str) -> list[Perturbation]:
