@@ -34,7 +34,7 @@ bench-kernels-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/python bench/bench_preprocess.py
 
 test-torchvision: $(TORCHVISION_VENV)/.installed
-	$(TORCHVISION_VENV)/bin/pytest tests/test_torchvision_parity.py
+	$(TORCHVISION_VENV)/bin/pytest tests/test_torchvision_parity.py tests/test_image_processor.py
 
 clean:
 	rm -rf $(VENV) $(TORCHVISION_VENV) build vrs-demo

@@ -19,6 +19,7 @@ from PIL import Image
 from support.images import CONTENTS, pil_image, synthetic_image
 
 from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.image_processor import FusedImageProcessor
 from vrs_lmeval.pixels import build_info, preprocess
 from vrs_lmeval.preprocess_reference import int16_bits, preprocess_reference, resize
 from vrs_lmeval.records import Perturbation
@@ -234,6 +235,17 @@ def test_native_equals_the_torchvision_backed_processor(name: str, changes: dict
         content = CONTENTS[index % len(CONTENTS)]
         array = synthetic_image(height, width, seed=index, content=content)
         assert_equals_processor(processor, Image.fromarray(array))
+
+
+@needs_torchvision
+@pytest.mark.parametrize(("name", "changes"), PROCESSORS)
+def test_the_fused_processor_stands_in_for_a_torchvision_backed_one(name: str, changes: dict[str, Any]) -> None:
+    processor = torchvision_processor(name, **changes)
+    images = [pil_image(mode, 117, 203) for mode in ("RGB", "RGBA")]
+    expected = processor(images, return_tensors="pt")
+    actual = FusedImageProcessor(processor)(images, return_tensors="pt")
+    assert actual.keys() == expected.keys()
+    assert all(torch.equal(actual[key], expected[key]) for key in expected)
 
 
 @needs_torchvision
