@@ -212,7 +212,7 @@ def _find_image_folder(source: DatasetSource, folder: Path | None, archive: Arch
         named = os.environ.get(source.image_folder_from) or source.image_folder
         if named is None or not Path(named).is_dir():
             raise MissingDataError(
-                f"The images of {source.path} are not part of it. Fetch them as its README says"
+                f"The images of {source.path} are not part of it. Fetch them as the task's README says"
                 f"{f' ({source.homepage})' if source.homepage else ''}, and set {source.image_folder_from} to the "
                 f"folder that holds them{f' ({named} is none)' if named else ''}."
             )
