@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices"}
-CONDUCTORS = {"task", "model", "cli", "leaderboard"}
+CONDUCTORS = {"task", "model", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
     "metrics": {"intervals", "sets"},
     "sets": {"intervals"},

@@ -6,12 +6,16 @@ import importlib.resources
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from vrs_lmeval.doctor import examine
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
@@ -21,12 +25,19 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_tables,
 )
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
-from vrs_lmeval.leaderboard.model_cards import UnreadableCardsError, read_model_cards
+from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
 from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, make_page
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
+from vrs_lmeval.study import StudyRun, UnreadableStudyError, read_study
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Does a vision-language model look at the image?")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Does a vision-language model look at the image?",
+)
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 CONTROLS = ("sighted", "blind")
@@ -75,24 +86,116 @@ def leaderboard(
     except UnreadableCardsError as error:
         console.print(f"[red]vrs leaderboard:[/red] {error}", highlight=False)
         raise typer.Exit(2) from error
-    runs, problems = read_folders(results)
+    shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples)
+    if not shown:
+        console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
+        raise typer.Exit(2)
+
+
+def _show_board(
+    folders: Sequence[Path],
+    cards: Mapping[str, ModelCard],
+    files: Mapping[str, Path | None],
+    samples: int = SHOWN_SAMPLES,
+) -> bool:
+    """The leaderboard on the terminal and in `files`; whether any run could be shown."""
+    runs, problems = read_folders(folders)
     board = make_leaderboard(runs, cards, problems)
     for table in make_board_tables(board):
         console.print()
         console.print(table)
     for note in make_board_notes(board):
         console.print(f"  {note}", highlight=False, markup=False)
-    if html is not None:
-        _write_file(html, make_page(board, samples))
-    if json is not None:
-        _write_file(json, make_board_json(board))
-    if csv is not None:
-        _write_file(csv, make_board_csv(board))
-    if md is not None:
-        _write_file(md, make_board_markdown(board))
-    if not board.boards:
-        console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
-        raise typer.Exit(2)
+    makers: dict[str, Callable[[], str]] = {
+        "html": lambda: make_page(board, samples),
+        "json": lambda: make_board_json(board),
+        "csv": lambda: make_board_csv(board),
+        "md": lambda: make_board_markdown(board),
+    }
+    for name, path in files.items():
+        if path is not None:
+            _write_file(path, makers[name]())
+    return bool(board.boards)
+
+
+@app.command()
+def study(
+    plan: Annotated[Path, typer.Argument(help="study.yaml: models, tasks and arguments of lm_eval.")],
+    output: Annotated[Path, typer.Option(help="Folder for results, logs and the leaderboard.")] = Path("vrs-study"),
+) -> None:
+    """Run a list of models on a list of tasks, go on where an earlier call stopped, and build the leaderboard."""
+    try:
+        chosen = read_study(plan, output)
+    except UnreadableStudyError as error:
+        console.print(f"[red]vrs study:[/red] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    failed = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("runs", total=len(chosen.runs))
+        for run in chosen.runs:
+            progress.update(bar, description=escape(f"{PurePath(run.name).name} on {run.task}"))
+            failed += not _run_once(run)
+            progress.advance(bar)
+    _show_board(
+        [output / "runs"], chosen.cards, {"html": output / "leaderboard.html", "csv": output / "leaderboard.csv"}
+    )
+    if failed:
+        console.print(
+            f"[red]vrs study:[/red] {failed} of {len(chosen.runs)} runs failed; call it again to try them once more"
+        )
+        raise typer.Exit(1)
+
+
+def _run_once(run: StudyRun) -> bool:
+    """Whether the run is done now; a failure is shown and costs the others nothing."""
+    if run.is_done:
+        return True
+    run.folder.mkdir(parents=True, exist_ok=True)
+    log = run.folder / "lm_eval.log"
+    with log.open("w") as output:
+        finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
+    if finished.returncode == 0:
+        run.mark_done()
+        return True
+    last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    console.print(
+        f"{run.name} on {run.task} failed: {last}\n  its whole output is in {log}", highlight=False, markup=False
+    )
+    return False
+
+
+@app.command()
+def preview(
+    task: Annotated[str, typer.Option(help="A task, e.g. vrs_vqa_rad.")],
+    index: Annotated[int, typer.Option(help="Which of its questions, from 0.", min=0)] = 0,
+    output: Annotated[Path, typer.Option(help="The picture to write (PNG).")] = Path("preview.png"),
+) -> None:
+    """Draw what a model is shown for one question: the image under every variant of the task."""
+    try:
+        sample, images = load_task(task).show_variants(index)
+    except (PreviewError, IndexError) as error:
+        console.print(f"[red]vrs preview:[/red] {error}", highlight=False)
+        raise typer.Exit(2) from error
+    output.parent.mkdir(parents=True, exist_ok=True)
+    draw_sheet(sample.question, list(sample.golds), images).save(output, format="PNG")
+    console.print(f"{sample.question}  (gold: {' | '.join(sample.golds)})", highlight=False, markup=False)
+    console.print(f"wrote {output}", highlight=False)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems."""
+    problems = 0
+    with console.status("looking; lm_eval itself is asked last ..."):
+        for finding in examine():
+            mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
+            console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
+            if not finding.is_fine:
+                problems += 1
+                console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _run_lm_eval(model: Path, task: str, output: Path) -> None:

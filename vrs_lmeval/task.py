@@ -152,6 +152,22 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             },
         }
 
+    def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
+        """Question `index` of the split and its image under every variant; several are numbered in the prompt's order.
+
+        Raises IndexError beyond the last question.
+        """
+        count = len(self._benchmark.samples)
+        if index >= count:
+            raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
+        sample = self._benchmark.samples[index]
+        shown = {variant.name: self._show(sample, variant.name) for variant in self._variants}
+        return sample, {
+            name if len(images) == 1 else f"{name} {number}": image
+            for name, images in shown.items()
+            for number, image in enumerate(images, start=1)
+        }
+
     def _show(self, sample: Sample, variant: str) -> list[VariantImage]:
         """As many images as the question has, each changed the same way.
 

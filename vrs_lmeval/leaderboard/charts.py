@@ -33,6 +33,9 @@ GROUPS, PAIRS = "groups of models", "pairs of one base model"
 
 SEVERITY_NAME = re.compile(r"acc_(?P<kind>[a-z_]+)_(?P<severity>\d+)$")
 
+LABEL_PLACES = ("top center", "bottom center", "middle right", "middle left")
+"""In turn, so that labels of neighbours overlap less."""
+
 FIGURE_HEIGHT, ROW_HEIGHT = 140, 34  # pixels, around the axes and per model
 
 
@@ -60,7 +63,7 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
                     y=[s.metrics["vrs"].estimate for s in chosen],
                     text=[escape(s.label) for s in chosen],
                     mode="markers" if len(board.standings) > 12 else "markers+text",
-                    textposition="top center",
+                    textposition=[LABEL_PLACES[i % len(LABEL_PLACES)] for i in range(len(chosen))],
                     name=training or "training data not given",
                     marker={"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11},
                 )

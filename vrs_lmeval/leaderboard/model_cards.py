@@ -36,7 +36,7 @@ def read_model_cards(path: Path) -> dict[str, ModelCard]:
         raise UnreadableCardsError(f"{path}: cannot be read as YAML: {error}") from error
     if not isinstance(content, Mapping) or not isinstance(content.get("models"), Mapping):
         raise UnreadableCardsError(f"{path}: should hold `models:`, and below it one entry per model name")
-    return {str(name): _read_card(path, str(name), entry) for name, entry in content["models"].items()}
+    return {str(name): read_card(f"{path}, {name}", entry) for name, entry in content["models"].items()}
 
 
 def find_card(cards: Mapping[str, ModelCard], model: str) -> ModelCard:
@@ -44,15 +44,16 @@ def find_card(cards: Mapping[str, ModelCard], model: str) -> ModelCard:
     return cards.get(model) or cards.get(PurePath(model).name) or ModelCard()
 
 
-def _read_card(path: Path, name: str, entry: Any) -> ModelCard:
+def read_card(where: str, entry: Any) -> ModelCard:
+    """One model's entry -> its card. Raises UnreadableCardsError, which begins with `where`."""
     known = [field.name for field in fields(ModelCard)]
     if not isinstance(entry, Mapping) or not set(entry) <= set(known):
-        raise UnreadableCardsError(f"{path}, {name}: should hold some of {', '.join(known)}, not {entry!r}")
+        raise UnreadableCardsError(f"{where}: should hold some of {', '.join(known)}, not {entry!r}")
     training = entry.get("training")
     if training is not None and training not in TRAINING_KINDS:
-        raise UnreadableCardsError(f"{path}, {name}: training {training!r} is none of {', '.join(TRAINING_KINDS)}")
+        raise UnreadableCardsError(f"{where}: training {training!r} is none of {', '.join(TRAINING_KINDS)}")
     trained_on = entry.get("trained_on", [])
     if not isinstance(trained_on, list):
-        raise UnreadableCardsError(f"{path}, {name}: trained_on should be a list of tasks, not {trained_on!r}")
+        raise UnreadableCardsError(f"{where}: trained_on should be a list of tasks, not {trained_on!r}")
     texts = {key: str(entry[key]) for key in ("label", "base", "size") if entry.get(key) is not None}
     return ModelCard(**texts, training=training, trained_on=tuple(str(task) for task in trained_on))
