@@ -9,9 +9,10 @@ PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
 CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
-    "metrics": {"intervals"},
+    "metrics": {"intervals", "sets"},
+    "sets": {"intervals"},
     "significance": {"intervals"},
-    "samples": {"row_text"},
+    "samples": {"row_text", "row_shapes", "sources"},
     "preprocess_reference": {"pixels"},
 }
 

@@ -14,7 +14,8 @@ from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError, compare_runs, find_blind_floor
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
 from vrs_lmeval.leaderboard.results import ScoredSample, UnreadableResultsError, read_runs
-from vrs_lmeval.samples import DatasetSource, load_benchmark
+from vrs_lmeval.samples import load_benchmark
+from vrs_lmeval.sources import DatasetSource
 
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 

@@ -9,14 +9,8 @@ import huggingface_hub
 import pytest
 from support.stores import encode, gradient
 
-from vrs_lmeval.samples import (
-    Columns,
-    DatasetSource,
-    MalformedDataError,
-    MissingDataError,
-    decide_answer_type,
-    load_benchmark,
-)
+from vrs_lmeval.samples import decide_answer_type, load_benchmark
+from vrs_lmeval.sources import Columns, DatasetSource, MalformedDataError, MissingDataError
 
 REAL_DATA = os.environ.get("VRS_DATA_DIR")
 
@@ -88,6 +82,17 @@ def test_a_gold_outside_the_options_is_kept_and_counted(data_dir, caplog):
     assert [sample.golds for sample in benchmark.samples] == [("PET",), ("CT",)]
     assert benchmark.evidence["golds_outside_options"] == 1
     assert "1 questions have a gold that is none of their options" in caplog.text
+
+
+def test_a_gold_in_other_words_of_an_option_is_not_outside(data_dir):
+    rows = [row(answer="The MRI.", choices=["CT", "MRI"]), row("b.png", answer="X-ray", choices=["xray", "CT"])]
+    assert load(write_rows(data_dir, rows), columns=Columns(options="choices")).evidence["golds_outside_options"] == 0
+
+
+def test_options_that_are_no_list_are_named(data_dir):
+    source = write_rows(data_dir, [row(choices="['CT', 'MRI']")])
+    with pytest.raises(MalformedDataError, match="row 0: column 'choices' should hold a list of options"):
+        load(source, columns=Columns(options="choices"))
 
 
 def test_duplicates_accept_each_others_golds(data_dir):

@@ -32,12 +32,16 @@ EMPTY = "empty"
 UNFINISHED = "unfinished reasoning"
 REFUSAL = "refusal"
 UNDECIDED = "no decisive token"
+NO_BLOCK = "no answer block"
+UNCLOSED_BLOCK = "unclosed answer block"
 
 LONGEST_ANSWER = 4000
 """Characters of an answer that are read: far beyond any benchmark's gold, and a 1 MB answer stays cheap."""
 
 _THOUGHT_OPENS = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
 _THOUGHT_CLOSES = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
+_ANSWER_CLOSES = re.compile(r"</answer>", re.IGNORECASE)
 _ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL | re.IGNORECASE)
 _SPECIAL_TOKEN = re.compile(r"<\|[^|>]*\|>|</?s>|<(?:eos|pad|end_of_turn|end_of_utterance)>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"[*#]+")
@@ -130,6 +134,25 @@ def parse_answer(text: str, sample: Sample) -> Answer:
     if " or " in sample.question.lower():
         return _read_alternatives(final, sample)
     return read_yes_no(final, sample.question)
+
+
+def parse_tagged_answer(text: str, sample: Sample) -> Answer:
+    """What the last `<answer>...</answer>` block of `text` answers to `sample`, read as by `parse_answer`.
+
+    For prompts that ask for reasoning first: words outside the block are reasoning, however decided they sound, so
+    without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
+    block", where the text ends inside one. A block inside `<think>` is a thought.
+    """
+    said = _THOUGHT_CLOSES.split(text)[-1]
+    if _THOUGHT_OPENS.search(said):
+        return Answer(None, UNFINISHED)
+    *_, last = [None, *_ANSWER_OPENS.finditer(said)]
+    if last is None:
+        return Answer(None, NO_BLOCK)
+    closes = _ANSWER_CLOSES.search(said, last.end())
+    if closes is None:
+        return Answer(None, UNCLOSED_BLOCK)
+    return parse_answer(said[last.end() : closes.start()], sample)
 
 
 def _find_final_text(text: str) -> str | None:

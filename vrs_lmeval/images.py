@@ -6,7 +6,7 @@ import hashlib
 import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,13 @@ def hash_pixels(image: Image.Image) -> str:
     return digest.hexdigest()[:16]
 
 
+def hash_image_set(image_ids: Sequence[str]) -> str:
+    """16 hex digits for several images shown together, in this order; one image keeps its own id."""
+    if len(image_ids) == 1:
+        return image_ids[0]
+    return hashlib.sha256("\n".join(("images", *image_ids)).encode()).hexdigest()[:16]
+
+
 class ImageStore:
     """Images by content id. Holds how to read each one; keeps at most `budget_bytes` of decoded pixels."""
 
@@ -116,6 +123,12 @@ class ImageStore:
         if file_key is not None:
             self._id_of_file[file_key] = image_id
         return image_id
+
+    def keep(self, image_ids: Collection[str]) -> None:
+        """Forget all other images: those of rows that a task leaves out are not part of its data."""
+        self._readers = {image_id: read for image_id, read in self._readers.items() if image_id in image_ids}
+        self._sizes = {image_id: size for image_id, size in self._sizes.items() if image_id in image_ids}
+        self._id_of_file = {key: image_id for key, image_id in self._id_of_file.items() if image_id in image_ids}
 
     def size(self, image_id: str) -> tuple[int, int]:
         """(width, height) in pixels, without decoding."""

@@ -21,6 +21,13 @@ from typing import Any
 
 from vrs_lmeval.intervals import find_ratio_standard_error, find_standard_error, find_t_interval
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Interval, Sample, Score
+from vrs_lmeval.sets import (
+    SetMember,
+    find_confusion,
+    find_confusion_error,
+    find_set_accuracy,
+    find_set_accuracy_error,
+)
 
 STANDARD_ERROR = "_stderr"
 NAN = float("nan")
@@ -43,7 +50,8 @@ class Question:
 class Metric:
     """A metric: `measure` gives one question's value (None: does not apply), `aggregate` the value over all questions.
 
-    `needs` are the variants it compares. `higher_is_better` is None where neither direction is.
+    `needs` are the variants it compares. `higher_is_better` is None where neither direction is. A task leaves out a
+    metric that `belongs` to none of its questions.
     """
 
     name: str
@@ -54,6 +62,7 @@ class Metric:
     higher_is_better: bool | None
     measure: Callable[[Question], Any]
     aggregate: Callable[[Sequence[Any]], float]
+    belongs: Callable[[Sample], bool] = lambda sample: True
 
 
 def question_metrics(sample: Sample, answers: Mapping[str, Answer], scores: Mapping[str, Score]) -> dict[str, Any]:
@@ -145,6 +154,14 @@ def _retention(question: Question) -> tuple[float, float, str]:
     return question.correct(BLANK), question.correct(REAL), question.sample.image_id
 
 
+def _set_member(question: Question) -> SetMember | None:
+    sample = question.sample
+    if sample.set_id is None:
+        return None
+    answer = question.answers[REAL].value
+    return SetMember(sample.set_id, sample.set_size, question.correct(REAL), answer, sample.image_id)
+
+
 def _of_type(answer_type: str, measure: Callable[[Question], float]) -> Callable[[Question], float | None]:
     return lambda question: measure(question) if question.sample.answer_type == answer_type else None
 
@@ -154,18 +171,27 @@ def _accuracy_of(variant: str) -> Callable[[Question], float]:
 
 
 def _standard_error_of(metric: Metric) -> Metric:
-    """The companion that fills the harness's "+-" column. A ratio's triples carry their image already."""
-    is_ratio = metric.aggregate is find_ratio
+    """The companion that fills the harness's "+-" column."""
+    own_error = _OWN_ERRORS.get(metric.aggregate)
     return Metric(
         name=metric.name + STANDARD_ERROR,
         formula=f"standard error of {metric.name}, clustered by image",
         unit=metric.unit,
-        source="Cameron and Miller 2015" + (", delta method" if is_ratio else ""),
+        source="Cameron and Miller 2015" + (", delta method" if metric.aggregate is find_ratio else ""),
         needs=metric.needs,
         higher_is_better=None,
-        measure=metric.measure if is_ratio else lambda question: (metric.measure(question), question.sample.image_id),
-        aggregate=find_ratio_error if is_ratio else find_clustered_error,
+        measure=metric.measure if own_error else lambda question: (metric.measure(question), question.sample.image_id),
+        aggregate=own_error or find_clustered_error,
+        belongs=metric.belongs,
     )
+
+
+_OWN_ERRORS: Mapping[Callable[[Sequence[Any]], float], Callable[[Sequence[Any]], float]] = {
+    find_ratio: find_ratio_error,
+    find_set_accuracy: find_set_accuracy_error,
+    find_confusion: find_confusion_error,
+}
+"""Aggregations of values that carry their image, and so have their own error."""
 
 
 SHARE, DIFFERENCE = "share, 0..1", "difference of shares, -1..1"
@@ -267,11 +293,37 @@ _MAIN = (
         "vrs_open", "vrs over open questions", OURS, _of_type("open", _difference), needs=_BOTH, unit=DIFFERENCE
     ),
 )
+_SETS = (
+    Metric(
+        "set_accuracy",
+        "share of sets whose every question is right under real",
+        SHARE,
+        "ProbMed (arXiv 2405.20421, read), MediConfusion (arXiv 2409.15477, read)",
+        frozenset({REAL}),
+        True,
+        _set_member,
+        find_set_accuracy,
+        belongs=lambda sample: sample.set_id is not None,
+    ),
+    Metric(
+        "confusion",
+        "share of sets, all parsed, with one answer(real) to all of their images",
+        SHARE,
+        "MediConfusion (arXiv 2409.15477, read)",
+        frozenset({REAL}),
+        False,
+        _set_member,
+        find_confusion,
+        belongs=lambda sample: sample.set_id is not None and bool(sample.options),
+    ),
+)
 _WITHOUT_ERROR = frozenset({"vrs_ci95_low", "vrs_ci95_high"})
 
 METRICS: Mapping[str, Metric] = {
     each.name: each
-    for metric in _MAIN
+    for metric in (*_MAIN, *_SETS)
     for each in ((metric,) if metric.name in _WITHOUT_ERROR else (metric, _standard_error_of(metric)))
 }
-"""Every metric of the variants real, blank and shuffled, by name, each followed by its standard error."""
+"""Every metric of the variants real, blank and shuffled, by name, each followed by its standard error.
+
+The last two are for benchmarks that score questions together (`sets.py`)."""

@@ -16,10 +16,12 @@ GREY: tuple[int, int, int] = (128, 128, 128)
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One question about one image, as the benchmark asks it.
+    """One question about its image or images, as the benchmark asks it.
 
     `sample_id` and `image_id` are stable: they depend on text and pixels alone, never on row order,
-    file encoding or memory addresses, so that two runs can be paired by them.
+    file encoding or memory addresses, so that two runs can be paired by them. A question with several images lists
+    them in `image_ids`, in the prompt's order, and its `image_id` stands for all of them together. `set_id` names the
+    questions that a benchmark scores together, `set_size` how many they are.
     """
 
     sample_id: str
@@ -30,6 +32,14 @@ class Sample:
     options: tuple[str, ...] = ()
     question_type: str | None = None
     modality: str | None = None
+    image_ids: tuple[str, ...] = ()
+    set_id: str | None = None
+    set_size: int = 1
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The ids of its images, in the prompt's order; most questions have one."""
+        return self.image_ids or (self.image_id,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,71 +1,26 @@
-"""Data set rows -> samples: from the hub, from a local folder that mirrors it, or from the embedded benchmark."""
+"""Samples: takes a data set's published rows (`sources.py`), gives its questions with stable ids, and their images."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import logging
-import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import datasets
-
-from vrs_lmeval.images import EncodedImage, ImageStore, encoded_image
+from vrs_lmeval.choices import find_choices, read_gold
+from vrs_lmeval.images import EncodedImage, ImageStore, hash_image_set
 from vrs_lmeval.records import AnswerType, Sample
+from vrs_lmeval.row_shapes import ROW_SHAPES
 from vrs_lmeval.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
+from vrs_lmeval.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
 
 logger = logging.getLogger(__name__)
 
-DATA_DIR_VARIABLE = "VRS_DATA_DIR"
-EMBEDDED_PREFIX = "embedded:"
-
-ClosedRule = Literal["yes_no", "yes_no_or_choice"]
-
-
-class MissingDataError(RuntimeError):
-    """A benchmark's data is neither on this machine nor reachable; the message says both ways to get it."""
-
-
-class MalformedDataError(ValueError):
-    """A row of the data set does not hold what the task's `columns` say; the message names row and column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which data set column holds what; None where the data set does not have it."""
-
-    image: str = "image"
-    question: str = "question"
-    answer: str = "answer"
-    options: str | None = None
-    answer_type: str | None = None
-    question_type: str | None = None
-    modality: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetSource:
-    """Where a benchmark's rows come from, and how to read them.
-
-    `path` is a hub id, or `embedded:<folder>` below the package's `tasks/`. `closed_rule` tells open from closed
-    questions where no `answer_type` column does (see `decide_answer_type`). `data_files` is a pattern below the data
-    set's folder, the same on the hub and in a mirror of it; nothing else is downloaded. With
-    `accept_golds_of_duplicates`, each row accepts the golds of all rows with its image and question.
-    """
-
-    path: str
-    split: str
-    name: str | None = None
-    revision: str | None = None
-    data_files: str | None = None
-    columns: Columns = field(default_factory=Columns)
-    closed_rule: ClosedRule = "yes_no"
-    accept_golds_of_duplicates: bool = False
+PLAIN_COLUMNS = Columns(options="options", question_type="question_type", modality="modality")
+"""The columns of the rows that `row_shapes` gives, beside "set"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +37,18 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
 
     Raises MissingDataError, MalformedDataError or UnreadableImageError: all before any inference.
     """
-    folder = locate_folder(source.path)
-    rows = _load_rows(source, folder)
+    if source.shape is not None and source.shape not in ROW_SHAPES:
+        raise ValueError(f"{source.path}: no row shape {source.shape!r}; there are {', '.join(ROW_SHAPES)}")
+    table = open_table(source)
     images = ImageStore()
-    occurrences: Counter[str] = Counter()
-    samples = []
-    for index in range(len(rows)):
-        where = f"{source.path}, split {source.split}, row {index}"
-        read = partial(_read_image, rows, index, source.columns.image, folder)
-        samples.append(_make_sample(rows[index], images.add(read, where), source, where, occurrences))
+    samples = list(_read_samples(source, table, images))
+    if source.image_share is not None:
+        samples = [sample for sample in samples if _is_in_share(sample.image_id, source.image_share)]
+        images.keep({image_id for sample in samples for image_id in sample.images})
     if not samples:
         raise MalformedDataError(f"{source.path}, split {source.split}: no rows")
-    evidence = _describe(source, folder, images) | _describe_rows(samples)
+    samples = _count_sets(samples)
+    evidence = _describe(source, table, images) | _describe_rows(samples)
     if source.accept_golds_of_duplicates:
         own, samples = samples, accept_golds_of_duplicates(samples)
         grown = sum(one.golds != other.golds for one, other in zip(own, samples, strict=True))
@@ -103,14 +58,66 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
     return Benchmark(tuple(samples), images, evidence)
 
 
-def locate_folder(path: str) -> Path | None:
-    """The local folder of a data set: inside the package, or below $VRS_DATA_DIR by its hub id; else None."""
-    if path.startswith(EMBEDDED_PREFIX):
-        tasks = Path(str(importlib.resources.files("vrs_lmeval") / "tasks"))
-        return tasks / path.removeprefix(EMBEDDED_PREFIX)
-    data_dir = os.environ.get(DATA_DIR_VARIABLE)
-    folder = Path(data_dir, path) if data_dir else None
-    return folder if folder is not None and folder.is_dir() else None
+def _read_samples(source: DatasetSource, table: Table, images: ImageStore) -> Iterator[Sample]:
+    columns = PLAIN_COLUMNS if source.shape else source.columns
+    _check_image_column(source, table, columns.image)
+    occurrences: Counter[str] = Counter()
+    for index in range(len(table.rows)):
+        where = f"{source.path}, split {source.split}, row {index}"
+        for part, row in enumerate(_shape_row(source, table, index, where)):
+            shown = row.get(columns.image)
+            image_ids = [
+                images.add(partial(_read_image, source, table, index, part, place), where)
+                for place in range(len(shown) if isinstance(shown, list) else 1)
+            ]
+            if not image_ids:
+                raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
+            yield _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
+
+
+def _check_image_column(source: DatasetSource, table: Table, column: str) -> None:
+    names = getattr(table.rows, "column_names", None)
+    if source.shape is None and names is not None and column not in names:
+        raise MalformedDataError(
+            f"{source.path}, split {source.split}: no column {column!r}; it has {', '.join(names)}"
+        )
+
+
+def _shape_row(source: DatasetSource, table: Table, index: int, where: str) -> list[Mapping[str, Any]]:
+    """The plain rows of one published row: itself, where the task names no shape."""
+    if source.shape is None:
+        return [table.rows[index]]
+    shape: Callable[..., Any] = ROW_SHAPES[source.shape]
+    try:
+        return list(shape(table.rows[index]))
+    except KeyError as error:
+        raise MalformedDataError(
+            f"{where}: no {error.args[0]!r} in it, which {source.shape!r} rows have; "
+            f"it has {', '.join(map(str, table.rows[index]))}"
+        ) from error
+    except (ValueError, TypeError, SyntaxError, AttributeError, IndexError) as error:
+        raise MalformedDataError(f"{where}: not a row of shape {source.shape!r}: {error}") from error
+
+
+def _read_image(source: DatasetSource, table: Table, index: int, part: int, place: int) -> EncodedImage:
+    """Read from the row again each time: a request then holds where its image is, and not its bytes."""
+    if source.shape is None:
+        shown = table.rows[index][source.columns.image]
+    else:
+        shown = ROW_SHAPES[source.shape](table.rows[index])[part][PLAIN_COLUMNS.image]
+    return table.read_image(shown[place] if isinstance(shown, list) else shown)
+
+
+def _is_in_share(image_id: str, share: float) -> bool:
+    """Whether the image is of the share that a task keeps: by its content, so the same in any order and version."""
+    drawn = int.from_bytes(hashlib.sha256(f"share:{image_id}".encode()).digest()[:8], "big")
+    return drawn < share * 2**64
+
+
+def _count_sets(samples: Sequence[Sample]) -> list[Sample]:
+    """The same samples; each knows how many its set has, so that a run with a limit can tell whole sets from parts."""
+    sizes = Counter(sample.set_id for sample in samples)
+    return [sample if sample.set_id is None else replace(sample, set_size=sizes[sample.set_id]) for sample in samples]
 
 
 def accept_golds_of_duplicates(samples: Sequence[Sample]) -> list[Sample]:
@@ -146,61 +153,19 @@ def decide_answer_type(
     return "closed" if rule == "yes_no_or_choice" and " or " in question.lower() else "open"
 
 
-def _load_rows(source: DatasetSource, folder: Path | None) -> datasets.Dataset:
-    options: dict[str, Any] = {"split": source.split}
-    if source.data_files is not None:
-        options["data_files"] = {source.split: source.data_files}
-    if source.name is not None:
-        options["name"] = source.name
-    try:
-        if folder is not None:
-            rows = datasets.load_dataset(str(folder), **options)
-        else:
-            rows = datasets.load_dataset(source.path, revision=source.revision, **options)
-    except (OSError, ValueError, RuntimeError) as error:  # `datasets` has no common base for "cannot get it"
-        raise MissingDataError(_explain_missing(source, folder, error)) from error
-    image = source.columns.image
-    if image not in rows.column_names:
-        raise MalformedDataError(
-            f"{source.path}, split {source.split}: no column {image!r}; it has {', '.join(rows.column_names)}"
-        )
-    if isinstance(rows.features[image], datasets.Image):
-        rows = rows.cast_column(image, datasets.Image(decode=False))
-    return rows
-
-
-def _explain_missing(source: DatasetSource, folder: Path | None, error: Exception) -> str:
-    if folder is not None:
-        return f"{source.path}, split {source.split}: cannot read the copy in {folder}: {error}"
-    data_dir = os.environ.get(DATA_DIR_VARIABLE)
-    state = (
-        f"{DATA_DIR_VARIABLE}={data_dir} holds no folder {source.path}"
-        if data_dir
-        else (f"{DATA_DIR_VARIABLE} is not set")
-    )
-    only = f' --include "{source.data_files}"' if source.data_files else ""  # OctoMed/PMC-VQA has 16.5 GB besides
-    return (
-        f"The data set {source.path} could not be loaded from the Hugging Face hub ({error}), and {state}.\n"
-        "Two ways to get it:\n"
-        "  1. run where the hub can be reached (after `hf auth login` if the data set asks for it), or\n"
-        f"  2. on a machine that reaches it, run\n"
-        f"       hf download {source.path} --repo-type dataset{only} --local-dir DIR/{source.path}\n"
-        f"     copy DIR here, and set {DATA_DIR_VARIABLE}=DIR."
-    )
-
-
-def _read_image(rows: datasets.Dataset, index: int, column: str, folder: Path | None) -> EncodedImage:
-    return encoded_image(rows[index][column], folder)
-
-
 def _make_sample(
-    row: Mapping[str, Any], image_id: str, source: DatasetSource, where: str, occurrences: Counter[str]
+    row: Mapping[str, Any],
+    image_ids: tuple[str, ...],
+    source: DatasetSource,
+    columns: Columns,
+    where: str,
+    occurrences: Counter[str],
 ) -> Sample:
-    columns = source.columns
     question = _text(row, columns.question, where)
-    options = _options(row, columns.options)
+    options = _options(row, columns.options, where)
     golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
+    image_id = hash_image_set(image_ids)
     identity = "\n".join((image_id, question, *golds, *options))
     base_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
     occurrences[base_id] += 1
@@ -216,6 +181,8 @@ def _make_sample(
         options=options,
         question_type=_optional_text(row, columns.question_type),
         modality=_optional_text(row, columns.modality),
+        image_ids=image_ids if len(image_ids) > 1 else (),
+        set_id=_optional_text(row, "set") if source.shape else None,
     )
 
 
@@ -235,8 +202,10 @@ def _golds(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
     return golds
 
 
-def _options(row: Mapping[str, Any], column: str | None) -> tuple[str, ...]:
+def _options(row: Mapping[str, Any], column: str | None, where: str) -> tuple[str, ...]:
     value = (row.get(column) if column else None) or []
+    if not isinstance(value, list):  # the letters of a text would otherwise become options
+        raise MalformedDataError(f"{where}: column {column!r} should hold a list of options, it holds {value!r}")
     texts = (collapse_spaces(str(item)) if item is not None else "" for item in value)
     return tuple(option or MISSING_OPTION for option in drop_option_letters(tuple(texts)))
 
@@ -255,13 +224,16 @@ def _check_answer_type(value: str, where: str) -> AnswerType:
     raise MalformedDataError(f"{where}: the answer type should be open or closed, it is {value!r}")
 
 
-def _describe(source: DatasetSource, folder: Path | None, images: ImageStore) -> dict[str, Any]:
+def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[str, Any]:
     return {
         "path": source.path,
         "split": source.split,
-        "revision": source.revision,
+        "revision": table.revision,
         "data_files": source.data_files,
-        "read_from": "hub" if folder is None else "local folder",
+        "archive": source.archive,
+        "shape": source.shape,
+        "image_share": source.image_share,
+        "read_from": table.read_from,
         "images": len(images),
         "images_sha256": _hash_lines(images),
         "columns": asdict(source.columns),
@@ -273,12 +245,18 @@ def _describe(source: DatasetSource, folder: Path | None, images: ImageStore) ->
 def _describe_rows(samples: Sequence[Sample]) -> dict[str, Any]:
     return {
         "questions": len(samples),
+        "questions_with_several_images": sum(len(sample.images) > 1 for sample in samples),
+        "sets": len({sample.set_id for sample in samples if sample.set_id is not None}),
         "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
         "repeated_questions": len(samples) - len({_shown(sample) for sample in samples}),
-        "golds_outside_options": sum(
-            bool(sample.options) and not set(sample.golds) & set(sample.options) for sample in samples
-        ),
+        "golds_outside_options": sum(_is_outside_options(sample) for sample in samples),
     }
+
+
+def _is_outside_options(sample: Sample) -> bool:
+    """True where no gold is one of the options as answers are read, so that no answer can be right."""
+    choices = find_choices(sample) if sample.options else ()
+    return bool(choices) and not any(read_gold(gold, sample) in choices for gold in sample.golds)
 
 
 def _hash_lines(lines: Any) -> str:

@@ -5,23 +5,31 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
+from itertools import cycle, islice
 from typing import Any
 
 import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 
-from vrs_lmeval.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
 from vrs_lmeval.metrics import metrics_of_variants, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
-from vrs_lmeval.records import Sample
-from vrs_lmeval.samples import Benchmark, Columns, DatasetSource, load_benchmark
+from vrs_lmeval.records import Perturbation, Sample
+from vrs_lmeval.samples import Benchmark, load_benchmark
 from vrs_lmeval.scoring import score_answer
+from vrs_lmeval.sources import Columns, DatasetSource
 from vrs_lmeval.variants import VariantImage, make_rule, read_variants
 
 logger = logging.getLogger(__name__)
+
+SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
+"""What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
+
+PROMPT_STYLES = {"short": parse_answer, "cot": parse_tagged_answer}
+"""A YAML's `prompt_style`, which its prompt must fit -> how answers are read."""
 
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
@@ -30,9 +38,10 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
     """A medical VQA benchmark asked under several image variants; chosen by `class: !function` in the YAML.
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
-    holds what), `closed_rule` (see `samples.decide_answer_type`), `accept_golds_of_duplicates` (see the function in
-    `samples`). One document is one question, so `--limit N` means N questions, and its K requests reach
-    `process_results` together: paired without bookkeeping.
+    holds what) or `row_shape` (a function of `row_shapes`), `closed_rule` (see `samples.decide_answer_type`),
+    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `prompt_style` (how answers are read:
+    "short", or "cot" for reasoning before an `<answer>` block). One document is one question, so
+    `--limit N` means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
     """
 
     MULTIMODAL = True
@@ -41,14 +50,23 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
         self._variants = read_variants(config.pop("variants"))
         self._source = _read_source(config)
-        self._metrics = metrics_of_variants(variant.name for variant in self._variants)
+        self._style = config.pop("prompt_style", "short")
+        if self._style not in PROMPT_STYLES:
+            known = ", ".join(PROMPT_STYLES)
+            raise ValueError(f"{config['task']}: no prompt_style {self._style!r}; there are {known}")
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Load the whole split: partners are drawn among all of its images, whatever the limit."""
         self._benchmark: Benchmark = load_benchmark(self._source)
         self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
-        image_ids = list(self._benchmark.images)
+        self._metrics = {
+            name: metric
+            for name, metric in metrics_of_variants(variant.name for variant in self._variants).items()
+            if any(map(metric.belongs, self._benchmark.samples))
+        }
+        self._images_shown = {sample.image_id: sample.images for sample in self._benchmark.samples}
+        image_ids = sorted(self._images_shown)
         self._rules = {variant.name: make_rule(variant, image_ids) for variant in self._variants}
         documents = [_make_document(sample) for sample in self._benchmark.samples]
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
@@ -76,7 +94,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
                 arguments=(
                     ctx,
                     deepcopy(self.config.generation_kwargs),
-                    {"visual": [self._show(sample, variant.name)]},
+                    {"visual": self._show(sample, variant.name)},
                 ),
                 idx=index,
                 metadata=kwargs["metadata"],
@@ -102,13 +120,15 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """
         sample = self._samples[doc["sample_id"]]
         names = [variant.name for variant in self._variants]
-        answers = {name: parse_answer(text, sample) for name, text in zip(names, results, strict=True)}
+        parse = PROMPT_STYLES[self._style]
+        answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
         doc["variants"] = {
-            name: {"image_id": self._rules[name](sample)[0], **asdict(answers[name]), **asdict(scores[name])}
+            name: {"image_id": self._choose(sample, name)[0], **asdict(answers[name]), **asdict(scores[name])}
             for name in names
         }
-        return question_metrics(sample, answers, scores)
+        measured = question_metrics(sample, answers, scores)
+        return {name: measured[name] for name in self._metrics}
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
         """Metric name -> function over the values of all questions."""
@@ -125,6 +145,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             "vrs": {
                 "dataset": dict(self._benchmark.evidence),
                 "variants": [asdict(variant) for variant in self._variants],
+                "prompt_style": self._style,
                 "parser_version": PARSER_VERSION,
                 "extension": build_info(),
                 "packages": {name: _find_version(name) for name in REPORTED_PACKAGES},
@@ -132,29 +153,57 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         }
 
     def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
-        """Question `index` of the split and its image under every variant. Raises IndexError beyond the last."""
+        """Question `index` of the split and its image under every variant; several are numbered in the prompt's order.
+
+        Raises IndexError beyond the last question.
+        """
         count = len(self._benchmark.samples)
         if index >= count:
             raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
         sample = self._benchmark.samples[index]
-        return sample, {variant.name: self._show(sample, variant.name) for variant in self._variants}
+        shown = {variant.name: self._show(sample, variant.name) for variant in self._variants}
+        return sample, {
+            name if len(images) == 1 else f"{name} {number}": image
+            for name, images in shown.items()
+            for number, image in enumerate(images, start=1)
+        }
 
-    def _show(self, sample: Sample, variant: str) -> VariantImage:
-        source_id, perturbation = self._rules[variant](sample)
-        return VariantImage(source_id, perturbation, self._benchmark.images, perturb)
+    def _show(self, sample: Sample, variant: str) -> list[VariantImage]:
+        """As many images as the question has, each changed the same way.
+
+        A variant that shows another question's images begins again with its first where it has too few, since the
+        prompt names a number of images.
+        """
+        source_id, perturbation = self._choose(sample, variant)
+        others = [image for image in self._images_shown[source_id] if image not in sample.images] or sample.images
+        shown = islice(cycle(others), len(sample.images))
+        return [VariantImage(image_id, perturbation, self._benchmark.images, perturb) for image_id in shown]
+
+    def _choose(self, sample: Sample, variant: str) -> tuple[str, Perturbation]:
+        """Whose images to show, and how to change them; a partner without an image of its own is passed over."""
+        rule = self._rules[variant]
+        source_id, perturbation = rule(sample)
+        while source_id != sample.image_id and set(self._images_shown[source_id]) <= set(sample.images):
+            source_id, perturbation = rule(replace(sample, image_id=source_id))
+        return source_id, perturbation
 
 
 def _read_source(config: dict[str, Any]) -> DatasetSource:
-    options = config.get("dataset_kwargs") or {}
+    files = config.get("dataset_kwargs") or {}
+    if unknown := sorted(set(files) - set(SOURCE_KEYS)):
+        raise ValueError(
+            f"{config['task']}: dataset_kwargs has no {', '.join(unknown)}; it has {', '.join(SOURCE_KEYS)}"
+        )
     return DatasetSource(
         path=config["dataset_path"],
         split=config["test_split"],
         name=config.get("dataset_name"),
-        revision=options.get("revision"),
-        data_files=options.get("data_files"),
         columns=Columns(**config.pop("columns", {})),
+        shape=config.pop("row_shape", None),
         closed_rule=config.pop("closed_rule", "yes_no"),
         accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
+        image_share=config.pop("image_share", None),
+        **files,
     )
 
 
@@ -170,6 +219,7 @@ def _make_document(sample: Sample) -> dict[str, Any]:
     document = asdict(sample)
     document["golds"] = list(sample.golds)
     document["options"] = list(sample.options)
+    document["image_ids"] = list(sample.images)
     document["answer"] = sample.golds[0]
     return document
 

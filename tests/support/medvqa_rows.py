@@ -155,7 +155,8 @@ class MedVqaOracle(OracleModel):
     def _answer_one(self, request: Any) -> str:
         prompt, _, visual = request.args
         (image,) = visual["visual"]
-        return self._answer(request.task_name, prompt.split("\n")[1], _recognise(request.task_name, image))
+        task = request.task_name.removesuffix("_cot")
+        return self._answer(task, prompt.split("\n")[1], _recognise(task, image))
 
 
 def _recognise(task: str, image: Any) -> str:

@@ -1,0 +1,244 @@
+"""Small stand-ins for the benchmarks beyond the paper's four, made by us: published schema and quirks, no real row.
+
+Written as the hub or the release holds them, below a folder that `VRS_DATA_DIR` can name.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset, Features, Image, Value
+from PIL import Image as PILImage
+from support.oracles import OracleModel
+from support.stores import encode, gradient
+
+PICTURES = {name: gradient(16 + 2 * place, 30 - place) for place, name in enumerate("abcdefgh")}
+
+MEDXPERTQA_OPTIONS = {"A": "cyst", "B": "abscess", "C": "tumor", "D": "scar", "E": "normal"}
+MEDXPERTQA_CHOICES = "\nAnswer Choices: (A) cyst (B) abscess (C) tumor (D) scar (E) normal"
+
+MMMU_SUBJECTS = {
+    # subject: question, options, answer, images in image_1, image_2, ...
+    "Basic_Medical_Science": ("<image 1> What tissue is shown?", "['bone', \"muscle or 'fat'\"]", "B", "a"),
+    "Clinical_Medicine": ("Compare <image 1> with <image 2>; is <image 1> larger?", "['Yes', 'No']", "A", "bc"),
+    "Diagnostics_and_Laboratory_Medicine": ("Which is the MRI?", "['<image 1>', '<image 2>']", "B", "de"),
+    "Pharmacy": ("What is the dose in <image 1>?", "[]", "['24/7', '3.43']", "f"),
+    "Public_Health": ("Which panel?<image 1>", "[]", "C", "g"),
+}
+
+
+def jpeg(name: str) -> bytes:
+    """The picture as a JPEG file."""
+    return encode(PICTURES[name], "JPEG")
+
+
+def write_medxpertqa(data_dir: Path) -> None:
+    """JSON lines with options as an object and a list of image names; the pictures in a zip."""
+    folder = data_dir / "TsinghuaC3I" / "MedXpertQA"
+    (folder / "MM").mkdir(parents=True)
+    shared = {"options": MEDXPERTQA_OPTIONS, "medical_task": "Diagnosis", "body_system": "Skin"}
+    rows = [
+        {
+            "id": f"MM-{number}",
+            "question": question + MEDXPERTQA_CHOICES,
+            "label": label,
+            "images": [f"MM-{name}.jpeg" for name in names],
+            "question_type": "Reasoning",
+            **shared,
+        }
+        for number, (question, label, names) in enumerate(
+            [("Which lesion is shown?", "C", "a"), ("Which lesion is shown?", "A", "bcd")]
+        )
+    ]
+    (folder / "MM" / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_zip(folder / "images.zip", {f"images/MM-{name}.jpeg": jpeg(name) for name in "abcd"})
+
+
+def write_mmmu(data_dir: Path) -> None:
+    """Parquet, a folder a subject: options as the text of a list, images amid the text."""
+    text = Value("string")
+    names = ["id", "question", "options", "explanation", "img_type", "answer", "topic_difficulty", "question_type"]
+    features = Features(dict.fromkeys([*names, "subfield"], text) | {f"image_{n}": Image() for n in range(1, 8)})
+    for subject, (question, options, answer, pictures) in MMMU_SUBJECTS.items():
+        row = dict.fromkeys(features) | {
+            "id": f"validation_{subject}_1",
+            "question": question,
+            "options": options,
+            "answer": answer,
+            "question_type": "open" if options == "[]" else "multiple-choice",
+            "subfield": "Anatomy",
+        }
+        for place, name in enumerate(pictures, start=1):
+            row[f"image_{place}"] = {"bytes": encode(PICTURES[name], "PNG"), "path": f"{name}.png"}
+        folder = data_dir / "MMMU" / "MMMU" / subject
+        folder.mkdir(parents=True)
+        Dataset.from_list([row], features=features).to_parquet(folder / "validation-00000-of-00001.parquet")
+        (folder / "test-00000-of-00001.parquet").write_bytes(b"nobody should read it")
+
+
+def write_omnimedvqa(data_dir: Path) -> None:
+    """One zip with JSON files that differ in their keys, and the pictures."""
+    folder = data_dir / "foreverbeliever" / "OmniMedVQA"
+    folder.mkdir(parents=True)
+    eyes = [
+        _omnimedvqa_row("E1", "Is this eye healthy?", "a", "Yes, it is", ["No, glaucoma", "Yes, it is"]),
+        _omnimedvqa_row("E2", "Is this eye healthy?", "b", "No, glaucoma", ["No, glaucoma", "Yes, it is"]),
+    ]
+    chests = [_omnimedvqa_row("C1", "Which modality is used?", "a", "MR", ["CT", "MR", "X-Ray", "Ultrasound"])]
+    chests[0]["modality"] = chests[0].pop("modality_type")  # as in "Chest CT Scan.json"
+    root = "OmniMedVQA/QA_information"
+    write_zip(
+        folder / "OmniMedVQA.zip",
+        {
+            f"{root}/Open-access/ACRIMA.json": json.dumps(eyes).encode(),
+            f"{root}/Open-access/Chest CT Scan.json": json.dumps(chests).encode(),
+            f"{root}/Restricted-access/Other.json": b"nobody should read it",
+            "OmniMedVQA/Images/a.png": encode(PICTURES["a"], "PNG"),
+            "OmniMedVQA/Images/b.png": encode(PICTURES["b"], "PNG"),
+        },
+    )
+
+
+def _omnimedvqa_row(number: str, question: str, picture: str, gold: str, options: list[str]) -> dict[str, Any]:
+    return {
+        "dataset": "made by us",
+        "question_id": number,
+        "question_type": "Disease Diagnosis",
+        "question": question,
+        "gt_answer": gold,
+        "image_path": f"Images/{picture}.png",
+        **{f"option_{letter}": option for letter, option in zip("ABCD", options, strict=False)},
+        "modality_type": "MR (Mag-netic Resonance Imaging)",
+    }
+
+
+def write_probmed(data_dir: Path) -> None:
+    """A JSON list beside a folder of pictures; true and hallucinated probes of two pictures."""
+    folder = data_dir / "rippleripple" / "ProbMed"
+    (folder / "probmed").mkdir(parents=True)
+    probes = [
+        ("modality_gt", "Is this an X-ray?", "yes"),
+        ("modality_hallu", "Is this an MRI?", "no"),
+        ("body_part_gt", "Is this of the chest?", "yes"),
+        ("body_part_hallu", "Is this of the brain?", "no"),
+        ("abnormality", "Is it abnormal?", "yes"),
+        ("entity_gt_0", "Is there a nodule?", "yes"),
+        ("entity_hallu_0", "Is there a fracture?", "no"),
+        ("entity_gt_1", "Is there an effusion?", "yes"),
+        ("entity_hallu_1", "Is there a cyst?", "no"),
+    ]
+    rows = [
+        {"id": number, "i": at, "image": f"{name}.jpg", "image_type": "x-ray_chest", "qa_type": qa_type,
+         "question": question, "answer": answer, "src_dataset": "made by us"}
+        for number, name in ((3, "a"), (4, "b"))
+        for at, (qa_type, question, answer) in enumerate(probes)
+    ]  # fmt: skip
+    (folder / "test.json").write_text(json.dumps(rows))
+    for name in "ab":
+        (folder / "probmed" / f"{name}.jpg").write_bytes(jpeg(name))
+
+
+def write_vqa_med_2019(data_dir: Path) -> None:
+    """Lines of text beside a zip of pictures, as the release unpacks."""
+    folder = data_dir / "VQA-Med-2019" / "VQAMed2019Test"
+    folder.mkdir(parents=True)
+    lines = [
+        "a|modality|what modality is shown?|cta - ct angiography",
+        "b|modality|what modality is shown?|xr - plain film#x-ray",
+        "a|abnormality|what is wrong?|(angioinvasive aspergillosis with) septic emboli#stroke",
+        "b|abnormality|is this image normal?|yes",
+    ]
+    (folder / "VQAMed2019_Test_Questions_w_Ref_Answers.txt").write_bytes("\r\n".join([*lines, ""]).encode())
+    write_zip(
+        folder / "VQAMed2019_Test_Images.zip", {f"VQAMed2019_Test_Images/{name}.jpg": jpeg(name) for name in "ab"}
+    )
+
+
+KVASIR_IMAGES = 60
+
+
+def write_kvasir(data_dir: Path) -> None:
+    """One split "raw", two questions on each of KVASIR_IMAGES pictures."""
+    folder = data_dir / "SimulaMet-HOST" / "Kvasir-VQA" / "data"
+    folder.mkdir(parents=True)
+    text = Value("string")
+    features = Features({"image": Image(), "source": text, "question": text, "answer": text, "img_id": text})
+    rows = [
+        {
+            "image": {"bytes": encode(gradient(12 + number, 14), "PNG"), "path": None},
+            "source": "polyps",
+            "question": question,
+            "answer": answer,
+            "img_id": f"clb{number}",
+        }
+        for number in range(KVASIR_IMAGES)
+        for question, answer in (("Are there any polyps?", "Yes"), ("How many findings are present?", "1"))
+    ]
+    Dataset.from_list(rows, features=features).to_parquet(folder / "raw-00000-of-00001.parquet")
+
+
+def write_mediconfusion(data_dir: Path) -> None:
+    """A JSON object of pairs; the pictures in a folder of their own, `mediconfusion_images` below `data_dir`."""
+    folder = data_dir / "shahab7899" / "MediConfusion"
+    folder.mkdir(parents=True)
+    pairs = {
+        str(number): {
+            "im_1": "PMC1_1.jpg", "im_2": "PMC2_1.jpg", "im_1_local": first, "im_2_local": second,
+            "cap_1": "the caption says lung", "cap_2": "the caption says liver",
+            "category_1": ["Cerebral"], "category_2": ["Vascular"], "question": question,
+            "option_A": "lung", "option_B": "liver", "im_1_correct": correct, "im_2_correct": "AB".replace(correct, ""),
+        }
+        for number, (question, first, second, correct) in enumerate(
+            [("Which organ is shown?", "a", "b", "A"), ("Which is it?", "c", "b", "A"), ("What is it?", "d", "e", "B")]
+        )
+    }  # fmt: skip
+    (folder / "dataset.json").write_text(json.dumps(pairs))
+    images = data_dir / "mediconfusion_images"
+    images.mkdir()
+    for name in "abcde":
+        (images / f"{name}.jpg").write_bytes(jpeg(name))
+
+
+def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
+    """A zip file of these members."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+FIELD: Mapping[str, Callable[[Path], None]] = {
+    "vrs_medxpertqa_mm": write_medxpertqa,
+    "vrs_mmmu_med": write_mmmu,
+    "vrs_omnimedvqa": write_omnimedvqa,
+    "vrs_probmed": write_probmed,
+    "vrs_vqa_med_2019": write_vqa_med_2019,
+    "vrs_kvasir_vqa": write_kvasir,
+    "vrs_mediconfusion": write_mediconfusion,
+}
+
+
+class FieldOracle(OracleModel):
+    """Answers by a function of (the request's document, names of the pictures shown, its prompt)."""
+
+    def _answer_one(self, request: Any) -> str:
+        prompt, _, visual = request.args
+        names = "".join(recognise(image) for image in visual["visual"])
+        return self._answer(request.doc, names, prompt)
+
+
+def recognise(image: Any) -> str:
+    """Name of the picture with this size, "-" for a uniform one; Kvasir's pictures are all "k"."""
+    if len(image.getcolors(2) or ()) == 1:
+        return "-"
+    names = [name for name, picture in PICTURES.items() if picture.size == image.size]
+    return names[0] if names else "k"
+
+
+def decode(content: bytes) -> PILImage.Image:
+    """A file's picture."""
+    return PILImage.open(io.BytesIO(content))

@@ -1,0 +1,117 @@
+"""Prompt styles: reasoning before an answer block, read from the block alone and never guessed from the reasoning."""
+
+import datasets
+import huggingface_hub
+import lm_eval
+import pytest
+from lm_eval.tasks import TaskManager
+from support.field_rows import FieldOracle, write_mmmu
+from support.medvqa_rows import MedVqaOracle, write_medvqa
+from support.oracles import TASKS
+
+from vrs_lmeval.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
+from vrs_lmeval.records import Sample
+from vrs_lmeval.task import VrsTask
+
+YES_NO = Sample("s", "i", "is there a fracture?", ("yes",), "closed")
+OPTIONS = Sample("s", "i", "which modality?", ("MRI",), "closed", options=("CT", "MRI"))
+OPEN = Sample("s", "i", "which organ?", ("liver",), "open")
+
+
+@pytest.mark.parametrize(
+    ("text", "sample", "value", "reason"),
+    [
+        ("There is a line. <answer>Yes</answer>", YES_NO, "yes", None),
+        ("Yes, surely.", YES_NO, None, NO_BLOCK),
+        ("No fracture is seen. The answer is no.", YES_NO, None, NO_BLOCK),
+        ("So <answer>yes", YES_NO, None, UNCLOSED_BLOCK),
+        ("<answer>no</answer> or rather <answer>yes</answer>", YES_NO, "yes", None),
+        ("<answer>no</answer> or rather <answer>yes", YES_NO, None, UNCLOSED_BLOCK),
+        ("I write <answer> before it.\n\n<ANSWER>\nno\n</ANSWER>", YES_NO, "no", None),
+        ("</answer> yes", YES_NO, None, NO_BLOCK),
+        ("<answer> </answer>", YES_NO, None, EMPTY),
+        ("<think><answer>no</answer></think><answer>yes</answer>", YES_NO, "yes", None),
+        ("<think>I would say <answer>no</answer>", YES_NO, None, UNFINISHED),
+        ("I would say <answer>no</answer></think> hm", YES_NO, None, NO_BLOCK),
+        ("It is not a CT.\n<answer>B</answer>", OPTIONS, "mri", None),
+        ("A. CT? No.\n<answer>B. MRI</answer> I am done.", OPTIONS, "mri", None),
+        ("<answer>both</answer>", OPTIONS, None, "no option named"),
+        ("It could be the lung. <answer>The liver.</answer>", OPEN, "liver", None),
+        ("", OPEN, None, NO_BLOCK),
+    ],
+)
+def test_the_last_closed_block_is_the_answer(text, sample, value, reason):
+    answer = parse_tagged_answer(text, sample)
+    assert (answer.value, answer.reason) == (value, reason)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mirror")
+    write_medvqa(folder)
+    write_mmmu(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _mirror(data_dir, monkeypatch):
+    monkeypatch.setenv("VRS_DATA_DIR", str(data_dir))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+
+
+def evaluate(tasks, oracle):
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    model = MedVqaOracle(oracle)
+    results = lm_eval.simple_evaluate(model=model, tasks=tasks, task_manager=manager, bootstrap_iters=10)
+    return results, model.requests
+
+
+def test_both_styles_ask_the_same_questions_of_the_same_images_in_another_prompt():
+    results, requests = evaluate(["vrs_medvqa", "vrs_medvqa_cot"], lambda task, question, image: "yes")
+    for task in ("vrs_vqa_rad", "vrs_slake", "vrs_pathvqa", "vrs_pmc_vqa"):
+        short, cot = (results["configs"][name]["vrs"] for name in (task, f"{task}_cot"))
+        assert (short["prompt_style"], cot["prompt_style"]) == ("short", "cot")
+        assert short["dataset"] == cot["dataset"]
+        assert short["variants"] == cot["variants"]
+        assert results["results"][f"{task}_cot"]["parse_failure_rate,none"] == 1  # "yes" without a block
+    prompts = [request.args[0] for request in requests if request.task_name == "vrs_pmc_vqa_cot"]
+    assert prompts[0] == (
+        "<image>\nWhat technique is used?\nA. X-ray\nB. MRI\nC. CT\nD. Ultrasound\n"
+        "Reason step by step about what is shown and what is asked. "
+        "Then write the letter of the right option between <answer> and </answer>."
+    )
+    settings = next(request.args[1] for request in requests if request.task_name == "vrs_vqa_rad_cot")
+    assert settings == {"do_sample": False, "max_gen_toks": 1024, "until": []}
+
+
+def test_reasoning_is_not_read():
+    def reasons(task, question, image):
+        return "No, it cannot be. Yes? I am not sure.\n\n<answer>yes</answer>"
+
+    short, cot = (evaluate([name], reasons)[0]["results"][name] for name in ("vrs_vqa_rad", "vrs_vqa_rad_cot"))
+    # By hand: one of six questions has the gold yes; four cannot be answered so, two of them "A or B".
+    assert cot["acc,none"] == pytest.approx(1 / 6)
+    assert short["acc,none"] == cot["acc,none"]  # the short style follows a block too, where there is one
+
+
+def test_mmmu_keeps_its_images_amid_the_text():
+    prompts = []
+
+    def answer(document, names, prompt):
+        prompts.append((names, prompt))
+        return f"<answer>{document['answer']}</answer>"
+
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    results = lm_eval.simple_evaluate(
+        model=FieldOracle(answer), tasks=["vrs_mmmu_med_cot"], task_manager=manager, bootstrap_iters=10
+    )
+    assert results["results"]["vrs_mmmu_med_cot"]["acc,none"] == 1
+    assert all(prompt.count("<image>") == len(names) for names, prompt in prompts)
+    assert prompts[3][1].startswith("Compare <image> with <image>; is <image> larger?\nA. Yes\nB. No\nReason")
+
+
+def test_an_unknown_style_is_named():
+    config = {"task": "t", "dataset_path": "p", "test_split": "test", "variants": ["real"], "prompt_style": "poem"}
+    with pytest.raises(ValueError, match="t: no prompt_style 'poem'; there are short, cot"):
+        VrsTask(config)

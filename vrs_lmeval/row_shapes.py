@@ -1,0 +1,151 @@
+"""Row shapes: takes a row as a benchmark publishes it, gives its questions as plain rows; one function a benchmark.
+
+Only benchmarks that `columns` cannot describe have one. A plain row has `image` (one, or a list in the prompt's order),
+`question` and `answer` (one, or a list of alternatives), and may have `options`, `question_type`, `modality` and `set`
+(which names the questions that the benchmark scores together). Where the prompt shows an image amid the text, the
+question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
+
+Schemas are those of the data sets' cards and of their own evaluation code; a missing key raises KeyError, which
+`samples.py` reports with the row.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from string import ascii_uppercase
+from typing import Any
+
+PlainRow = dict[str, Any]
+Row = Mapping[str, Any]
+
+PROBMED_KINDS = ("modality", "body_part", "abnormality", "entity", "grounding")
+
+
+def shape_medxpertqa(row: Row) -> list[PlainRow]:
+    """MedXpertQA-MM: `options` is {letter: text} on the hub and [{letter, content}] on GitHub, `label` a letter or a
+    list of one, and the question repeats its options after "Answer Choices:"."""
+    published = row["options"]
+    pairs = published.items() if isinstance(published, Mapping) else [(o["letter"], o["content"]) for o in published]
+    options = [text for _, text in sorted(pairs) if text is not None]
+    label = row["label"][0] if isinstance(row["label"], list) else row["label"]
+    return [
+        {
+            "image": list(row["images"]),
+            "question": re.split(r"\s*\bAnswer Choices:", row["question"])[0],
+            "options": options,
+            "answer": take_option(options, label),
+            "question_type": row.get("question_type"),
+        }
+    ]
+
+
+def shape_mmmu(row: Row) -> list[PlainRow]:
+    """MMMU: `options` is the text of a Python list, `answer` a letter, or text where there are no options; images stand
+    in `image_1` to `image_7` and are called for amid the text, in any order and more than once."""
+    options = list(ast.literal_eval(row["options"] or "[]"))
+    called = re.findall(r"<image (\d)>", "\n".join((row["question"], *options)))
+    shown = called or [str(number) for number in range(1, 8) if row.get(f"image_{number}") is not None]
+    question = row["question"] if called else " ".join((*(f"<image {number}>" for number in shown), row["question"]))
+    return [
+        {
+            "image": [row[f"image_{number}"] for number in shown],
+            "question": question,
+            "options": options,
+            "answer": take_option(options, row["answer"]) if options else _read_list(row["answer"]),
+            "question_type": row.get("subfield"),
+        }
+    ]
+
+
+def shape_omnimedvqa(row: Row) -> list[PlainRow]:
+    """OmniMedVQA: two to four options in keys of their own; one of its 42 files says `modality` for `modality_type`."""
+    modality = row["modality_type"] if "modality_type" in row else row.get("modality")
+    return [
+        {
+            "image": row["image_path"],
+            "question": row["question"],
+            "options": [row[key] for key in (f"option_{letter}" for letter in "ABCD") if row.get(key) is not None],
+            "answer": row["gt_answer"],
+            "question_type": row.get("question_type"),
+            "modality": modality.replace("Mag-netic", "Magnetic") if modality else None,  # as published
+        }
+    ]
+
+
+def shape_probmed(row: Row) -> list[PlainRow]:
+    """ProbMed: a set is what its own script scores as one: all probes of one kind on one image, the true and the
+    hallucinated (`eval/calculate_score.py`). `qa_type` begins with the kind: "entity_gt_2", "body_part_hallu"."""
+    kind = next((kind for kind in PROBMED_KINDS if row["qa_type"].startswith(kind)), None)
+    if kind is None:
+        raise ValueError(f"qa_type should begin with one of {', '.join(PROBMED_KINDS)}, it is {row['qa_type']!r}")
+    return [
+        {
+            "image": row["image"],
+            "question": row["question"],
+            "answer": row["answer"],
+            "question_type": kind,
+            "modality": row.get("image_type"),
+            "set": f"{row['id']} {kind}",
+        }
+    ]
+
+
+def shape_vqa_med_2019(row: Row) -> list[PlainRow]:
+    """VQA-Med 2019: lines "image|category|question|answer"; "#" parts alternative answers, and what stands in brackets
+    may be left out (the test set's README)."""
+    image, category, question, answer = row["line"].split("|", maxsplit=3)
+    golds = [gold for alternative in answer.split("#") for gold in _with_and_without_brackets(alternative)]
+    return [{"image": f"{image}.jpg", "question": question, "answer": golds, "question_type": category}]
+
+
+def shape_mediconfusion(row: Row) -> list[PlainRow]:
+    """MediConfusion: one question and two options, asked of two images with opposite answers. The captions reveal the
+    answer and are left out."""
+    options = [row["option_A"], row["option_B"]]
+    return [
+        {
+            "image": f"{row[f'im_{number}_local']}.jpg",
+            "question": row["question"],
+            "options": options,
+            "answer": take_option(options, row[f"im_{number}_correct"]),
+            "question_type": _join(row.get(f"category_{number}")),
+            "set": str(row["key"]),
+        }
+        for number in (1, 2)
+    ]
+
+
+ROW_SHAPES: Mapping[str, Callable[[Row], list[PlainRow]]] = {
+    "medxpertqa": shape_medxpertqa,
+    "mmmu": shape_mmmu,
+    "omnimedvqa": shape_omnimedvqa,
+    "probmed": shape_probmed,
+    "vqa_med_2019": shape_vqa_med_2019,
+    "mediconfusion": shape_mediconfusion,
+}
+
+
+def take_option(options: Sequence[str], letter: str) -> str:
+    """The option of a letter. Raises ValueError where there is none."""
+    place = ascii_uppercase.find(letter.strip()) if len(letter.strip()) == 1 else -1
+    if not 0 <= place < len(options):
+        raise ValueError(f"the answer should be a letter of {len(options)} options, it is {letter!r}")
+    return options[place]
+
+
+def _read_list(answer: str) -> list[str]:
+    """Alternatives where `answer` is the text of a Python list of texts, else `answer` alone ("[0, 1]" is one)."""
+    is_list = re.fullmatch(r"\[\s*['\"].*\]", answer.strip(), re.DOTALL)
+    return list(ast.literal_eval(answer.strip())) if is_list else [answer]
+
+
+def _with_and_without_brackets(answer: str) -> list[str]:
+    whole = re.sub(r"[()]", "", answer)
+    short = re.sub(r"\([^)]*\)", "", answer)
+    return [whole, short] if short.strip() and short.split() != whole.split() else [whole]
+
+
+def _join(value: Any) -> str | None:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
