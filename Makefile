@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TORCHVISION_VENV := .venv-torchvision
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test lint format types bench-kernels clean
+.PHONY: demo test lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -28,8 +29,15 @@ types: $(VENV)/.installed-dev
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py
 
+# Torchvision has an environment of its own: its torch takes several GB.
+bench-kernels-torchvision: $(TORCHVISION_VENV)/.installed
+	$(TORCHVISION_VENV)/bin/python bench/bench_preprocess.py
+
+test-torchvision: $(TORCHVISION_VENV)/.installed
+	$(TORCHVISION_VENV)/bin/pytest tests/test_torchvision_parity.py tests/test_image_processor.py
+
 clean:
-	rm -rf $(VENV) build vrs-demo
+	rm -rf $(VENV) $(TORCHVISION_VENV) build vrs-demo
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)
@@ -41,4 +49,13 @@ $(VENV)/.installed: $(SOURCES)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install -qq -c constraints.txt --group dev
+	@touch $@
+
+$(TORCHVISION_VENV)/.installed: $(SOURCES)
+	@echo "Installing torchvision into $(TORCHVISION_VENV); the first time takes some minutes and several GB ..."
+	@$(PYTHON) -m venv $(TORCHVISION_VENV)
+	@$(TORCHVISION_VENV)/bin/python -m pip install -qq --upgrade "pip>=25.1"
+	@$(TORCHVISION_VENV)/bin/python -m pip install -qq torch==2.14.1 torchvision==0.29.1 transformers==5.23.0 \
+	    pillow==13.0.0 numpy pytest hypothesis
+	@$(TORCHVISION_VENV)/bin/python -m pip install -qq --no-deps -e .
 	@touch $@

@@ -1,7 +1,9 @@
-"""Times the fused op beside transformers' Pillow-backed processor: validate, then interleave, then print ratios.
+"""Times the fused op beside transformers' processors: validate, then interleave, then print ratios.
 
-One thread, one process, every candidate once a round, medians over the rounds; a ratio is the median of the
-rounds' own ratios, so that a busy moment weighs on both sides. `python bench/bench_preprocess.py --help`.
+The Pillow-backed processor always; the torchvision-backed one, and torchvision by hand, where torchvision is installed
+(`make bench-kernels-torchvision`). One thread, one process, every candidate once a round, medians over the rounds; a
+ratio is the median of the rounds' own ratios, so that a busy moment weighs on both sides.
+`python bench/bench_preprocess.py --help`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,12 @@ RIVAL = "transformers Pil, PIL input"
 
 Candidates = dict[str, Callable[[], object]]
 
+if find_spec("torchvision"):
+    from torchvision_rivals import RIVALS as TORCHVISION_RIVALS
+    from torchvision_rivals import torchvision_candidates, torchvision_processor
+else:
+    TORCHVISION_RIVALS = []
+
 
 def clip_processor(size: int) -> CLIPImageProcessorPil:
     return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
@@ -68,6 +77,8 @@ def candidates_for(height: int, width: int, size: int) -> Candidates:
             [array], identity, geometry, threads=1, simd=simd
         )
     candidates["ours, array input, 2 threads"] = lambda: preprocess([array], identity, geometry, threads=2)
+    if TORCHVISION_RIVALS:
+        candidates |= torchvision_candidates(array, size)
     candidates["copy of the input (a limit)"] = lambda: np.copyto(target, array)
     return candidates
 
@@ -81,7 +92,7 @@ def variant_candidates(height: int, width: int, size: int) -> Candidates:
     geometry = Geometry.from_image_processor(processor)
     rng = np.random.default_rng(0)
 
-    def perturb_and_process() -> object:
+    def perturb_and_process(processor: Callable[..., dict[str, object]]) -> object:
         noise = rng.normal(0, 25, array.shape).astype(np.float32)
         occluded = array.copy()
         occluded[height // 4 : height // 2, width // 4 : width // 2] = 128
@@ -98,7 +109,12 @@ def variant_candidates(height: int, width: int, size: int) -> Candidates:
         ]
         return processor(variants, return_tensors="np")["pixel_values"]
 
-    candidates: Candidates = {RIVAL: perturb_and_process}
+    candidates: Candidates = {RIVAL: lambda: perturb_and_process(processor)}
+    if TORCHVISION_RIVALS:
+        by_torchvision = torchvision_processor(size)
+        of_torchvision = Geometry.from_image_processor(by_torchvision)
+        candidates[TORCHVISION_RIVALS[0]] = lambda: perturb_and_process(by_torchvision)
+        candidates["ours int16, PIL input"] = lambda: preprocess([image], VARIANTS, of_torchvision, threads=1)
     for threads in (1, 2):
         candidates[f"ours, PIL input, {threads} thread(s)"] = lambda threads=threads: preprocess(
             [image], VARIANTS, geometry, threads=threads
@@ -118,11 +134,20 @@ def resized(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def validate(candidates: Candidates) -> None:
-    expected = np.asarray(candidates[RIVAL]())
-    for name, run in candidates.items():
-        if name.startswith("ours"):
-            actual = np.asarray(run()).reshape(expected.shape)
-            assert np.array_equal(actual.view(np.uint32), expected.view(np.uint32)), name
+    """Ours give the bits of the Pillow-backed processor; with int16 weights, those of every torchvision rival."""
+    assert_same_bits(
+        candidates, RIVAL, (name for name in candidates if name.startswith("ours") and "int16" not in name)
+    )
+    if TORCHVISION_RIVALS:
+        reference, *rest = TORCHVISION_RIVALS
+        assert_same_bits(candidates, reference, [*rest, *(name for name in candidates if "int16" in name)])
+
+
+def assert_same_bits(candidates: Candidates, reference: str, names: Iterable[str]) -> None:
+    expected = np.asarray(candidates[reference]())
+    for name in names:
+        actual = np.asarray(candidates[name]()).reshape(expected.shape)
+        assert np.array_equal(actual.view(np.uint32), expected.view(np.uint32)), name
 
 
 def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
@@ -136,16 +161,18 @@ def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], fl
 
 
 def report(title: str, milliseconds: dict[str, list[float]]) -> None:
+    """A line a candidate; of ours, also how many times faster they are than each rival."""
+    rivals = [rival for rival in (RIVAL, *TORCHVISION_RIVALS) if rival in milliseconds]
     print(f"\n{title}")
-    print(f"  {'':32}{'median ms':>10}{'quartiles':>22}{'x faster than Pil':>20}{'quartiles':>18}")
     for name, values in milliseconds.items():
         low, median, high = statistics.quantiles(values, n=4)
-        ratios = [rival / value for rival, value in zip(milliseconds[RIVAL], values, strict=True)]
-        ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
-        print(
-            f"  {name:32}{median:10.3f}{f'{low:.3f} .. {high:.3f}':>22}"
-            f"{ratio:20.1f}{f'{ratio_low:.1f} .. {ratio_high:.1f}':>18}"
-        )
+        print(f"  {name:38}{median:10.3f} ms {f'({low:.3f} .. {high:.3f})':>22}", end="")
+        for rival in rivals if name.startswith("ours") else ():
+            ratios = [slow / value for slow, value in zip(milliseconds[rival], values, strict=True)]
+            ratio_low, ratio, ratio_high = statistics.quantiles(ratios, n=4)
+            print(f"  {ratio:5.1f}x ({ratio_low:.1f} .. {ratio_high:.1f})", end="")
+        print()
+    print(f"  (x faster than: {'; '.join(rivals)})")
 
 
 def main() -> None:

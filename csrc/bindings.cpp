@@ -86,7 +86,7 @@ Value named(const std::string& name, const char* argument, Names<Value> names) {
 
 vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                             std::pair<int, int> crop, const std::string& filter,
-                            const std::string& pass_order,
+                            const std::string& arithmetic, const std::string& pass_order,
                             const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
                             const Table& table, const Normalisations& normalisation) {
   vrs::Geometry geometry;
@@ -100,6 +100,9 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                                        {{"bilinear", vrs::Filter::bilinear},
                                         {"bicubic", vrs::Filter::bicubic},
                                         {"lanczos", vrs::Filter::lanczos}});
+  geometry.arithmetic = named<vrs::Arithmetic>(
+      arithmetic, "geometry.arithmetic",
+      {{"pillow", vrs::Arithmetic::pillow}, {"torchvision", vrs::Arithmetic::torchvision}});
   geometry.pass_order =
       named<vrs::PassOrder>(pass_order, "geometry.pass_order",
                             {{"horizontal_first", vrs::PassOrder::horizontal_first},
@@ -111,9 +114,28 @@ vrs::Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
   return geometry;
 }
 
-py::array_t<float> preprocess(const py::list& images,
-                              const std::vector<std::pair<int, PerturbationTuple>>& jobs,
-                              const vrs::Geometry& geometry, int threads, const std::string& simd) {
+// The batch's memory, float32 or, for bfloat16, uint16: allocated, or the caller's after a check.
+py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape) {
+  if (out.is_none()) return py::array_t<float>(shape);
+  const bool is_known =
+      py::isinstance<py::array_t<float>>(out) || py::isinstance<py::array_t<std::uint16_t>>(out);
+  if (!is_known) throw py::type_error("out: a numpy array of float32 or uint16 is needed");
+  auto array = py::reinterpret_borrow<py::array>(out);
+  const bool has_shape = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
+                         std::equal(shape.begin(), shape.end(), array.shape());
+  if (!has_shape) {
+    throw py::value_error("out: shape must be " + std::string(py::str(py::tuple(py::cast(shape)))) +
+                          ", not " + std::string(py::str(array.attr("shape"))));
+  }
+  if (!(array.flags() & py::array::c_style)) throw py::value_error("out: must be C-contiguous");
+  if (!array.writeable()) throw py::value_error("out: must be writeable");
+  return array;
+}
+
+py::array preprocess(const py::list& images,
+                     const std::vector<std::pair<int, PerturbationTuple>>& jobs,
+                     const vrs::Geometry& geometry, int threads, const std::string& simd,
+                     const py::object& out) {
   vrs::Request request;
   request.geometry = geometry;
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -123,12 +145,15 @@ py::array_t<float> preprocess(const py::list& images,
     request.jobs.push_back({image, perturbation_of(perturbation)});
   }
   vrs::check_request(request);
-  py::array_t<float> batch({static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
-                            py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}});
-  float* out = batch.mutable_data();
+  py::array batch =
+      output_array(out, {static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
+                         py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}});
+  const bool is_float32 = py::isinstance<py::array_t<float>>(batch);
+  request.output_type = is_float32 ? vrs::OutputType::float32 : vrs::OutputType::bfloat16;
+  void* planes = batch.mutable_data();
   {
     const py::gil_scoped_release released;
-    vrs::preprocess(request, {threads, simd}, out);
+    vrs::preprocess(request, {threads, simd}, planes);
   }
   return batch;
 }
@@ -188,10 +213,11 @@ PYBIND11_MODULE(_native, module) {
       "Fused image perturbation and CLIP preprocessing; see csrc/preprocess/preprocess.h.";
   py::class_<vrs::Geometry>(module, "Geometry")
       .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
-           py::arg("crop"), py::arg("filter"), py::arg("pass_order"), py::arg("pad_colour"),
-           py::arg("table"), py::arg("normalisation"));
+           py::arg("crop"), py::arg("filter"), py::arg("arithmetic"), py::arg("pass_order"),
+           py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"));
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
-             py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto");
+             py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto",
+             py::arg("out") = py::none());
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
   module.def("view_rgbx", &view_rgbx, py::arg("arrow_array"), py::arg("height"), py::arg("width"));
   module.def("build_info", &build_info);

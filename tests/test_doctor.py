@@ -43,6 +43,14 @@ def test_data_below_the_folder_are_found(monkeypatch, tmp_path):
     assert findings(monkeypatch)["vrs_vqa_rad"].detail.endswith(str(tmp_path / "flaviagiammarino" / "vqa-rad"))
 
 
+def test_data_and_images_that_no_hub_holds_are_said(monkeypatch):
+    monkeypatch.delenv("VRS_DATA_DIR", raising=False)
+    monkeypatch.delenv("VRS_MEDICONFUSION_IMAGES", raising=False)
+    found = findings(monkeypatch)
+    assert found["vrs_vqa_med_2019"].detail.startswith("VQA-Med-2019: not here, get it from Zenodo record 10499039")
+    assert found["vrs_mediconfusion"].detail.endswith("the hub; images: VRS_MEDICONFUSION_IMAGES is not set")
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "subject", "advice"),
     [("VRS_DATA_DIR", "/no/such/folder", "data", "VRS_DATA_DIR"), ("VRS_LMEVAL_BRIDGE", "0", "lm_eval", "unset")],

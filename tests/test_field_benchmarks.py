@@ -13,7 +13,7 @@ import huggingface_hub
 import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
-from support.field_rows import FIELD, MMMU_SUBJECTS, FieldOracle
+from support.field_rows import FIELD, MMMU_SUBJECTS, PICTURES, FieldOracle
 from support.medvqa_rows import write_medvqa
 from support.oracles import TASKS
 
@@ -109,6 +109,15 @@ def test_medxpertqa_shows_every_picture_and_prints_its_options_once():
         "<image>\nWhich lesion is shown?\nA. cyst\nB. abscess\nC. tumor\nD. scar\nE. normal\n"
         "Answer with the option's letter from the given choices directly."
     )
+
+
+def test_a_preview_numbers_the_pictures_of_a_question():
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    task = manager.load(["vrs_medxpertqa_mm"])["tasks"]["vrs_medxpertqa_mm"]
+    assert list(task.show_variants(0)[1]) == ["real", "blank", "shuffled"]
+    _, shown = task.show_variants(1)
+    assert list(shown) == [f"{variant} {number}" for variant in ("real", "blank", "shuffled") for number in (1, 2, 3)]
+    assert [image.size for image in list(shown.values())[:3]] == [PICTURES[name].size for name in "bcd"]
 
 
 def test_medxpertqa_in_the_schema_of_its_github_release(data_dir, tmp_path, monkeypatch):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images", "normalisation", "choices"}
-CONDUCTORS = {"task", "model", "cli", "leaderboard", "doctor", "preview", "study"}
+FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
+CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
     "aggregation": {"intervals"},
     "measures": {"sets"},

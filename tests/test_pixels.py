@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from PIL import Image
 from support.images import synthetic_image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -52,6 +55,102 @@ def test_perturb_gives_the_pixels_that_preprocess_resizes() -> None:
         perturbed = perturb(image, perturbation)
         assert (perturbed.mode, perturbed.size) == ("RGB", image.size)
         np.testing.assert_array_equal(perturbed, preprocess_reference.perturb(np.asarray(image), perturbation))
+
+
+@pytest.mark.parametrize("arithmetic", ["pillow", "torchvision"])
+@pytest.mark.parametrize("simd", build_info()["simd"])
+@pytest.mark.parametrize("crop", [(32, 32), (31, 45)])  # the second is padded, and no vector's multiple
+def test_bfloat16_is_the_rounded_float32(arithmetic: Any, simd: str, crop: tuple[int, int]) -> None:
+    geometry = Geometry(size=(32, 32), crop=crop, arithmetic=arithmetic)
+    images = [synthetic_image(40, 50, content="noise"), synthetic_image(70, 33, content="smooth")]
+    perturbations = [Perturbation.identity(), Perturbation.blank((1, 2, 3))]
+    expected = torch.from_numpy(preprocess(images, perturbations, geometry, simd=simd)).to(torch.bfloat16)
+    actual = preprocess(images, perturbations, geometry, simd=simd, dtype="bfloat16")
+    assert actual.dtype == torch.bfloat16
+    assert torch.equal(actual.view(torch.int16), expected.view(torch.int16))
+    pairs = [(image, change) for image in images for change in perturbations]
+    assert torch.equal(preprocess_pairs(pairs, geometry, dtype="bfloat16"), expected.flatten(0, 1))
+
+
+@pytest.mark.parametrize("simd", build_info()["simd"])
+def test_bfloat16_of_values_that_are_looked_up(simd: str) -> None:
+    """Without a mean the formula does not give the table; infinities and NaN (std 0) must come through too."""
+    image = synthetic_image(64, 64, content="noise")
+    for std in ((0.3, 0.7, 0.9), (0.0, 1.0, 1.0)):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            geometry = Geometry(size=(64, 64), crop=(64, 64), rescale=0.0123, mean=(0.0, 0.1, 0.2), std=std)
+            expected = torch.from_numpy(preprocess([image], [Perturbation.identity()], geometry)).to(torch.bfloat16)
+            actual = preprocess([image], [Perturbation.identity()], geometry, simd=simd, dtype="bfloat16")
+        is_number = ~expected.isnan()  # torch has two NaNs, one for whole vectors and one for what is left
+        assert torch.equal(~actual.isnan(), is_number)
+        assert torch.equal(actual[is_number].view(torch.int16), expected[is_number].view(torch.int16))
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.full((2, 1, 3, 32, 32), 7, dtype=np.float32),
+        torch.full((2, 1, 3, 32, 32), 7, dtype=torch.float32),
+        torch.full((2, 1, 3, 32, 32), 7, dtype=torch.bfloat16),
+        torch.full((4, 1, 3, 32, 32), 7, dtype=torch.bfloat16)[1:3],
+    ],
+    ids=["numpy", "float32", "bfloat16", "slice"],
+)
+def test_results_are_written_into_the_callers_memory(out: Any) -> None:
+    images = [synthetic_image(40, 50), synthetic_image(70, 33)]
+    expected = torch.from_numpy(preprocess(images, [Perturbation.identity()], GEOMETRY))
+    address = out.ctypes.data if isinstance(out, np.ndarray) else out.data_ptr()
+    result = preprocess(images, [Perturbation.identity()], GEOMETRY, out=out)
+    assert result is out
+    assert address == (out.ctypes.data if isinstance(out, np.ndarray) else out.data_ptr())
+    assert torch.equal(torch.as_tensor(out), expected.to(torch.as_tensor(out).dtype))
+
+
+@pytest.mark.parametrize(
+    ("out", "dtype", "error", "message"),
+    [
+        (np.zeros((1, 1, 3, 9, 9), np.float32), None, ValueError, "out: shape must be (1, 1, 3, 32, 32), not"),
+        (np.zeros((1, 1, 3, 32, 32)), None, TypeError, "out: float32 or bfloat16 is needed, not float64"),
+        (np.zeros((1, 1, 3, 32, 32), np.uint16), None, TypeError, "not uint16"),
+        (np.zeros((1, 1, 3, 32, 32), np.float32), "bfloat16", TypeError, "out: bfloat16 is needed, not float32"),
+        (np.zeros((1, 1, 3, 32, 64), np.float32)[..., ::2], None, ValueError, "out: must be contiguous"),
+        (torch.zeros((1, 1, 3, 32, 32), device="meta"), None, ValueError, "out: a tensor in the CPU's memory"),
+        (None, "float16", ValueError, "dtype: 'float32' or 'bfloat16' is needed, not 'float16'"),
+    ],
+)
+def test_errors_name_the_output(out: Any, dtype: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        preprocess([synthetic_image(9, 9)], [Perturbation.identity()], GEOMETRY, out=out, dtype=dtype)
+
+
+def test_nothing_is_copied_on_the_way_to_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the extension is handed lies where the caller's pixels lie, whatever holds them."""
+    array = synthetic_image(45, 60)
+    tensor = torch.from_numpy(synthetic_image(45, 60))
+    permuted = tensor.permute(2, 0, 1).permute(1, 2, 0)  # a model's view of it, and back
+    rows = np.zeros((45, 80, 3), dtype=np.uint8)[:, 10:70]  # a part of a wider image
+    image = Image.fromarray(array)
+    handed = []
+    stock = _native.preprocess
+    monkeypatch.setattr(
+        _native, "preprocess", lambda images, *args, **kwargs: handed.extend(images) or stock(images, *args, **kwargs)
+    )
+    preprocess([array, tensor, permuted, rows, image], [Perturbation.identity()], GEOMETRY)
+    assert [view.ctypes.data for view in handed[:4]] == [
+        array.ctypes.data,
+        tensor.data_ptr(),
+        tensor.data_ptr(),
+        rows.ctypes.data,
+    ]
+    if hasattr(image, "__arrow_c_array__"):  # Pillow's own memory, twice the same
+        again = _native.view_rgbx(image.__arrow_c_array__()[1], image.height, image.width)
+        assert handed[4].shape == (45, 60, 4)
+        assert handed[4].ctypes.data == again.ctypes.data
+
+
+def test_importing_it_does_not_import_torch() -> None:
+    probe = "import sys, vrs_lmeval.pixels; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 
 def test_blank_shows_its_colour() -> None:
@@ -101,6 +200,7 @@ def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
         size=(32, 32),
         crop=(32, 32),
         filter="bicubic",
+        arithmetic="pillow",
         pass_order=GEOMETRY.pass_order,
         pad_colour=None,
         table=GEOMETRY.table(),
@@ -209,6 +309,9 @@ def test_nothing_is_an_error() -> None:
         (CLIPImageProcessorPil(size={"shortest_edge": 9, "longest_edge": 20}), "size"),
         (CLIPImageProcessorPil(image_mean=[0.5], image_std=[0.5]), "image_mean: three channels"),
         (LlavaNextImageProcessorPil(), "LlavaNextImageProcessorPil"),
+        (Gemma3ImageProcessorPil(do_pan_and_scan=True), "do_pan_and_scan"),
+        (Gemma3ImageProcessorPil(size={"shortest_edge": 9}), "do_center_crop"),
+        (CLIPImageProcessorPil(rescale_factor=0.0), "rescale_factor"),
         (object(), "backend"),
     ],
 )

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.images import CONTENTS, pil_image, synthetic_image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -138,6 +139,21 @@ def test_llava_padding(hw: tuple[int, int], pads: bool) -> None:
 def test_siglip_exact_size_without_crop(hw: tuple[int, int]) -> None:
     image = Image.fromarray(synthetic_image(*hw))
     processor = SiglipImageProcessorPil(size={"height": 96, "width": 112})
+    assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
+
+
+@pytest.mark.parametrize("hw", [(50, 80), (500, 80), (61, 97)])
+@pytest.mark.parametrize(
+    "processor",
+    [
+        SiglipImageProcessorPil(size={"height": 112, "width": 112}, resample=3),  # as PaliGemma's
+        Gemma3ImageProcessorPil(size={"height": 112, "width": 112}),
+        Gemma3ImageProcessorPil(size={"height": 96, "width": 112}, do_pan_and_scan=False, do_convert_rgb=True),
+    ],
+    ids=["PaliGemma", "Gemma 3", "Gemma 3, pan-and-scan off"],
+)
+def test_paligemma_and_gemma3(hw: tuple[int, int], processor: Any) -> None:
+    image = Image.fromarray(synthetic_image(*hw))
     assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
 
 

@@ -32,6 +32,7 @@ MEDXPERTQA = DatasetSource(
 @pytest.fixture
 def data_dir(tmp_path, monkeypatch):
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # it is read when that is imported
     return tmp_path
 
 
@@ -60,6 +61,15 @@ def test_from_the_hub_only_the_files_named_are_fetched_at_the_revision_asked_for
         )
     ]
     assert (benchmark.evidence["revision"], benchmark.evidence["read_from"]) == (COMMIT, "hub")
+
+
+def test_what_is_fetched_is_what_one_is_told_to_fetch(data_dir):
+    probmed = DatasetSource("a/b", "test", data_files="test.json", image_folder="probmed", shape="probmed")
+    assert probmed.wanted == ["test.json", "probmed/*"]
+    own_images = replace(probmed, image_folder="/elsewhere", image_folder_from="SOMEWHERE")
+    assert own_images.wanted == ["test.json"]
+    with pytest.raises(MissingDataError, match=r'--include "test\.json" --include "probmed/\*" --local-dir DIR/a/b'):
+        open_table(probmed)
 
 
 def test_a_mirror_knows_its_commit_from_what_the_download_left(data_dir):

@@ -8,8 +8,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, whose import would be most of this package's
 if TYPE_CHECKING:
     from vrs_lmeval.bridge import register
+    from vrs_lmeval.image_processor import register_image_processors
 
-__all__ = ["register"]
+__all__ = ["register", "register_image_processors"]
 
 
 def __getattr__(name: str) -> object:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> object:
         from vrs_lmeval.bridge import register
 
         return register
+    if name == "register_image_processors":
+        from vrs_lmeval.image_processor import register_image_processors
+
+        return register_image_processors
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

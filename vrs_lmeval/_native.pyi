@@ -16,6 +16,7 @@ class Geometry:
         size: tuple[int, int],
         crop: tuple[int, int],
         filter: str,
+        arithmetic: str,
         pass_order: str,
         pad_colour: tuple[int, int, int] | None,
         table: npt.NDArray[np.float32],
@@ -29,7 +30,8 @@ def preprocess(
     *,
     threads: int = 1,
     simd: str = "auto",
-) -> npt.NDArray[np.float32]: ...
+    out: npt.NDArray[np.float32] | npt.NDArray[np.uint16] | None = None,
+) -> npt.NDArray[np.float32] | npt.NDArray[np.uint16]: ...
 def perturb(image: npt.NDArray[np.uint8], perturbation: PerturbationTuple) -> npt.NDArray[np.uint8]: ...
 def view_rgbx(arrow_array: object, height: int, width: int) -> npt.NDArray[np.uint8]: ...
 def build_info() -> dict[str, object]: ...

@@ -6,10 +6,11 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -86,8 +87,13 @@ def _find_benchmarks() -> Iterator[Finding]:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_TaskLoader)
         source = content.get("dataset_path")
         if source is not None and not source.startswith(EMBEDDED_PREFIX):
-            folder = locate_folder(source)
-            yield Finding(content["task"], f"{source}: {folder if folder is not None else 'the hub'}")
+            yield Finding(content["task"], f"{source}: {_locate(source, content.get('dataset_kwargs') or {})}")
+
+
+def _locate(source: str, files: Mapping[str, Any]) -> str:
+    homepage, variable = files.get("homepage"), files.get("image_folder_from")
+    where = str(locate_folder(source) or (f"not here, get it from {homepage}" if homepage else "the hub"))
+    return f"{where}; images: {os.environ.get(variable) or f'{variable} is not set'}" if variable else where
 
 
 class _TaskLoader(yaml.SafeLoader):  # type: ignore[misc] # yaml ships no types

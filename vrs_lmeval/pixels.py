@@ -1,23 +1,22 @@
 """Images x perturbations x geometry -> the pixel batch of a vision model, by the compiled fused op.
 
-The only module that imports `_native`. The arithmetic is that of Pillow and of transformers' Pillow-backed
-image processors, bit for bit; `preprocess_reference.py` is its twin in numpy, written to be read.
+The only module that imports `_native`. The arithmetic is that of transformers' image processors on Pillow or on
+torchvision, bit for bit; `preprocess_reference.py` is its twin in numpy, written to be read.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from PIL import __version__ as pillow_version
 
 from vrs_lmeval import _native
+from vrs_lmeval.geometry import Arithmetic, Geometry, UnsupportedGeometry
 from vrs_lmeval.records import Perturbation
 
 if TYPE_CHECKING:
@@ -25,72 +24,15 @@ if TYPE_CHECKING:
 
     ImageLike: TypeAlias = npt.NDArray[np.uint8] | Image.Image | torch.Tensor
 
-Resize = Literal["none", "exact", "shortest_edge"]
-Filter = Literal["bilinear", "bicubic", "lanczos"]
-PassOrder = Literal["horizontal_first", "pillow12_2", "pillow13"]
-Triple = tuple[float, float, float]
+__all__ = ["Geometry", "UnsupportedGeometry", "as_rgb", "build_info", "perturb", "preprocess", "preprocess_pairs"]
 
-_FILTER_OF_RESAMPLING: dict[int, Filter] = {
-    int(Image.Resampling.BILINEAR): "bilinear",
-    int(Image.Resampling.BICUBIC): "bicubic",
-    int(Image.Resampling.LANCZOS): "lanczos",
-}
+OutputType = Literal["float32", "bfloat16"]
+Output = TypeVar("Output")
+
 _KEY_WORD = (1 << 64) - 1
 
 
-class UnsupportedGeometry(ValueError):  # noqa: N818 - reads as what it says: the geometry is unsupported
-    """An image processor has a setting that this module cannot reproduce exactly; the message names it."""
-
-
-def installed_pass_order() -> PassOrder:
-    """The order of the two resize passes in the installed Pillow: 12.2 and 13.0 (PR 9549) changed it."""
-    version = tuple(int(part) for part in pillow_version.split(".")[:2])
-    if version < (12, 2):
-        return "horizontal_first"
-    return "pillow12_2" if version < (13, 0) else "pillow13"
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """How an RGB image becomes a model's pixels: pad -> resize -> centre crop -> rescale -> normalise.
-
-    Sizes are (height, width) in pixels. `resize` "shortest_edge" makes the shorter edge `size[0]` and ignores
-    `size[1]`; "exact" ignores the aspect ratio. `crop` is also the output's size: smaller images are padded
-    with level 0. `pad_colour` (RGB) pads the image to a square before the resize, None does not.
-    Output value of level v: `(v * rescale - mean) / std`; None leaves the step out.
-    """
-
-    resize: Resize = "shortest_edge"
-    size: tuple[int, int] = (224, 224)
-    crop: tuple[int, int] = (224, 224)
-    filter: Filter = "bicubic"
-    pad_colour: tuple[int, int, int] | None = None
-    rescale: float | None = 1 / 255
-    mean: Triple | None = (0.48145466, 0.4578275, 0.40821073)  # OPENAI_CLIP_MEAN
-    std: Triple | None = (0.26862954, 0.26130258, 0.27577711)  # OPENAI_CLIP_STD
-    pass_order: PassOrder = field(default_factory=installed_pass_order)
-
-    @staticmethod
-    def from_image_processor(processor: Any) -> Geometry:
-        """Reads a transformers image processor of the Pillow backend: CLIP, LLaVA (padding too), SigLIP ...
-
-        Raises `UnsupportedGeometry`, naming the setting, for what would not come out bit for bit the same.
-        The geometry holds for RGB images and for those that the processor is told to convert to RGB.
-        """
-        return _geometry_of_processor(processor)
-
-    def table(self) -> npt.NDArray[np.float32]:
-        """The output value of each level per channel, (3, 256), rounded step by step as transformers does."""
-        levels = np.tile(np.arange(256, dtype=np.float64), (3, 1))
-        if self.rescale is not None:
-            levels = levels * self.rescale
-        values = levels.astype(np.float32)
-        if self.mean is not None and self.std is not None:
-            mean, std = (np.array(triple, dtype=np.float32)[:, None] for triple in (self.mean, self.std))
-            values = (values - mean) / std
-        return values
-
-
+@overload
 def preprocess(
     images: Sequence[ImageLike],
     perturbations: Sequence[Perturbation],
@@ -98,11 +40,49 @@ def preprocess(
     *,
     threads: int | None = None,
     simd: str = "auto",
-) -> npt.NDArray[np.float32]:
-    """Every image under every perturbation, ready for the model: (N, K, 3, height, width) float32.
+    dtype: Literal["float32"] | None = None,
+    out: None = None,
+) -> npt.NDArray[np.float32]: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["bfloat16"],
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    out: Output,
+) -> Output: ...
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    out: Any = None,
+) -> Any:
+    """Every image under every perturbation, ready for the model: (N, K, 3, height, width).
 
     `images` may differ in size and kind: numpy or CPU torch arrays of uint8, (height, width) or
-    (height, width, 1 | 3 | 4), or PIL images of any mode; `as_rgb` says how each becomes RGB.
+    (height, width, 1 | 3 | 4), or PIL images of any mode; `as_rgb` says how each becomes RGB. RGB arrays whose
+    rows are packed, and PIL images that fit one of Pillow's memory blocks, are read where they lie.
+    `dtype` "bfloat16" is the float32 result rounded to nearest, ties to even, and comes as a torch tensor, as
+    numpy has no such type. `out` is written to and returned: a contiguous numpy array (float32) or CPU torch
+    tensor (float32 or bfloat16) of the result's shape.
     `threads` is how many may work at once, None for every CPU that this process may use; `simd` names one of
     `build_info()["simd"]`, "auto" takes the fastest. Neither changes a bit.
     Raises `ValueError` or `TypeError` naming the argument at fault.
@@ -110,25 +90,56 @@ def preprocess(
     if not perturbations:
         raise ValueError("perturbations: empty")
     pairs = [(index, change) for index in range(len(images)) for change in perturbations]
-    batch = _run_jobs(images, pairs, geometry, threads, simd)
-    return batch.reshape(len(images), len(perturbations), *batch.shape[1:])
+    return _run_jobs(images, pairs, geometry, threads, simd, dtype, out, (len(images), len(perturbations)))
 
 
+@overload
 def preprocess_pairs(
     pairs: Sequence[tuple[ImageLike, Perturbation]],
     geometry: Geometry,
     *,
     threads: int | None = None,
     simd: str = "auto",
-) -> npt.NDArray[np.float32]:
-    """One output per (image, perturbation): (N, 3, height, width) float32; otherwise as `preprocess`.
+    dtype: Literal["float32"] | None = None,
+    out: None = None,
+) -> npt.NDArray[np.float32]: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["bfloat16"],
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    out: Output,
+) -> Output: ...
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    out: Any = None,
+) -> Any:
+    """One output per (image, perturbation): (N, 3, height, width); otherwise as `preprocess`.
 
     An image object that several pairs share is converted once.
     """
     images = {id(image): image for image, _ in pairs}
     index_of = {identity: index for index, identity in enumerate(images)}
     jobs = [(index_of[id(image)], change) for image, change in pairs]
-    return _run_jobs(list(images.values()), jobs, geometry, threads, simd)
+    return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, out, (len(pairs),))
 
 
 def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
@@ -136,11 +147,11 @@ def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
     return Image.fromarray(_native.perturb(as_rgb(image), _native_perturbation(perturbation)))
 
 
-def as_rgb(image: ImageLike) -> npt.NDArray[np.uint8]:
-    """(height, width, 3) uint8, converted as transformers' Pillow backend does; RGB arrays are not copied.
+def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[np.uint8]:
+    """(height, width, 3) uint8, converted as transformers' backend of that arithmetic does; RGB arrays are not copied.
 
-    Transparency is composited over white: by Pillow for PIL images, in float with rounding for arrays.
-    Grey is repeated.
+    Transparency is composited over white: by Pillow for PIL images, in float for arrays, with rounding by the
+    Pillow backend and without by the torchvision one. Grey is repeated.
     """
     if isinstance(image, Image.Image):
         return _rgb_of_pil(image)
@@ -157,7 +168,7 @@ def as_rgb(image: ImageLike) -> npt.NDArray[np.uint8]:
     if array.shape[2] == 1:
         return np.repeat(array, 3, axis=2)
     if array.shape[2] == 4:
-        return _composite_over_white(array)
+        return _composite_over_white(array, arithmetic)
     has_packed_rows = array.strides[1:] == (3, 1)
     return array if has_packed_rows else np.ascontiguousarray(array)
 
@@ -167,13 +178,13 @@ def build_info() -> dict[str, object]:
     return _native.build_info()
 
 
-def _borrow_pixels(image: ImageLike) -> npt.NDArray[np.uint8]:
+def _borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
     """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
 
     Pillow lends its own memory (four bytes a pixel) while the image fits one of its 16 MB blocks.
     """
     if not isinstance(image, Image.Image):
-        return as_rgb(image)
+        return as_rgb(image, arithmetic)
     is_plain_rgb = image.mode == "RGB" and image.info.get("transparency") is None
     if is_plain_rgb and hasattr(image, "__arrow_c_array__"):  # Pillow >= 11.2
         try:
@@ -191,7 +202,12 @@ def _rgb_of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.convert("RGB"))
 
 
-def _composite_over_white(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _composite_over_white(rgba: npt.NDArray[np.uint8], arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
+    if arithmetic == "torchvision":  # transformers' TorchvisionBackend.convert_to_rgb
+        shares = rgba.astype(np.float32) * np.float32(1 / 255)
+        blended = shares[:, :, :3] * shares[:, :, 3:] + (1 - shares[:, :, 3:])
+        truncated: npt.NDArray[np.uint8] = (blended * np.float32(255.999)).astype(np.uint8)
+        return truncated
     opacity = rgba[:, :, 3:] / 255
     blended = opacity * rgba[:, :, :3] + (1 - opacity) * 255
     rgb: npt.NDArray[np.uint8] = np.round(blended).astype(np.uint8)
@@ -204,14 +220,48 @@ def _run_jobs(
     geometry: Geometry,
     threads: int | None,
     simd: str,
-) -> npt.NDArray[np.float32]:
-    return _native.preprocess(
-        [_borrow_pixels(image) for image in images],
+    dtype: OutputType | None,
+    out: Any,
+    leading: tuple[int, ...],
+) -> Any:
+    """`leading`: the result's shape before (3, height, width); its product is the number of jobs."""
+    if dtype not in (None, "float32", "bfloat16"):
+        raise ValueError(f"dtype: 'float32' or 'bfloat16' is needed, not {dtype!r}")
+    shape = (*leading, 3, *geometry.crop)
+    if out is None and dtype == "bfloat16":
+        import torch
+
+        out = torch.empty(shape, dtype=torch.bfloat16)
+    target = None if out is None else _writable_values(out, shape, dtype).reshape(-1, *shape[-3:])
+    batch = _native.preprocess(
+        [_borrow_pixels(image, geometry.arithmetic) for image in images],
         [(index, _native_perturbation(change)) for index, change in jobs],
         _native_geometry(geometry),
         threads=_usable_cpus() if threads is None else threads,
         simd=simd,
+        out=target,
     )
+    return batch.reshape(shape) if out is None else out
+
+
+def _writable_values(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> npt.NDArray[Any]:
+    """`out`'s own memory as the extension takes it: float32, or the bits of bfloat16 as uint16."""
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out: shape must be {shape}, not {tuple(out.shape)}")
+    kind = str(out.dtype).removeprefix("torch.")
+    if kind not in ("float32", "bfloat16") or dtype not in (None, kind):
+        raise TypeError(f"out: {dtype or 'float32 or bfloat16'} is needed, not {out.dtype}")
+    if isinstance(out, np.ndarray):
+        values = out
+    else:
+        if out.device.type != "cpu":
+            raise ValueError(f"out: a tensor in the CPU's memory is needed, not on {out.device}")
+        import torch
+
+        values = (out.view(torch.uint16) if kind == "bfloat16" else out).detach().numpy()
+    if not (values.flags.c_contiguous and values.flags.writeable):
+        raise ValueError("out: must be contiguous and writeable")
+    return values
 
 
 def _usable_cpus() -> int:
@@ -232,98 +282,9 @@ def _native_geometry(geometry: Geometry) -> _native.Geometry:
         size=geometry.size,
         crop=geometry.crop,
         filter=geometry.filter,
+        arithmetic=geometry.arithmetic,
         pass_order=geometry.pass_order,
         pad_colour=geometry.pad_colour,
         table=geometry.table(),
-        normalisation=_normalisation(geometry),
+        normalisation=geometry.normalisation(),
     )
-
-
-def _normalisation(geometry: Geometry) -> list[tuple[float, float, float]]:
-    """(divisor, mean, std) per channel: the formula that the extension tries in place of the table."""
-    divisor = 1.0 if geometry.rescale in (None, 0.0) else 1 / geometry.rescale
-    mean, std = geometry.mean or (0.0, 0.0, 0.0), geometry.std or (1.0, 1.0, 1.0)
-    return [(divisor, mean[channel], std[channel]) for channel in range(3)]
-
-
-def _geometry_of_processor(processor: Any) -> Geometry:
-    _require_known_steps(processor)
-    if not processor.do_normalize and not processor.do_rescale:
-        raise UnsupportedGeometry("do_rescale and do_normalize: both off, the processor would return integers")
-    mean = _triple(processor.image_mean, "image_mean")
-    std = _triple(processor.image_std, "image_std")
-    if processor.do_normalize and (mean is None or std is None):
-        raise UnsupportedGeometry("do_normalize: on, but image_mean or image_std is missing")
-    resize, size = _resize_of(processor)
-    return Geometry(
-        resize=resize,
-        size=size,
-        crop=_crop_of(processor, resize, size),
-        filter=_filter_of(processor),
-        pad_colour=_pad_colour(mean) if processor.do_pad else None,
-        rescale=float(processor.rescale_factor) if processor.do_rescale else None,
-        mean=mean if processor.do_normalize else None,
-        std=std if processor.do_normalize else None,
-    )
-
-
-_KNOWN_STEPS = ("process_image", "convert_to_rgb", "resize", "center_crop", "rescale", "normalize")
-
-
-def _require_known_steps(processor: Any) -> None:
-    """The processor must run the very functions that are reproduced: a subclass may override any of them."""
-    from transformers.image_processing_backends import PilBackend
-    from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
-
-    kind = type(processor)
-    if not isinstance(processor, PilBackend):
-        backend = getattr(processor, "backend", kind.__name__)
-        raise UnsupportedGeometry(f"backend: Pillow's arithmetic is reproduced, not that of {backend!r}")
-    for step in _KNOWN_STEPS:
-        if getattr(kind, step) is not getattr(PilBackend, step):
-            raise UnsupportedGeometry(f"{kind.__name__}.{step}: overridden with other steps")
-    is_llava = kind._preprocess is LlavaImageProcessorPil._preprocess
-    if not is_llava and kind._preprocess is not PilBackend._preprocess:
-        raise UnsupportedGeometry(f"{kind.__name__}._preprocess: overridden with other steps")
-    if processor.do_pad and not (is_llava and kind.pad_to_square is LlavaImageProcessorPil.pad_to_square):
-        raise UnsupportedGeometry("do_pad: only LLaVA's padding to a square is reproduced")
-
-
-def _resize_of(processor: Any) -> tuple[Resize, tuple[int, int]]:
-    if not processor.do_resize:
-        return "none", (1, 1)
-    edges = {name: value for name, value in dict(processor.size).items() if value is not None}
-    if set(edges) == {"shortest_edge"}:
-        return "shortest_edge", (edges["shortest_edge"], edges["shortest_edge"])
-    if set(edges) == {"height", "width"}:
-        return "exact", (edges["height"], edges["width"])
-    raise UnsupportedGeometry(f"size: {edges} is neither a shortest_edge nor a height and a width")
-
-
-def _crop_of(processor: Any, resize: Resize, size: tuple[int, int]) -> tuple[int, int]:
-    if processor.do_center_crop:
-        return processor.crop_size["height"], processor.crop_size["width"]
-    if resize != "exact":
-        raise UnsupportedGeometry("do_center_crop is off: the output's size would depend on the image")
-    return size
-
-
-def _filter_of(processor: Any) -> Filter:
-    resampling = int(processor.resample) if processor.resample is not None else int(Image.Resampling.BILINEAR)
-    if processor.do_resize and resampling not in _FILTER_OF_RESAMPLING:
-        raise UnsupportedGeometry(f"resample: {Image.Resampling(resampling).name} is not reproduced")
-    return _FILTER_OF_RESAMPLING.get(resampling, "bilinear")
-
-
-def _triple(values: Any, name: str) -> Triple | None:
-    if values is None:
-        return None
-    numbers = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)] * 3
-    if len(numbers) != 3:
-        raise UnsupportedGeometry(f"{name}: three channels are needed, not {len(numbers)}")
-    return numbers[0], numbers[1], numbers[2]
-
-
-def _pad_colour(mean: Triple | None) -> tuple[int, int, int]:
-    red, green, blue = mean or (0.0, 0.0, 0.0)  # LLaVA's pad_to_square: int(mean * 255), black without a mean
-    return int(red * 255), int(green * 255), int(blue * 255)

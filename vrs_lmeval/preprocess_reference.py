@@ -1,7 +1,8 @@
 """The fused op again in plain numpy, written to be read: a function a step, images are (H, W, 3) uint8.
 
 Slow on purpose. `tests/test_preprocess_parity.py` holds it equal, bit for bit, to the compiled op and to
-transformers' `CLIPImageProcessorPil`. The resize follows Pillow's `src/libImaging/Resample.c`.
+transformers' `CLIPImageProcessorPil`. The resize follows Pillow's `src/libImaging/Resample.c` or, in the
+arithmetic "torchvision", torch's `ATen/native/cpu/UpSampleKernel.cpp` for uint8.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Levels = npt.NDArray[np.uint8]
 
 COEFFICIENT_BITS = 22
-"""Pillow's PRECISION_BITS: an int32 less 8 bits of result and 2 of headroom."""
+"""Pillow's PRECISION_BITS: an int32 less 8 bits of result and 2 of headroom. Also the most that torch uses."""
 
 
 def preprocess_reference(
@@ -40,7 +41,7 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
         image = pad_to_square(image, geometry.pad_colour)
     height, width = resized_size(geometry, *image.shape[:2])
     image = resize(image, height, width, geometry)
-    image = centre_crop(image, *geometry.crop)
+    image = centre_crop(image, *geometry.crop, larger_before=geometry.arithmetic == "pillow")
     table = geometry.table()
     return np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
 
@@ -241,9 +242,11 @@ def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]
 
 def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels:
     """Two passes, rounded to uint8 between them; their order matters by up to some levels."""
-    if is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
-        return resize_columns(resize_rows(image, height, geometry.filter), width, geometry.filter)
-    return resize_rows(resize_columns(image, width, geometry.filter), height, geometry.filter)
+    filter_name, arithmetic = geometry.filter, geometry.arithmetic
+    is_pillow = arithmetic == "pillow"
+    if is_pillow and is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
+        return resize_columns(resize_rows(image, height, filter_name), width, filter_name)
+    return resize_rows(resize_columns(image, width, filter_name, arithmetic), height, filter_name, arithmetic)
 
 
 def is_vertical_first(pass_order: str, height: int, width: int, new_height: int, new_width: int) -> bool:
@@ -254,25 +257,28 @@ def is_vertical_first(pass_order: str, height: int, width: int, new_height: int,
     return pass_order == "pillow13" and shrink_height > 0 and shrink_height > 2 * shrink_width
 
 
-def resize_columns(image: Levels, width: int, filter_name: str) -> Levels:
+def resize_columns(image: Levels, width: int, filter_name: str, arithmetic: str = "pillow") -> Levels:
     """The same rows, `width` columns."""
-    return resize_rows(image.swapaxes(0, 1), width, filter_name).swapaxes(0, 1)
+    return resize_rows(image.swapaxes(0, 1), width, filter_name, arithmetic).swapaxes(0, 1)
 
 
-def resize_rows(image: Levels, height: int, filter_name: str) -> Levels:
+def resize_rows(image: Levels, height: int, filter_name: str, arithmetic: str = "pillow") -> Levels:
     """`height` rows of the same width; an axis that keeps its size is left alone."""
     if height == image.shape[0]:
         return image
+    exact = exact_coefficients(image.shape[0], height, filter_name)
+    bits = COEFFICIENT_BITS if arithmetic == "pillow" else int16_bits(max(max(weights) for _, weights in exact))
     rows = []
-    for first, weights in coefficients(image.shape[0], height, filter_name):
+    for first, weights in exact:
+        fixed = np.array([_to_fixed_point(weight, bits) for weight in weights], dtype=np.int64)
         source = image[first : first + len(weights)].astype(np.int64)
-        total = np.tensordot(weights, source, axes=(0, 0)) + (1 << (COEFFICIENT_BITS - 1))
-        rows.append(np.clip(total >> COEFFICIENT_BITS, 0, 255))
+        total = np.tensordot(fixed, source, axes=(0, 0)) + (1 << (bits - 1))
+        rows.append(np.clip(total >> bits, 0, 255))
     return np.array(rows, dtype=np.uint8)
 
 
-def coefficients(source: int, target: int, filter_name: str) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """For each of `target` outputs: the first source index, and the 22-bit weights from there on."""
+def exact_coefficients(source: int, target: int, filter_name: str) -> list[tuple[int, list[float]]]:
+    """For each of `target` outputs: the first source index, and the weights from there on, which sum to one."""
     weight_of, reach = FILTERS[filter_name]
     scale = source / target
     stretch = max(scale, 1.0)  # antialiasing: shrinking widens the filter
@@ -286,13 +292,20 @@ def coefficients(source: int, target: int, filter_name: str) -> list[tuple[int, 
         total = 0.0
         for weight in weights:  # not sum(): since Python 3.12 it compensates rounding, Pillow does not
             total += weight
-        fixed = [_to_fixed_point(weight / total if total else weight) for weight in weights]
-        result.append((first, np.array(fixed, dtype=np.int64)))
+        result.append((first, [weight / total if total else weight for weight in weights]))
     return result
 
 
-def _to_fixed_point(weight: float) -> int:
-    return int(math.copysign(0.5, weight) + weight * (1 << COEFFICIENT_BITS))
+def int16_bits(largest_weight: float) -> int:
+    """Torch's precision for one axis: the most bits for which its largest weight is still an int16."""
+    bits = 0
+    while bits < COEFFICIENT_BITS and int(0.5 + largest_weight * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    return bits
+
+
+def _to_fixed_point(weight: float, bits: int) -> int:
+    return int(math.copysign(0.5, weight) + weight * (1 << bits))
 
 
 def bilinear(x: float) -> float:
@@ -326,18 +339,18 @@ FILTERS: dict[str, tuple[Callable[[float], float], float]] = {
 """Each filter and how far it reaches, in source pixels at scale 1."""
 
 
-def centre_crop(image: Levels, height: int, width: int) -> Levels:
-    """The middle of the image; level 0 around a smaller one, an odd margin larger before it."""
+def centre_crop(image: Levels, height: int, width: int, *, larger_before: bool) -> Levels:
+    """The middle of the image; level 0 around a smaller one, an odd margin larger before it or after it."""
     canvas = np.zeros((height, width, 3), dtype=np.uint8)
-    rows_from, rows_to = _overlap(image.shape[0], height)
-    columns_from, columns_to = _overlap(image.shape[1], width)
+    rows_from, rows_to = _overlap(image.shape[0], height, larger_before)
+    columns_from, columns_to = _overlap(image.shape[1], width, larger_before)
     canvas[rows_to, columns_to] = image[rows_from, columns_from]
     return canvas
 
 
-def _overlap(source: int, target: int) -> tuple[slice, slice]:
+def _overlap(source: int, target: int, larger_before: bool) -> tuple[slice, slice]:
     if target <= source:
         begin = (source - target) // 2
         return slice(begin, begin + target), slice(0, target)
-    begin = math.ceil((target - source) / 2)
+    begin = math.ceil((target - source) / 2) if larger_before else (target - source) // 2
     return slice(0, source), slice(begin, begin + source)

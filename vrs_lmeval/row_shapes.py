@@ -136,8 +136,9 @@ def take_option(options: Sequence[str], letter: str) -> str:
 
 
 def _read_list(answer: str) -> list[str]:
-    """Alternatives, where `answer` is the text of a Python list, else `answer` alone."""
-    return [str(item) for item in ast.literal_eval(answer)] if re.fullmatch(r"\[.*\]", answer.strip()) else [answer]
+    """Alternatives where `answer` is the text of a Python list of texts, else `answer` alone ("[0, 1]" is one)."""
+    is_list = re.fullmatch(r"\[\s*['\"].*\]", answer.strip(), re.DOTALL)
+    return list(ast.literal_eval(answer.strip())) if is_list else [answer]
 
 
 def _with_and_without_brackets(answer: str) -> list[str]:

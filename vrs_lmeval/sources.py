@@ -93,6 +93,14 @@ class DatasetSource:
         return (self.data_files,) if isinstance(self.data_files, str) else tuple(self.data_files)
 
     @property
+    def wanted(self) -> list[str]:
+        """Patterns of all files that are needed."""
+        if self.archive is not None:
+            return [*self.patterns, self.archive]
+        has_images = self.image_folder is not None and self.image_folder_from is None
+        return [*self.patterns, *([f"{self.image_folder}/*"] if has_images else [])]
+
+    @property
     def is_read_here(self) -> bool:
         """True where the rows are `.json` or `.txt` files."""
         return bool(self.patterns) and all(pattern.endswith(READ_HERE) for pattern in self.patterns)
@@ -185,11 +193,9 @@ def _download(source: DatasetSource) -> Path:
     """The folder with the files of the hub's repository that the task names."""
     if source.homepage:
         raise FileNotFoundError("no hub holds it")
-    images = [f"{source.image_folder}/*"] if source.image_folder and not source.archive else []
-    patterns = [*source.patterns, *([source.archive] if source.archive else []), *images]
     return Path(
         huggingface_hub.snapshot_download(
-            source.path, repo_type="dataset", revision=source.revision, allow_patterns=patterns
+            source.path, repo_type="dataset", revision=source.revision, allow_patterns=source.wanted
         )
     )
 
@@ -212,7 +218,7 @@ def _find_image_folder(source: DatasetSource, folder: Path | None, archive: Arch
         named = os.environ.get(source.image_folder_from) or source.image_folder
         if named is None or not Path(named).is_dir():
             raise MissingDataError(
-                f"The images of {source.path} are not part of it. Fetch them as its README says"
+                f"The images of {source.path} are not part of it. Fetch them as the task's README says"
                 f"{f' ({source.homepage})' if source.homepage else ''}, and set {source.image_folder_from} to the "
                 f"folder that holds them{f' ({named} is none)' if named else ''}."
             )
@@ -315,8 +321,7 @@ def _explain_missing(source: DatasetSource, folder: Path | None, error: Exceptio
             f"DIR/{source.path} as the task's README says, and set {DATA_DIR_VARIABLE}=DIR."
         )
     # OctoMed/PMC-VQA has 16.5 GB besides its test split.
-    wanted = (*source.patterns, *((source.archive,) if source.archive else ()))
-    only = "".join(f' --include "{pattern}"' for pattern in wanted)
+    only = "".join(f' --include "{pattern}"' for pattern in source.wanted)
     return (
         f"The data set {source.path} could not be loaded from the Hugging Face hub ({error}), and {state}.\n"
         "Two ways to get it:\n"

@@ -178,15 +178,20 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         }
 
     def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
-        """Question `index` of the split and its (first) image under every variant it is asked under.
+        """Question `index` of the split and its image under every variant; several are numbered in the prompt's order.
 
-        Raises IndexError beyond the last.
+        Raises IndexError beyond the last question.
         """
         count = len(self._benchmark.samples)
         if index >= count:
             raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
         sample = self._benchmark.samples[index]
-        return sample, {name: self._show(sample, name)[0] for name in self._list_variants(sample)}
+        shown = {name: self._show(sample, name) for name in self._list_variants(sample)}
+        return sample, {
+            name if len(images) == 1 else f"{name} {number}": image
+            for name, images in shown.items()
+            for number, image in enumerate(images, start=1)
+        }
 
     def _check_kinds(self, split: Split) -> None:
         """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""

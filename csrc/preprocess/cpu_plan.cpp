@@ -11,8 +11,8 @@ namespace vrs {
 namespace {
 
 // All that a plan depends on.
-using PlanKey =
-    std::tuple<ResizeMode, int, int, int, int, Filter, PassOrder, int, int, const ResampleKernels*>;
+using PlanKey = std::tuple<ResizeMode, int, int, int, int, Filter, Arithmetic, PassOrder, int, int,
+                           const ResampleKernels*>;
 
 // A benchmark's images come in a few sizes; a plan takes some 100 KB.
 constexpr std::size_t kCachedPlans = 64;
@@ -30,10 +30,12 @@ PlanCache& plan_cache() {
 std::shared_ptr<const CpuPlan> make_cpu_plan(const Geometry& geometry, int height, int width,
                                              const ResampleKernels& kernels) {
   auto plan = std::make_shared<CpuPlan>();
-  plan->kernels = &kernels;
   plan->resample = plan_resample(geometry, height, width);
-  plan->rows = pack_axis(plan->resample.rows, kernels);
-  plan->columns = pack_axis(plan->resample.columns, kernels);
+  const bool is_narrow =
+      kernels.narrow != nullptr && largest_weight(plan->resample) <= kernels.narrow->weight_limit;
+  plan->kernels = is_narrow ? kernels.narrow : &kernels;
+  plan->rows = pack_axis(plan->resample.rows, *plan->kernels);
+  plan->columns = pack_axis(plan->resample.columns, *plan->kernels);
   return plan;
 }
 
@@ -47,6 +49,7 @@ std::shared_ptr<const CpuPlan> find_cpu_plan(const Geometry& geometry, int heigh
                     geometry.crop_height,
                     geometry.crop_width,
                     geometry.filter,
+                    geometry.arithmetic,
                     geometry.pass_order,
                     height,
                     width,

@@ -10,7 +10,7 @@
 namespace vrs {
 
 struct CpuPlan {
-  const ResampleKernels* kernels = nullptr;
+  const ResampleKernels* kernels = nullptr;  // the set that was asked for, or its narrow variant
   ResamplePlan resample;
   PackedAxis rows;
   PackedAxis columns;

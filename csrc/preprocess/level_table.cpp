@@ -1,4 +1,4 @@
-// Finds out whether a channel's level table can be computed instead of looked up.
+// Rounds a channel's level table, and finds out whether it can be computed instead of looked up.
 #include <algorithm>
 
 #include "pixel_ops.h"
@@ -9,6 +9,7 @@ namespace vrs {
 LevelTable make_level_table(const float* values, const Normalisation& normalisation) {
   LevelTable table;
   std::copy_n(values, table.values.size(), table.values.begin());
+  std::transform(values, values + table.bfloat16.size(), table.bfloat16.begin(), to_bfloat16);
   table.normalisation = normalisation;
   table.is_arithmetic = true;
   const Normalisation& n = normalisation;

@@ -1,10 +1,10 @@
 // The contract of the fused op: uint8 images and a list of jobs (image, perturbation) go in, one
-// normalised float32 pixel batch comes out; every backend gives the same bits.
+// normalised float32 or bfloat16 pixel batch comes out; every backend gives the same bits.
 //
 // Each job computes: perturb -> pad to square -> resize -> centre crop -> look up -> CHW.
-// The resize is Pillow's: 22-bit fixed-point coefficients, antialiased, uint8 between the two
-// passes (src/libImaging/Resample.c). The crop is that of transformers' Pillow-backed image
-// processors (image_transforms.center_crop), zero padding where the image is too small included.
+// The resize is antialiased, in fixed point, uint8 between its two passes; `Arithmetic` says whose.
+// The crop is that of transformers' image processors, zero padding where the image is too small
+// included.
 #pragma once
 
 #include <array>
@@ -82,6 +82,14 @@ enum class PassOrder {
   pillow13,    // vertical first if the height shrinks by over twice what the width does
 };
 
+// Whose bits the resize and the crop give.
+enum class Arithmetic {
+  pillow,  // Pillow's Resample.c: 22-bit coefficients, passes in PassOrder. Crop: an odd margin
+           // is larger before the image (transformers' image_transforms.center_crop)
+  torchvision,  // torch's antialiased resize of uint8 on a CPU: int16 coefficients with as many
+                // bits as the axis' largest allows, horizontal first. Crop: larger after the image
+};
+
 // How a channel's values come about: (level / divisor - mean) / std, each step rounded to float32.
 struct Normalisation {
   float divisor = 1;
@@ -95,6 +103,7 @@ struct LevelTable {
   std::array<float, 256> values{};
   Normalisation normalisation;
   bool is_arithmetic = false;
+  std::array<std::uint16_t, 256> bfloat16{};  // the values' nearest bfloat16, as bits
 };
 
 // `values`: 256 floats. Compares all of them with `normalisation`.
@@ -109,14 +118,21 @@ struct Geometry {
   int crop_height = 0;   // the output's size, by centre crop or zero padding
   int crop_width = 0;
   Filter filter = Filter::bicubic;
-  PassOrder pass_order = PassOrder::pillow13;
+  Arithmetic arithmetic = Arithmetic::pillow;
+  PassOrder pass_order = PassOrder::pillow13;  // of Arithmetic::pillow
   std::array<LevelTable, 3> tables{};
+};
+
+enum class OutputType {
+  float32,
+  bfloat16,  // the float32 value rounded to nearest, ties to even
 };
 
 struct Request {
   std::vector<ImageView> images;
   std::vector<Job> jobs;
   Geometry geometry;
+  OutputType output_type = OutputType::float32;
 };
 
 struct Options {
@@ -127,9 +143,9 @@ struct Options {
 // Throws std::invalid_argument naming the field that the contract forbids.
 void check_request(const Request& request);
 
-// Writes jobs x 3 x crop_height x crop_width floats to `out`, in the order of the jobs.
-// Checks the request and the options first.
-void preprocess(const Request& request, const Options& options, float* out);
+// Writes jobs x 3 x crop_height x crop_width values of `output_type` to `out`, in the order of the
+// jobs. Checks the request and the options first.
+void preprocess(const Request& request, const Options& options, void* out);
 
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);

@@ -25,7 +25,7 @@ struct Band {
 struct JobRun {
   RowSource source;
   std::shared_ptr<const CpuPlan> plan;
-  float* out;
+  unsigned char* out;
 };
 
 const ResampleKernels& kernels_named(const std::string& name) {
@@ -35,10 +35,16 @@ const ResampleKernels& kernels_named(const std::string& name) {
   return *available_kernels().front();
 }
 
-void fill_planes(const Geometry& geometry, const std::array<std::uint8_t, 3>& colour, float* out) {
+void fill_planes(const Geometry& geometry, OutputType type,
+                 const std::array<std::uint8_t, 3>& colour, void* out) {
   const std::ptrdiff_t plane = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
   for (int c = 0; c < 3; ++c) {
-    std::fill_n(out + c * plane, plane, geometry.tables[c].values[colour[c]]);
+    const LevelTable& table = geometry.tables[c];
+    if (type == OutputType::bfloat16) {
+      std::fill_n(static_cast<std::uint16_t*>(out) + c * plane, plane, table.bfloat16[colour[c]]);
+    } else {
+      std::fill_n(static_cast<float*>(out) + c * plane, plane, table.values[colour[c]]);
+    }
   }
 }
 
@@ -47,14 +53,14 @@ bool fills_crop(const ResamplePlan& plan, const Geometry& geometry) {
 }
 
 // A uniform image that stays uniform needs no resize. True where it was written.
-bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, float* out) {
+bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, void* out) {
   const ImageView& image = request.images[job.image];
   const bool is_padded = request.geometry.pad_to_square && image.height != image.width;
   if (job.perturbation.kind != PerturbationKind::blank || is_padded ||
       !plan.resample.keeps_uniform || !fills_crop(plan.resample, request.geometry)) {
     return false;
   }
-  fill_planes(request.geometry, colour_parameter(job.perturbation, 0), out);
+  fill_planes(request.geometry, request.output_type, colour_parameter(job.perturbation, 0), out);
   return true;
 }
 
@@ -74,28 +80,31 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
 
 }  // namespace
 
-void preprocess_cpu(const Request& request, const Options& options, float* out) {
+void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const Geometry& geometry = request.geometry;
   const ResampleKernels& kernels = kernels_named(options.simd);
-  const std::ptrdiff_t floats_per_job =
-      std::ptrdiff_t{3} * geometry.crop_height * geometry.crop_width;
+  const OutputType type = request.output_type;
+  const int value_size = type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
+  const std::ptrdiff_t bytes_per_job =
+      std::ptrdiff_t{3} * geometry.crop_height * geometry.crop_width * value_size;
+  auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
   for (const Job& job : request.jobs) {
     const PerturbedImage image(request.images[job.image], job.perturbation,
                                perturb_kernels_for(options.simd));
     RowSource source(image, geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
-    if (!write_uniform(request, job, *plan, out)) {
-      if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, {}, out);
-      runs.push_back({std::move(source), std::move(plan), out});
+    if (!write_uniform(request, job, *plan, planes)) {
+      if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);
+      runs.push_back({std::move(source), std::move(plan), planes});
     }
-    out += floats_per_job;
+    planes += bytes_per_job;
   }
   const std::vector<Band> bands = split_into_bands(runs, options.threads);
   run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {
     const Band& band = bands[index];
     const JobRun& run = runs[band.job];
-    resample_band(*run.plan, run.source, geometry, band.begin, band.end, run.out);
+    resample_band(*run.plan, run.source, geometry, type, band.begin, band.end, run.out);
   });
 }
 

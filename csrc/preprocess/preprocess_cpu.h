@@ -6,6 +6,6 @@
 namespace vrs {
 
 // As preprocess(); the request has passed check_request, and options.simd is known.
-void preprocess_cpu(const Request& request, const Options& options, float* out);
+void preprocess_cpu(const Request& request, const Options& options, void* out);
 
 }  // namespace vrs

@@ -125,7 +125,7 @@ void check_request(const Request& request) {
   }
 }
 
-void preprocess(const Request& request, const Options& options, float* out) {
+void preprocess(const Request& request, const Options& options, void* out) {
   check_request(request);
   check_options(options);
   preprocess_cpu(request, options, out);

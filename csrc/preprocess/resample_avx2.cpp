@@ -2,10 +2,12 @@
 //
 // A 22-bit weight k is split as high * 65536 + low, both int16; sum(v * k) = (sum(v * high) << 16)
 // + sum(v * low) modulo 2^32, and the true sum fits an int32. vpmaddwd adds two taps a lane.
+// Weights that are int16 themselves need no high part, and half the work: the narrow set.
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "pixel_ops.h"
 #include "resample_kernels.h"
@@ -16,19 +18,22 @@ namespace {
 constexpr int kTaps = 2;
 constexpr int kRows = 8;
 constexpr int kChannels = 3;
+constexpr int kWide = 2, kNarrow = 1;  // parts of a weight
 
 std::uint32_t pair_of(std::int32_t first, std::int32_t second) {
   return (static_cast<std::uint32_t>(first) & 0xFFFF) | static_cast<std::uint32_t>(second) << 16;
 }
 
+// One word a part, the low part first.
+template <int parts>
 void encode_group(const std::int32_t* weights, std::int32_t* words) {
   std::int32_t high[kTaps], low[kTaps];
   for (int t = 0; t < kTaps; ++t) {
     low[t] = static_cast<std::int16_t>(weights[t] & 0xFFFF);
     high[t] = (weights[t] - low[t]) >> 16;
   }
-  words[0] = static_cast<std::int32_t>(pair_of(high[0], high[1]));
-  words[1] = static_cast<std::int32_t>(pair_of(low[0], low[1]));
+  words[0] = static_cast<std::int32_t>(pair_of(low[0], low[1]));
+  if (parts == kWide) words[1] = static_cast<std::int32_t>(pair_of(high[0], high[1]));
 }
 
 __m256i load(const void* source) {
@@ -47,9 +52,33 @@ void store_half(void* target, __m128i value) {
   _mm_storeu_si128(static_cast<__m128i*>(target), value);
 }
 
-__m256i levels_of_sums(__m256i high, __m256i low) {
-  const __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high, 16), low);
-  return _mm256_srai_epi32(sum, kCoefficientBits);  // the callers' saturating packs clamp
+// The sums of one lane's products with each part of the weights.
+template <int parts>
+struct PartSums {
+  __m256i part[parts];
+
+  void start(int coefficient_bits) {
+    part[0] = _mm256_set1_epi32(rounding_bias(coefficient_bits));
+    if (parts == kWide) part[parts - 1] = _mm256_setzero_si256();
+  }
+
+  void add(__m256i levels, const __m256i* weights) {
+    for (int p = 0; p < parts; ++p) {
+      part[p] = _mm256_add_epi32(part[p], _mm256_madd_epi16(levels, weights[p]));
+    }
+  }
+
+  // Not clamped: the callers' saturating packs do that.
+  __m256i levels(__m128i coefficient_bits) const {
+    __m256i sum = part[0];
+    if (parts == kWide) sum = _mm256_add_epi32(_mm256_slli_epi32(part[parts - 1], 16), sum);
+    return _mm256_sra_epi32(sum, coefficient_bits);
+  }
+};
+
+template <int parts>
+inline void load_weights(const std::int32_t* words, __m256i* weights) {
+  for (int p = 0; p < parts; ++p) weights[p] = _mm256_set1_epi32(words[p]);
 }
 
 // Four pixels of each of eight rows -> two column groups. Reads 16 bytes of each row.
@@ -113,26 +142,24 @@ void pack_strip(const std::uint8_t* const* rows, int channels, int pixels, std::
 
 // One output column of eight rows, three channels: 8 bytes each to out[channel * stride].
 // Not inlined: within the caller's loop GCC 12 spills the sums.
+template <int parts>
 __attribute__((noinline)) void filter_one_column(const std::int32_t* cells,
                                                  const std::int32_t* words, int groups,
-                                                 std::uint64_t* out, int stride) {
-  __m256i high[kChannels], low[kChannels];
-  for (int c = 0; c < kChannels; ++c) {
-    high[c] = _mm256_setzero_si256();
-    low[c] = _mm256_set1_epi32(kRoundingBias);
-  }
+                                                 int coefficient_bits, std::uint64_t* out,
+                                                 int stride) {
+  PartSums<parts> sums[kChannels];
+  for (PartSums<parts>& channel : sums) channel.start(coefficient_bits);
 #pragma GCC unroll 4
   for (int g = 0; g < groups; ++g) {
-    const __m256i high_weights = _mm256_set1_epi32(words[2 * g]);
-    const __m256i low_weights = _mm256_set1_epi32(words[2 * g + 1]);
+    __m256i weights[parts];
+    load_weights<parts>(words + parts * g, weights);
     for (int c = 0; c < kChannels; ++c) {
-      const __m256i levels = load(cells + (g * kChannels + c) * kRows);
-      high[c] = _mm256_add_epi32(high[c], _mm256_madd_epi16(levels, high_weights));
-      low[c] = _mm256_add_epi32(low[c], _mm256_madd_epi16(levels, low_weights));
+      sums[c].add(load(cells + (g * kChannels + c) * kRows), weights);
     }
   }
+  const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
   for (int c = 0; c < kChannels; ++c) {
-    const __m256i levels = levels_of_sums(high[c], low[c]);
+    const __m256i levels = sums[c].levels(shift);
     const __m128i words16 =
         _mm_packs_epi32(_mm256_castsi256_si128(levels), _mm256_extracti128_si256(levels, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out + c * stride),
@@ -159,6 +186,7 @@ inline void store_row_groups(const std::uint64_t* columns, std::ptrdiff_t positi
   store_half(row_groups[3] + position * kTaps, _mm_unpackhi_epi64(ab23, cd23));
 }
 
+template <int parts>
 void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
                     std::uint8_t* const* row_groups) {
   alignas(32) std::uint64_t block[kChannels][kColumnBlock] = {};
@@ -167,9 +195,9 @@ void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane
     for (int i = 0; i < columns; ++i) {
       const int x = begin + i;
       const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(axis.first_group[x]) * kChannels;
-      const std::ptrdiff_t word = static_cast<std::ptrdiff_t>(x) * axis.groups * kTaps;
-      filter_one_column(strip + cell * kRows, axis.words.data() + word, axis.groups, &block[0][i],
-                        kColumnBlock);
+      const std::ptrdiff_t word = static_cast<std::ptrdiff_t>(x) * axis.groups * parts;
+      filter_one_column<parts>(strip + cell * kRows, axis.words.data() + word, axis.groups,
+                               axis.coefficient_bits, &block[0][i], kColumnBlock);
     }
     for (int c = 0; c < kChannels; ++c) {
       store_row_groups(block[c], static_cast<std::ptrdiff_t>(c) * plane_stride + begin, row_groups);
@@ -198,27 +226,25 @@ inline __m256i pack_levels(const __m256i* levels) {
   return _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
+template <int parts>
 void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
-                 int positions, std::uint8_t* levels) {
+                 int coefficient_bits, int positions, std::uint8_t* levels) {
   constexpr int kVectors = kPositionBlock / 8;
+  const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
   for (int begin = 0; begin < positions; begin += kPositionBlock) {
-    __m256i high[kVectors], low[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      high[v] = _mm256_setzero_si256();
-      low[v] = _mm256_set1_epi32(kRoundingBias);
-    }
+    PartSums<parts> sums[kVectors];
+    for (PartSums<parts>& vector : sums) vector.start(coefficient_bits);
     for (int g = 0; g < groups; ++g) {
       const std::uint8_t* taps = row_groups[g] + static_cast<std::ptrdiff_t>(begin) * kTaps;
-      const __m256i high_weights = _mm256_set1_epi32(words[2 * g]);
-      const __m256i low_weights = _mm256_set1_epi32(words[2 * g + 1]);
+      __m256i weights[parts];
+      load_weights<parts>(words + parts * g, weights);
       for (int v = 0; v < kVectors; ++v) {
-        const __m256i pairs = _mm256_cvtepu8_epi16(load_half(taps + 16 * v));
-        high[v] = _mm256_add_epi32(high[v], _mm256_madd_epi16(pairs, high_weights));
-        low[v] = _mm256_add_epi32(low[v], _mm256_madd_epi16(pairs, low_weights));
+        sums[v].add(_mm256_cvtepu8_epi16(load_half(taps + 16 * v)), weights);
       }
     }
-    for (int v = 0; v < kVectors; ++v) low[v] = levels_of_sums(high[v], low[v]);
-    store(levels + begin, pack_levels(low));
+    __m256i vectors[kVectors];
+    for (int v = 0; v < kVectors; ++v) vectors[v] = sums[v].levels(shift);
+    store(levels + begin, pack_levels(vectors));
   }
 }
 
@@ -228,30 +254,78 @@ inline __m256 divide(__m256 a, __m256 b, __m256 reciprocal) {
   return _mm256_fmadd_ps(_mm256_fnmadd_ps(quotient, b, a), reciprocal, quotient);
 }
 
+// Eight values a call of `write(position, values)`, as pixel_ops.h computes them; the number
+// written.
+template <typename Write>
+inline int compute_values(const std::uint8_t* levels, int count, const Normalisation& n,
+                          Write write) {
+  const __m256 divisor = _mm256_set1_ps(n.divisor), per_divisor = _mm256_set1_ps(1 / n.divisor);
+  const __m256 std = _mm256_set1_ps(n.std), per_std = _mm256_set1_ps(1 / n.std);
+  const __m256 mean = _mm256_set1_ps(n.mean);
+  int i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(levels + i));
+    const __m256 values = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+    const __m256 centred = _mm256_sub_ps(divide(values, divisor, per_divisor), mean);
+    write(i, divide(centred, std, per_std));
+  }
+  return i;
+}
+
 void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
   int i = 0;
   if (table.is_arithmetic) {
-    const Normalisation& n = table.normalisation;
-    const __m256 divisor = _mm256_set1_ps(n.divisor), per_divisor = _mm256_set1_ps(1 / n.divisor);
-    const __m256 std = _mm256_set1_ps(n.std), per_std = _mm256_set1_ps(1 / n.std);
-    const __m256 mean = _mm256_set1_ps(n.mean);
-    for (; i + 8 <= count; i += 8) {
-      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(levels + i));
-      const __m256 values = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-      const __m256 centred = _mm256_sub_ps(divide(values, divisor, per_divisor), mean);
-      _mm256_storeu_ps(out + i, divide(centred, std, per_std));
-    }
+    i = compute_values(levels, count, table.normalisation,
+                       [out](int at, __m256 values) { _mm256_storeu_ps(out + at, values); });
   }
   for (; i < count; ++i) out[i] = table.values[levels[i]];
+}
+
+// As to_bfloat16() of pixel_ops.h, for numbers.
+inline __m128i round_to_bfloat16(__m256 values) {
+  const __m256i bits = _mm256_castps_si256(values);
+  const __m256i is_odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  const __m256i bias = _mm256_add_epi32(is_odd, _mm256_set1_epi32(0x7FFF));
+  const __m256i upper = _mm256_srli_epi32(_mm256_add_epi32(bits, bias), 16);
+  return _mm_packus_epi32(_mm256_castsi256_si128(upper), _mm256_extracti128_si256(upper, 1));
+}
+
+void look_up_bfloat16(const std::uint8_t* levels, int count, const LevelTable& table,
+                      std::uint16_t* out) {
+  int i = 0;
+  if (table.is_arithmetic) {
+    i = compute_values(levels, count, table.normalisation, [out](int at, __m256 values) {
+      store_half(out + at, round_to_bfloat16(values));
+    });
+  }
+  for (; i < count; ++i) out[i] = table.bfloat16[levels[i]];
+}
+
+template <int parts>
+constexpr ResampleKernels kernels_of(const ResampleKernels* narrow, std::int32_t weight_limit) {
+  return {"avx2",
+          narrow,
+          weight_limit,
+          kTaps,
+          parts,
+          kRows,
+          encode_group<parts>,
+          pack_strip,
+          filter_columns<parts>,
+          interleave_rows,
+          filter_rows<parts>,
+          look_up,
+          look_up_bfloat16};
 }
 
 }  // namespace
 
 const ResampleKernels& avx2_kernels() {
-  static constexpr ResampleKernels kernels = {
-      "avx2",     kTaps,          kTaps,           kRows,       encode_group,
-      pack_strip, filter_columns, interleave_rows, filter_rows, look_up};
-  return kernels;
+  static constexpr ResampleKernels narrow =
+      kernels_of<kNarrow>(nullptr, std::numeric_limits<std::int16_t>::max());
+  static constexpr ResampleKernels wide =
+      kernels_of<kWide>(&narrow, std::numeric_limits<std::int32_t>::max());
+  return wide;
 }
 
 }  // namespace vrs

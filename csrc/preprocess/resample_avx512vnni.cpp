@@ -2,11 +2,13 @@
 //
 // A 22-bit weight is split into balanced digits, k = d2 * 65536 + d1 * 256 + d0, each an int8:
 // weights sum to one and negative lobes are shallow, so |k| stays under 1.98 * 2^22 and d2 fits.
-// Sums of products wrap around modulo 2^32, and the true sum fits an int32.
+// Sums of products wrap around modulo 2^32, and the true sum fits an int32. Weights that fit two
+// digits take a third less work: the narrow set.
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 
 #include "pixel_ops.h"
 #include "resample_kernels.h"
@@ -15,15 +17,16 @@ namespace vrs {
 namespace {
 
 constexpr int kTaps = 4;
-constexpr int kDigits = 3;
+constexpr int kWide = 3, kNarrow = 2;  // digits of a weight
 constexpr int kRows = 16;
 constexpr int kChannels = 3;
 
+template <int count>
 void encode_group(const std::int32_t* weights, std::int32_t* words) {
-  std::int8_t digits[kDigits][kTaps];
+  std::int8_t digits[count][kTaps];
   for (int t = 0; t < kTaps; ++t) {
     std::int32_t rest = weights[t];
-    for (int d = 0; d < kDigits; ++d) {
+    for (int d = 0; d < count; ++d) {
       digits[d][t] = static_cast<std::int8_t>(rest & 0xFF);
       rest = (rest - digits[d][t]) / 256;  // exact
     }
@@ -40,30 +43,34 @@ void store_16(void* target, __m128i value) {
 }
 
 // The sums of one lane's products with each digit of the weights.
+template <int digits>
 struct DigitSums {
-  __m512i digit[kDigits];
+  __m512i digit[digits];
 
-  void start() {
-    digit[0] = _mm512_set1_epi32(kRoundingBias);
-    digit[1] = digit[2] = _mm512_setzero_si512();
+  void start(int coefficient_bits) {
+    digit[0] = _mm512_set1_epi32(rounding_bias(coefficient_bits));
+    for (int d = 1; d < digits; ++d) digit[d] = _mm512_setzero_si512();
   }
 
   void add(__m512i levels, const __m512i* weights) {
-    for (int d = 0; d < kDigits; ++d) {
+    for (int d = 0; d < digits; ++d) {
       digit[d] = _mm512_dpbusd_epi32(digit[d], levels, weights[d]);
     }
   }
 
-  __m128i levels() const {
-    const __m512i upper =
-        _mm512_add_epi32(_mm512_slli_epi32(digit[2], 16), _mm512_slli_epi32(digit[1], 8));
-    const __m512i sum = _mm512_srai_epi32(_mm512_add_epi32(upper, digit[0]), kCoefficientBits);
+  __m128i levels(__m128i coefficient_bits) const {
+    __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(digit[1], 8), digit[0]);
+    if (digits == kWide) {
+      sum = _mm512_add_epi32(_mm512_slli_epi32(digit[digits - 1], 16), sum);
+    }
+    sum = _mm512_sra_epi32(sum, coefficient_bits);
     return _mm512_cvtusepi32_epi8(_mm512_max_epi32(sum, _mm512_setzero_si512()));
   }
 };
 
+template <int digits>
 inline void load_weights(const std::int32_t* words, __m512i* weights) {
-  for (int d = 0; d < kDigits; ++d) weights[d] = _mm512_set1_epi32(words[d]);
+  for (int d = 0; d < digits; ++d) weights[d] = _mm512_set1_epi32(words[d]);
 }
 
 // Four pixels of each of sixteen rows -> one column group. Reads 16 bytes of each row.
@@ -117,18 +124,20 @@ void pack_strip(const std::uint8_t* const* rows, int channels, int pixels, std::
 }
 
 // One output column of sixteen rows, three channels.
+template <int digits>
 inline void filter_one_column(const std::int32_t* cells, const std::int32_t* words, int groups,
-                              __m128i* levels) {
-  DigitSums sums[kChannels];
-  for (DigitSums& channel : sums) channel.start();
-  for (int g = 0; g < groups; ++g, words += kDigits) {
-    __m512i weights[kDigits];
-    load_weights(words, weights);
+                              int coefficient_bits, __m128i* levels) {
+  DigitSums<digits> sums[kChannels];
+  for (DigitSums<digits>& channel : sums) channel.start(coefficient_bits);
+  for (int g = 0; g < groups; ++g, words += digits) {
+    __m512i weights[digits];
+    load_weights<digits>(words, weights);
     for (int c = 0; c < kChannels; ++c, cells += kRows) {
       sums[c].add(_mm512_loadu_si512(cells), weights);
     }
   }
-  for (int c = 0; c < kChannels; ++c) levels[c] = sums[c].levels();
+  const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
+  for (int c = 0; c < kChannels; ++c) levels[c] = sums[c].levels(shift);
 }
 
 constexpr int kColumnBlock = 4;
@@ -146,6 +155,7 @@ inline void store_row_groups(const __m128i* columns, std::ptrdiff_t position,
   store_16(row_groups[3] + position * kTaps, _mm_unpackhi_epi64(high01, high23));
 }
 
+template <int digits>
 void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
                     std::uint8_t* const* row_groups) {
   __m128i block[kChannels][kColumnBlock] = {};
@@ -154,9 +164,10 @@ void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane
     for (int i = 0; i < columns; ++i) {
       const int x = begin + i;
       const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(axis.first_group[x]) * kChannels;
-      const std::ptrdiff_t word = static_cast<std::ptrdiff_t>(x) * axis.groups * kDigits;
+      const std::ptrdiff_t word = static_cast<std::ptrdiff_t>(x) * axis.groups * digits;
       __m128i levels[kChannels];
-      filter_one_column(strip + cell * kRows, axis.words.data() + word, axis.groups, levels);
+      filter_one_column<digits>(strip + cell * kRows, axis.words.data() + word, axis.groups,
+                                axis.coefficient_bits, levels);
       for (int c = 0; c < kChannels; ++c) block[c][i] = levels[c];
     }
     for (int c = 0; c < kChannels; ++c) {
@@ -185,30 +196,35 @@ void interleave_rows(const std::uint8_t* const* rows, int positions, std::uint8_
 
 constexpr int kLanes = 16;
 
-template <int vectors>
+template <int digits, int vectors>
 inline void filter_positions(const std::uint8_t* const* row_groups, const std::int32_t* words,
-                             int groups, int begin, std::uint8_t* levels) {
-  DigitSums sums[vectors];
-  for (DigitSums& vector : sums) vector.start();
-  for (int g = 0; g < groups; ++g, words += kDigits) {
-    __m512i weights[kDigits];
-    load_weights(words, weights);
+                             int groups, int coefficient_bits, int begin, std::uint8_t* levels) {
+  DigitSums<digits> sums[vectors];
+  for (DigitSums<digits>& vector : sums) vector.start(coefficient_bits);
+  for (int g = 0; g < groups; ++g, words += digits) {
+    __m512i weights[digits];
+    load_weights<digits>(words, weights);
     const std::uint8_t* taps = row_groups[g] + static_cast<std::ptrdiff_t>(begin) * kTaps;
     for (int v = 0; v < vectors; ++v) {
       sums[v].add(_mm512_loadu_si512(taps + v * kLanes * kTaps), weights);
     }
   }
-  for (int v = 0; v < vectors; ++v) store_16(levels + begin + v * kLanes, sums[v].levels());
+  const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
+  for (int v = 0; v < vectors; ++v) store_16(levels + begin + v * kLanes, sums[v].levels(shift));
 }
 
+template <int digits>
 void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
-                 int positions, std::uint8_t* levels) {
+                 int coefficient_bits, int positions, std::uint8_t* levels) {
   constexpr int kVectors = kPositionBlock / kLanes;
   int begin = 0;
   for (; begin + 2 * kPositionBlock <= positions; begin += 2 * kPositionBlock) {
-    filter_positions<2 * kVectors>(row_groups, words, groups, begin, levels);
+    filter_positions<digits, 2 * kVectors>(row_groups, words, groups, coefficient_bits, begin,
+                                           levels);
   }
-  if (begin < positions) filter_positions<kVectors>(row_groups, words, groups, begin, levels);
+  if (begin < positions) {
+    filter_positions<digits, kVectors>(row_groups, words, groups, coefficient_bits, begin, levels);
+  }
 }
 
 // As divide() of pixel_ops.h.
@@ -217,12 +233,11 @@ inline __m512 divide(__m512 a, __m512 b, __m512 reciprocal) {
   return _mm512_fmadd_ps(_mm512_fnmadd_ps(quotient, b, a), reciprocal, quotient);
 }
 
-void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
-  if (!table.is_arithmetic) {
-    for (int i = 0; i < count; ++i) out[i] = table.values[levels[i]];
-    return;
-  }
-  const Normalisation& n = table.normalisation;
+// Calls `write(position, mask, values)` for up to sixteen values at a time, as pixel_ops.h computes
+// them.
+template <typename Write>
+inline void compute_values(const std::uint8_t* levels, int count, const Normalisation& n,
+                           Write write) {
   const __m512 divisor = _mm512_set1_ps(n.divisor), per_divisor = _mm512_set1_ps(1 / n.divisor);
   const __m512 std = _mm512_set1_ps(n.std), per_std = _mm512_set1_ps(1 / n.std);
   const __m512 mean = _mm512_set1_ps(n.mean);
@@ -232,17 +247,66 @@ void look_up(const std::uint8_t* levels, int count, const LevelTable& table, flo
     const __m128i bytes = _mm_maskz_loadu_epi8(mask, levels + i);
     const __m512 values = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
     const __m512 centred = _mm512_sub_ps(divide(values, divisor, per_divisor), mean);
-    _mm512_mask_storeu_ps(out + i, mask, divide(centred, std, per_std));
+    write(i, mask, divide(centred, std, per_std));
   }
+}
+
+void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
+  if (table.is_arithmetic) {
+    compute_values(levels, count, table.normalisation,
+                   [out](int at, __mmask16 mask, __m512 values) {
+                     _mm512_mask_storeu_ps(out + at, mask, values);
+                   });
+    return;
+  }
+  for (int i = 0; i < count; ++i) out[i] = table.values[levels[i]];
+}
+
+// As to_bfloat16() of pixel_ops.h, for numbers.
+inline __m256i round_to_bfloat16(__m512 values) {
+  const __m512i bits = _mm512_castps_si512(values);
+  const __m512i is_odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i bias = _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7FFF));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_add_epi32(bits, bias), 16));
+}
+
+void look_up_bfloat16(const std::uint8_t* levels, int count, const LevelTable& table,
+                      std::uint16_t* out) {
+  if (table.is_arithmetic) {
+    compute_values(levels, count, table.normalisation,
+                   [out](int at, __mmask16 mask, __m512 values) {
+                     _mm256_mask_storeu_epi16(out + at, mask, round_to_bfloat16(values));
+                   });
+    return;
+  }
+  for (int i = 0; i < count; ++i) out[i] = table.bfloat16[levels[i]];
+}
+
+template <int digits>
+constexpr ResampleKernels kernels_of(const ResampleKernels* narrow, std::int32_t weight_limit) {
+  return {"avx512vnni",
+          narrow,
+          weight_limit,
+          kTaps,
+          digits,
+          kRows,
+          encode_group<digits>,
+          pack_strip,
+          filter_columns<digits>,
+          interleave_rows,
+          filter_rows<digits>,
+          look_up,
+          look_up_bfloat16};
 }
 
 }  // namespace
 
 const ResampleKernels& avx512vnni_kernels() {
-  static constexpr ResampleKernels kernels = {
-      "avx512vnni", kTaps,          kDigits,         kRows,       encode_group,
-      pack_strip,   filter_columns, interleave_rows, filter_rows, look_up};
-  return kernels;
+  constexpr std::int32_t kLargestOfTwoDigits = 127 * 256 + 127;
+  static constexpr ResampleKernels narrow = kernels_of<kNarrow>(nullptr, kLargestOfTwoDigits);
+  static constexpr ResampleKernels wide =
+      kernels_of<kWide>(&narrow, std::numeric_limits<std::int32_t>::max());
+  return wide;
 }
 
 }  // namespace vrs

@@ -50,12 +50,13 @@ struct Workspace {
 // Computes one band of one job.
 class BandRun {
  public:
-  BandRun(const CpuPlan& plan, const RowSource& source, const Geometry& geometry, float* out,
-          Workspace& workspace)
+  BandRun(const CpuPlan& plan, const RowSource& source, const Geometry& geometry, OutputType type,
+          void* out, Workspace& workspace)
       : plan_(plan),
         kernels_(*plan.kernels),
         source_(source),
         geometry_(geometry),
+        type_(type),
         out_(out),
         work_(workspace),
         groups_per_strip_(kernels_.strip_rows / kernels_.taps_per_group),
@@ -83,7 +84,7 @@ class BandRun {
     start_ring(begin, planar_positions_);
     for (int y = begin; y < end; ++y) {
       while (ring_end_ < needed_groups(y)) produce_columns();
-      kernels_.filter_rows(window(y), row_words(y), plan_.rows.groups, planar_positions_, levels_);
+      filter_row(y, planar_positions_, levels_);
       write_row(y);
     }
   }
@@ -100,7 +101,7 @@ class BandRun {
       for (int r = 0; r < rows; ++r) {
         while (ring_end_ < needed_groups(y + r)) produce_interleaved();
         std::uint8_t* row = flat + std::size_t(positions) * r;
-        kernels_.filter_rows(window(y + r), row_words(y + r), plan_.rows.groups, positions, row);
+        filter_row(y + r, positions, row);
         work_.flat_rows[r] = row;
       }
       write_strip(y, rows, pixels);
@@ -134,9 +135,11 @@ class BandRun {
     return work_.window.data();
   }
 
-  const std::int32_t* row_words(int y) const {
-    const int words = plan_.rows.groups * kernels_.words_per_group;
-    return plan_.rows.words.data() + static_cast<std::ptrdiff_t>(y) * words;
+  void filter_row(int y, int positions, std::uint8_t* levels) {
+    const PackedAxis& rows = plan_.rows;
+    const int words = rows.groups * kernels_.words_per_group;
+    kernels_.filter_rows(window(y), rows.words.data() + static_cast<std::ptrdiff_t>(y) * words,
+                         rows.groups, rows.coefficient_bits, positions, levels);
   }
 
   // Pointers to `count` source rows from row group `group` on; rows past the last repeat it, their
@@ -195,19 +198,30 @@ class BandRun {
   void pick_row(const std::uint8_t* row_group, int tap) {
     std::int32_t weights[kMaxTapsPerGroup] = {};
     std::int32_t words[kMaxWordsPerGroup];
-    weights[tap] = 1 << kCoefficientBits;
+    constexpr int kBits = 14;  // so that the weight fits an int16
+    weights[tap] = 1 << kBits;
     kernels_.encode_group(weights, words);
-    kernels_.filter_rows(&row_group, words, 1, planar_positions_, levels_);
+    kernels_.filter_rows(&row_group, words, 1, kBits, planar_positions_, levels_);
   }
 
   void write_row(int y) {
+    if (type_ == OutputType::bfloat16) {
+      write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
+    } else {
+      write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
+    }
+  }
+
+  template <typename Value>
+  void write_row_of(int y, Value* out,
+                    void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
     const std::ptrdiff_t width = geometry_.crop_width;
     const std::ptrdiff_t plane = width * geometry_.crop_height;
-    float* row = out_ + (y + plan_.resample.rows.canvas_offset) * width +
+    Value* row = out + (y + plan_.resample.rows.canvas_offset) * width +
                  plan_.resample.columns.canvas_offset;
     for (int c = 0; c < 3; ++c) {
-      kernels_.look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_,
-                       plan_.columns.outputs, geometry_.tables[c], row + c * plane);
+      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, plan_.columns.outputs,
+              geometry_.tables[c], row + c * plane);
     }
   }
 
@@ -215,7 +229,8 @@ class BandRun {
   const ResampleKernels& kernels_;
   const RowSource& source_;
   const Geometry& geometry_;
-  float* out_;
+  OutputType type_;
+  void* out_;
   Workspace& work_;
   int groups_per_strip_;
   int plane_stride_;
@@ -231,9 +246,9 @@ class BandRun {
 }  // namespace
 
 void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
-                   int begin, int end, float* out) {
+                   OutputType type, int begin, int end, void* out) {
   static thread_local Workspace workspace;
-  BandRun(plan, source, geometry, out, workspace).run(begin, end);
+  BandRun(plan, source, geometry, type, out, workspace).run(begin, end);
 }
 
 }  // namespace vrs

@@ -8,8 +8,9 @@
 namespace vrs {
 
 // Computes kept output rows [begin, end) of the plan and writes them to `out`, the image's three
-// planes of geometry.crop_height x crop_width. Bands of one image may run at the same time.
+// planes of geometry.crop_height x crop_width values of `type`. Bands of one image may run at the
+// same time.
 void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
-                   int begin, int end, float* out);
+                   OutputType type, int begin, int end, void* out);
 
 }  // namespace vrs

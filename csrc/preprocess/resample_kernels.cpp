@@ -32,6 +32,7 @@ PackedAxis pack_axis(const AxisPlan& plan, const ResampleKernels& kernels) {
   const int taps = kernels.taps_per_group;
   const int words = kernels.words_per_group;
   PackedAxis packed;
+  packed.coefficient_bits = plan.coefficient_bits;
   packed.outputs = plan.outputs;
   packed.source_begin = plan.source_begin;
   for (int i = 0; i < plan.outputs; ++i) {

@@ -23,6 +23,7 @@ struct ResampleKernels;
 // An AxisPlan with its weights encoded for one set of kernels: every output has the same number of
 // groups, zero-padded, so that the loop over them predicts.
 struct PackedAxis {
+  int coefficient_bits = kCoefficientBits;
   int outputs = 0;
   int groups = 0;         // per output
   int source_begin = 0;   // group 0 starts at this source
@@ -35,6 +36,8 @@ PackedAxis pack_axis(const AxisPlan& plan, const ResampleKernels& kernels);
 
 struct ResampleKernels {
   const char* name;
+  const ResampleKernels* narrow;  // quicker, for weights up to its own limit; may be null
+  std::int32_t weight_limit;      // the largest magnitude that encode_group can encode
   int taps_per_group;
   int words_per_group;
   int strip_rows;
@@ -57,9 +60,11 @@ struct ResampleKernels {
 
   // `groups` row groups -> one level row. `positions` is a multiple of kPositionBlock.
   void (*filter_rows)(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
-                      int positions, std::uint8_t* levels);
+                      int coefficient_bits, int positions, std::uint8_t* levels);
 
   void (*look_up)(const std::uint8_t* levels, int count, const LevelTable& table, float* out);
+  void (*look_up_bfloat16)(const std::uint8_t* levels, int count, const LevelTable& table,
+                           std::uint16_t* out);
 };
 
 constexpr int kMaxTapsPerGroup = 4;

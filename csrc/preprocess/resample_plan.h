@@ -4,14 +4,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "pixel_ops.h"
 #include "preprocess.h"
 
 namespace vrs {
 
 // One axis of the resize, restricted to the outputs that the crop keeps.
 // Output i (of `outputs`) is the sum over t < count[i] of source[first[i] + t] * weights[i * taps +
-// t], plus kRoundingBias, shifted right by kCoefficientBits and clamped.
+// t], plus half of 1 << coefficient_bits, shifted right by coefficient_bits and clamped.
 struct AxisPlan {
+  int coefficient_bits = kCoefficientBits;
   int outputs = 0;        // kept outputs
   int canvas_offset = 0;  // where the first kept output lies in the crop window (> 0: zero padding)
   int taps = 0;           // row length of `weights`; unused entries are 0
@@ -33,5 +35,8 @@ struct ResamplePlan {
 
 // `height` x `width`: the image as the resize sees it, that is after pad_to_square.
 ResamplePlan plan_resample(const Geometry& geometry, int height, int width);
+
+// The largest magnitude of all weights: small ones take the kernels fewer steps.
+std::int32_t largest_weight(const ResamplePlan& plan);
 
 }  // namespace vrs

@@ -1,6 +1,7 @@
 // The inner loops in plain C++, for every processor.
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 
 #include "pixel_ops.h"
 #include "resample_kernels.h"
@@ -34,7 +35,7 @@ void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane
     const std::int32_t* cells =
         strip + static_cast<std::ptrdiff_t>(axis.first_group[x]) * 3 * kRows;
     std::int32_t sums[3 * kRows];
-    std::fill_n(sums, 3 * kRows, kRoundingBias);
+    std::fill_n(sums, 3 * kRows, rounding_bias(axis.coefficient_bits));
     for (int g = 0; g < axis.groups; ++g, cells += 3 * kRows) {
       for (int i = 0; i < 3 * kRows; ++i) {
         sums[i] += (cells[i] & 0xFFFF) * words[2 * g] + (cells[i] >> 16) * words[2 * g + 1];
@@ -43,7 +44,8 @@ void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane
     for (int i = 0; i < 3 * kRows; ++i) {
       const int row = i % kRows;
       const std::ptrdiff_t position = i / kRows * plane_stride + x;
-      row_groups[row / kTaps][position * kTaps + row % kTaps] = level_from_accumulator(sums[i]);
+      row_groups[row / kTaps][position * kTaps + row % kTaps] =
+          level_from_accumulator(sums[i], axis.coefficient_bits);
     }
   }
 }
@@ -55,17 +57,20 @@ void interleave_rows(const std::uint8_t* const* rows, int positions, std::uint8_
 }
 
 void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
-                 int positions, std::uint8_t* levels) {
+                 int coefficient_bits, int positions, std::uint8_t* levels) {
   for (int begin = 0; begin < positions; begin += kPositionBlock) {
     std::int32_t sums[kPositionBlock];
-    std::fill_n(sums, kPositionBlock, kRoundingBias);
+    std::fill_n(sums, kPositionBlock, rounding_bias(coefficient_bits));
     for (int g = 0; g < groups; ++g) {
       const std::uint8_t* taps = row_groups[g] + static_cast<std::ptrdiff_t>(begin) * kTaps;
       for (int i = 0; i < kPositionBlock; ++i) {
         sums[i] += taps[kTaps * i] * words[2 * g] + taps[kTaps * i + 1] * words[2 * g + 1];
       }
     }
-    std::transform(sums, sums + kPositionBlock, levels + begin, level_from_accumulator);
+    std::transform(sums, sums + kPositionBlock, levels + begin,
+                   [coefficient_bits](std::int32_t sum) {
+                     return level_from_accumulator(sum, coefficient_bits);
+                   });
   }
 }
 
@@ -73,12 +78,20 @@ void look_up(const std::uint8_t* levels, int count, const LevelTable& table, flo
   for (int i = 0; i < count; ++i) out[i] = table.values[levels[i]];
 }
 
+void look_up_bfloat16(const std::uint8_t* levels, int count, const LevelTable& table,
+                      std::uint16_t* out) {
+  for (int i = 0; i < count; ++i) out[i] = table.bfloat16[levels[i]];
+}
+
 }  // namespace
 
 const ResampleKernels& portable_kernels() {
   static constexpr ResampleKernels kernels = {
-      "portable", kTaps,          kTaps,           kRows,       encode_group,
-      pack_strip, filter_columns, interleave_rows, filter_rows, look_up};
+      "portable",      nullptr,     std::numeric_limits<std::int32_t>::max(),
+      kTaps,           kTaps,       kRows,
+      encode_group,    pack_strip,  filter_columns,
+      interleave_rows, filter_rows, look_up,
+      look_up_bfloat16};
   return kernels;
 }
 

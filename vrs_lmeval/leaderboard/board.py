@@ -236,7 +236,7 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
     if metrics["acc"].estimate <= floor:
         warnings.append(f"no more accurate than the most frequent answers without any image ({floor:.3f})")
     if run.setup.get("limit") is not None:
-        warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']})")
+        warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']:g})")
     if run.task in card.trained_on:
         warnings.append("was trained on data of this benchmark, by its model card")
     return warnings

@@ -1,0 +1,156 @@
+"""The backend "vrs" of transformers' AutoImageProcessor: found, saved, and bit for bit the Pillow backend."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.images import pil_image, synthetic_image
+from support.tiny_llava import save_tiny_llava
+from transformers import AutoImageProcessor, AutoProcessor
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+import vrs_lmeval
+from vrs_lmeval import image_processor
+
+SMALL = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
+STOCK = [
+    CLIPImageProcessorPil(**SMALL),
+    LlavaImageProcessorPil(**SMALL, do_pad=True),
+    SiglipImageProcessorPil(size={"height": 48, "width": 40}),
+    Gemma3ImageProcessorPil(size={"height": 48, "width": 48}),
+]
+IMAGES = [Image.fromarray(synthetic_image(70, 50)), pil_image("RGBA", 33, 90), pil_image("L", 60, 60)]
+
+every_processor = pytest.mark.parametrize("stock", STOCK, ids=lambda processor: type(processor).__name__)
+
+
+@pytest.fixture(autouse=True)
+def _registered() -> None:
+    vrs_lmeval.register_image_processors()
+
+
+@pytest.fixture
+def fused_op_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails where a processor's own steps run."""
+    monkeypatch.setattr(
+        "transformers.image_processing_utils.BaseImageProcessor._prepare_image_like_inputs",
+        lambda *args, **kwargs: pytest.fail("the processor's own steps ran"),
+    )
+
+
+def assert_same(actual: Any, expected: Any) -> None:
+    assert actual.keys() == expected.keys()
+    for key in expected:
+        assert type(actual[key]) is type(expected[key])
+        for one, other in zip(actual[key], expected[key], strict=True):
+            assert getattr(one, "dtype", None) == getattr(other, "dtype", None)
+            np.testing.assert_array_equal(one, other)
+
+
+@every_processor
+def test_a_saved_folder_loads_with_our_backend_and_gives_the_same_bits(stock: Any, tmp_path: Path) -> None:
+    stock.save_pretrained(tmp_path)
+    processor = AutoImageProcessor.from_pretrained(tmp_path, backend="vrs")
+    assert isinstance(processor, image_processor.FusedSteps)
+    assert processor.backend == "vrs"
+    for return_tensors in ("pt", "np", None):
+        assert_same(processor(IMAGES, return_tensors=return_tensors), stock(IMAGES, return_tensors=return_tensors))
+
+
+@every_processor
+def test_the_fused_op_computes_them(stock: Any, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    expected = stock(IMAGES, return_tensors="np")
+    stock.save_pretrained(tmp_path)
+    request.getfixturevalue("fused_op_alone")
+    assert_same(AutoImageProcessor.from_pretrained(tmp_path, backend="vrs")(IMAGES, return_tensors="np"), expected)
+
+
+@every_processor
+def test_what_it_saves_is_the_stock_processors_folder(stock: Any, tmp_path: Path) -> None:
+    stock.save_pretrained(tmp_path / "stock")
+    ours = AutoImageProcessor.from_pretrained(tmp_path / "stock", backend="vrs")
+    ours.save_pretrained(tmp_path / "ours")
+    files = [(tmp_path / name / "preprocessor_config.json").read_text() for name in ("stock", "ours")]
+    assert files[0] == files[1]
+    again = AutoImageProcessor.from_pretrained(tmp_path / "ours", backend="vrs")
+    assert_same(again(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+
+
+@every_processor
+def test_the_other_backends_stay_as_they_were(stock: Any, tmp_path: Path) -> None:
+    stock.save_pretrained(tmp_path)
+    assert type(AutoImageProcessor.from_pretrained(tmp_path, backend="pil")) is type(stock)
+    assert AutoImageProcessor.from_pretrained(tmp_path).backend in ("pil", "torchvision")
+
+
+def test_registering_twice_changes_nothing(tmp_path: Path) -> None:
+    vrs_lmeval.register_image_processors()
+    STOCK[0].save_pretrained(tmp_path)
+    assert AutoImageProcessor.from_pretrained(tmp_path, backend="vrs").backend == "vrs"
+
+
+def test_a_llava_processor_takes_the_backend_too(tmp_path: Path) -> None:
+    folder = save_tiny_llava(tmp_path)
+    texts = ["<image>\nwhat is this?"] * len(IMAGES)
+    stock, ours = (
+        AutoProcessor.from_pretrained(folder, backend=backend)(images=IMAGES, text=texts, return_tensors="pt")
+        for backend in ("pil", "vrs")
+    )
+    assert AutoProcessor.from_pretrained(folder, backend="vrs").image_processor.backend == "vrs"
+    assert torch.equal(ours["pixel_values"], stock["pixel_values"])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": {"shortest_edge": 64}, "crop_size": {"height": 60, "width": 50}},
+        {"do_normalize": False},
+        {"resample": Image.Resampling.BILINEAR},
+        {"image_mean": [0.5, 0.5, 0.5]},
+    ],
+)
+def test_settings_of_a_call_are_followed(settings: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    expected = STOCK[0](IMAGES, return_tensors="np", **settings)
+    request.getfixturevalue("fused_op_alone")
+    assert_same(image_processor.CLIPImageProcessor(**SMALL)(IMAGES, return_tensors="np", **settings), expected)
+
+
+def test_what_cannot_be_fused_is_named_and_left_to_the_processor(caplog: pytest.LogCaptureFixture) -> None:
+    settings = {"resample": Image.Resampling.HAMMING, "return_tensors": "np"}
+    ours = image_processor.CLIPImageProcessor(**SMALL)
+    for _ in range(2):
+        assert_same(ours(IMAGES, **settings), STOCK[0](IMAGES, **settings))
+    assert [record.message for record in caplog.records] == [
+        "backend 'vrs' leaves images to CLIPImageProcessor's own steps: resample: HAMMING is not reproduced"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "settings"),
+    [
+        (synthetic_image(60, 70), {}),
+        (torch.from_numpy(synthetic_image(60, 70)), {}),
+        (synthetic_image(3, 70), {"input_data_format": "channels_last"}),
+        (synthetic_image(60, 70).transpose(2, 0, 1), {}),  # channels first: the processor's own steps
+        (synthetic_image(60, 70).astype(np.float32), {}),
+    ],
+    ids=["array", "tensor", "three rows", "channels first", "float"],
+)
+def test_arrays_give_the_processors_bits(image: Any, settings: dict[str, Any]) -> None:
+    ours = image_processor.CLIPImageProcessor(**SMALL)
+    assert_same(ours(image, return_tensors="np", **settings), STOCK[0](image, return_tensors="np", **settings))
+
+
+def test_a_pickled_processor_is_the_same() -> None:
+    ours = pickle.loads(pickle.dumps(image_processor.CLIPImageProcessor(**SMALL)))
+    assert ours.backend == "vrs"
+    assert_same(ours(IMAGES, return_tensors="np"), STOCK[0](IMAGES, return_tensors="np"))
