@@ -1,7 +1,6 @@
 """Graded perturbations: published numbers as the ops take them, keyed draws, JPEG, and tasks that run on them."""
 
 import math
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -162,13 +161,11 @@ def test_an_image_is_rendered_once_a_use_and_memory_does_not_grow_with_requests(
         calls.append(change)
         return perturb(image, change)
 
-    images = [VariantImage(image_id, Perturbation("contrast", (0.5,)), store, count) for image_id in image_ids] * 1
+    images = [VariantImage(image_id, Perturbation("contrast", (0.5,)), store, count) for image_id in image_ids]
     images[0].resize((10, 10))
     assert len(calls) == 1  # Pillow asks for the pixels several times in one resize
-    tracemalloc.start()
     for image in images:
         image.tobytes()
-    tracemalloc.stop()
     assert store.decoded_bytes <= 400_000
     assert all(image._im is None for image in images)
 
@@ -209,3 +206,19 @@ def test_pathology_has_no_noise():
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
         assert "noise_1" not in "".join(lines)
     assert "../_robust_without_noise_yaml" in (TASKS / "path_vqa" / "vrs_pathvqa_robust.yaml").read_text()
+
+
+def show_severities(row):
+    """As docs/variants.md shows them: the share covered, not the margins that leave it; a cell's edge in pixels."""
+    if row.kind == "occlusion":
+        return ", ".join(f"{(1 - 2 * parameters[0]) ** 2:.2f}" for parameters in row.severities)
+    if row.kind == "pixelate":
+        return ", ".join(f"{parameters[0]:.2f}" for parameters in row.severities)
+    return ", ".join(f"{parameters[0]:g}" if parameters else "-" for parameters in row.severities)
+
+
+def test_the_page_of_variants_shows_the_table():
+    page = (TASKS.parent / "docs" / "variants.md").read_text(encoding="utf-8").split("## Graded perturbations")[1]
+    shown = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in page.splitlines() if "| `" in line]
+    expected = [(f"`{name}`", row.kind, show_severities(row), row.source) for name, row in GRADED.items()]
+    assert [row for row in shown if len(row) == 4] == expected

@@ -40,10 +40,11 @@ def _answer_by_group(samples: Sequence[Sample], group: Callable[[Sample], str]) 
     return {sample.sample_id: _pick_most_frequent(counts[group(sample)]) for sample in samples}
 
 
-def _list_answers(sample: Sample) -> set[str]:
+def _list_answers(sample: Sample) -> list[str]:
+    """What golds are counted by, each once."""
     if not sample.options:
-        return {normalise(gold) for gold in sample.golds}
-    return {letter for letter, option in zip(LETTERS, sample.options, strict=False) if option in sample.golds}
+        return list(dict.fromkeys(normalise(gold) for gold in sample.golds))
+    return [letter for letter, option in zip(LETTERS, sample.options, strict=False) if option in sample.golds]
 
 
 def _pick_most_frequent(counts: Mapping[str, int]) -> str:
@@ -111,8 +112,7 @@ def _take_over(sample: Sample, donors: Sequence[Sample], is_same_question: bool)
     if is_same_question:
         return donor.golds[0]
     if sample.options:
-        letters = sorted(_list_answers(donor)) or [LETTERS[0]]
-        return letters[0]
+        return next(iter(_list_answers(donor)), LETTERS[0])
     if choices := find_choices(sample):
         return choices[drawn % len(choices)]
     return donor.golds[0]

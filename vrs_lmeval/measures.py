@@ -1,7 +1,7 @@
 """Measures: takes one question's answers and scores under every variant, gives its value of one metric.
 
-None where the metric does not apply to the question. What each metric is, and how values are aggregated, stands in the
-registry of `metrics.py`.
+None where the metric does not apply to the question. What each metric is, and how values are aggregated, stands in
+`registry.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Question:
     sample: Sample
     answers: Mapping[str, Answer]
     scores: Mapping[str, Score]
-    known: Mapping[str, float]
+    known: Mapping[str, float | None]
 
     def correct(self, variant: str) -> float:
         """1 where the answer under `variant` is right, else 0."""
@@ -64,20 +64,25 @@ def above_retest(question: Question) -> float | None:
     return None if changed is None or floor is None else changed - floor
 
 
+def claim(question: Question) -> float:
+    """1 where the answer to the real image makes a visual claim, else 0."""
+    return float(question.known[CLAIM] == 1)
+
+
 def ungrounded(*others: str) -> Callable[[Question], float]:
     """1 where the answer makes a visual claim and is the same under the variants `others`, else 0."""
     changes = [change_between(REAL, other) for other in others]
-    return lambda question: question.known[CLAIM] * all(change(question) == 0 for change in changes)
+    return lambda question: claim(question) * all(change(question) == 0 for change in changes)
 
 
 def claim_and_ungrounded(question: Question) -> tuple[float, float, str]:
     """(ungrounded, claim, image): HVRR over the claim rate is the ratio of their means."""
-    return ungrounded(SHUFFLED)(question), question.known[CLAIM], question.sample.image_id
+    return ungrounded(SHUFFLED)(question), claim(question), question.sample.image_id
 
 
 def claim_and_change(question: Question) -> tuple[float, float | None, str]:
     """(claim, whether the answer changed or None, image)."""
-    return question.known[CLAIM], sensitivity(question), question.sample.image_id
+    return claim(question), sensitivity(question), question.sample.image_id
 
 
 def hard_difference(question: Question) -> float | None:
@@ -99,8 +104,8 @@ def mean_of_draws(question: Question) -> float:
     return sum(differences) / len(differences)
 
 
-def known(name: str) -> Callable[[Question], float]:
-    """What the task knows of the question under this name."""
+def known(name: str) -> Callable[[Question], float | None]:
+    """What the task knows of the question under this name; None where it could not be had."""
     return lambda question: question.known[name]
 
 
@@ -123,7 +128,7 @@ def set_member(question: Question) -> SetMember | None:
     return SetMember(sample.set_id, sample.set_size, question.correct(REAL), answer, sample.image_id)
 
 
-def of_type(answer_type: str, measure: Callable[[Question], float]) -> Callable[[Question], float | None]:
+def of_type(answer_type: str, measure: Callable[[Question], float | None]) -> Callable[[Question], float | None]:
     """`measure` for questions of that answer type, None for others."""
     return lambda question: measure(question) if question.sample.answer_type == answer_type else None
 

@@ -13,6 +13,7 @@ The metrics themselves are in `registry.py`. What this page leans on:
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from vrs_lmeval.registry import METRICS, STANDARD_ERROR, Metric, standard_error_
 
 __all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
 
+logger = logging.getLogger(__name__)
+
 LARGEST_BREAKDOWN = 16
 """Values of a field by which metrics are printed; more would bury the table, and the samples log has them all."""
 
@@ -33,7 +36,7 @@ def question_metrics(
     sample: Sample,
     answers: Mapping[str, Answer],
     scores: Mapping[str, Score],
-    known: Mapping[str, float] | None = None,
+    known: Mapping[str, float | None] | None = None,
     variants: Iterable[str] | None = None,
 ) -> dict[str, Any]:
     """One question's value of every metric of `metrics_of_variants(variants, known)`, None where it does not apply.
@@ -74,8 +77,9 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> tuple[tuple[str
 def metrics_by(fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str]) -> dict[str, Metric]:
     """`acc` and `vrs` over the questions of each value of each field ("question_type", "modality"), with their errors.
 
-    Names are `acc_<field>_<value in lower case>`. Raises ValueError for a field that the data has no values of, or
-    more than LARGEST_BREAKDOWN.
+    Names are `acc_<field>_<value in lower case>`. A field that the data has no values of, or more than
+    LARGEST_BREAKDOWN, is left out with a warning: the log of samples has every value. Raises ValueError for a field
+    that is none of BREAKDOWNS.
     """
     metrics: dict[str, Metric] = {}
     wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
@@ -84,10 +88,13 @@ def metrics_by(fields: Iterable[str], samples: Sequence[Sample], variants: Itera
             raise ValueError(f"by: no {field!r}; there are {', '.join(BREAKDOWNS)}")
         values = sorted({_name_value(value) for sample in samples if (value := getattr(sample, field))})
         if not 0 < len(values) <= LARGEST_BREAKDOWN:
-            raise ValueError(
-                f"by: the data has {len(values)} values of {field}; 1 to {LARGEST_BREAKDOWN} can be printed, "
-                "the log of samples has them all"
+            logger.warning(
+                "by: the data has %d values of %s; 1 to %d are printed, the log of samples has them all",
+                len(values),
+                field,
+                LARGEST_BREAKDOWN,
             )
+            continue
         for value in values:
             for whole in wholes:
                 part = _restrict(whole, field, value)

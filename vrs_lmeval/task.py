@@ -202,10 +202,13 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             except ValueError as error:
                 raise VariantError(f"{self.config.task}, variant {variant.name}: {error}") from error
 
-    def _find_baselines(self) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-        """By sample id what baselines score, by the rules that score a model; and what the results say of them."""
+    def _find_baselines(self) -> tuple[dict[str, dict[str, float | None]], dict[str, Any]]:
+        """By sample id what baselines score, by the rules that score a model; and what the results say of them.
+
+        None where training text was asked for and cannot be had: on several processes the names must be the same.
+        """
         samples = self._benchmark.samples
-        scored = {MAJORITY: self._score_texts(find_majority_answers(samples))}
+        scored: dict[str, dict[str, float]] = {MAJORITY: self._score_texts(find_majority_answers(samples))}
         evidence: dict[str, Any] = {}
         if SHUFFLED in self._rules:
             shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
@@ -213,13 +216,15 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             right = self._score_texts({sample.sample_id: sample.golds[0] for sample in samples})
             swapped = self._score_texts({key: stand_in.text for key, stand_in in stand_ins.items()})
             scored[CEILING] = {key: right[key] - swapped[key] for key in right}
-            evidence["ceiling_rests_on"] = dict(Counter(stand_in.basis for stand_in in stand_ins.values()))
+            bases = (stand_ins[key].basis if key in stand_ins else "nothing alike: other answer" for key in right)
+            evidence["ceiling_rests_on"] = dict(Counter(bases))
         if self._training_files is not None:
             training, evidence["question_only"] = load_training_text(self._source, self._training_files)
-            if training:
-                scored[QUESTION_ONLY] = self._score_texts(find_question_only_answers(samples, training))
+            answers = find_question_only_answers(samples, training)
+            scored[QUESTION_ONLY] = self._score_texts(answers) if training else {}
         known = {
-            sample.sample_id: {name: by_id[sample.sample_id] for name, by_id in scored.items()} for sample in samples
+            sample.sample_id: {name: by_id.get(sample.sample_id) for name, by_id in scored.items()}
+            for sample in samples
         }
         return known, evidence
 

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import datasets
+from datasets.packaged_modules.parquet.parquet import ParquetConfig
 
 from vrs_lmeval.sources import DatasetSource, locate_folder
 
@@ -18,19 +19,22 @@ Texts = list[tuple[str, str]]
 def load_training_text(source: DatasetSource, data_files: str) -> tuple[Texts, dict[str, Any]]:
     """(question, answer) of the Parquet or JSON-lines files `data_files` of the data set, and what the results say.
 
-    Where they cannot be read: no text, the reason in the evidence, and a warning.
+    They are streamed: of Parquet files on a hub, the two columns alone cross the network, a few MB of hundreds. Where
+    they cannot be read: no text, the reason in the evidence, and a warning.
     """
     columns = [source.columns.question, source.columns.answer]
     folder = locate_folder(source.path)
     try:
-        rows = datasets.load_dataset(
+        builder = datasets.load_dataset_builder(
             str(folder) if folder is not None else source.path,
             data_files={"train": data_files},
-            split="train",
             revision=None if folder is not None else source.revision,
-        ).select_columns(columns)
+        )
+        if isinstance(builder.config, ParquetConfig):
+            builder.config.columns = columns
+        rows = builder.as_streaming_dataset(split="train").select_columns(columns)
         texts = [(row[columns[0]], row[columns[1]]) for row in rows]
-    except (OSError, ValueError, RuntimeError) as error:  # `datasets` has no common base for "cannot get it"
+    except Exception as error:  # hubs, networks and readers raise a dozen kinds; none is worth the run
         logger.warning("%s: no question-only baseline, %s cannot be read: %s", source.path, data_files, error)
         return [], {"data_files": data_files, "not_computed": str(error)}
     texts = [(question, answer) for question, answer in texts if question and answer]
