@@ -80,9 +80,19 @@ def test_vrs_hf_took_the_fused_path_and_answers_as_stock_hf_multimodal(vqa_rad_r
 @needs_vqa_rad
 def test_two_processes_give_the_numbers_of_one(vqa_rad_run, tiny_llava, tmp_path):
     _, results, samples = vqa_rad_run
-    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "lm_eval")
+    # `--multi_gpu` because accelerate makes one process of any number with `--cpu`; the variable keeps it off GPUs.
+    launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "-m", "lm_eval")
     options = ("--limit", "50", "--batch_size", "16")
-    _, shared, shared_samples = run_lm_eval(tmp_path, "vrs-hf", tiny_llava, "vrs_vqa_rad", *options, launcher=launcher)
+    _, shared, shared_samples = run_lm_eval(
+        tmp_path,
+        "vrs-hf",
+        tiny_llava,
+        "vrs_vqa_rad",
+        *options,
+        launcher=launcher,
+        environment={**os.environ, "ACCELERATE_USE_CPU": "true"},
+    )
+    assert shared["config"]["vrs_processes"] == 2
     assert images_by_question(shared_samples) == images_by_question(samples)
     assert answers_by_question(shared_samples) == answers_by_question(samples)
     one, two = (

@@ -18,11 +18,18 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._join_cpu_processes()
         self._image_path = self._install_fused_path()
 
     def get_model_info(self) -> dict[str, Any]:
-        """What the results say about the model, and which image path ran."""
-        return {**super().get_model_info(), "vrs_image_path": self._image_path}
+        """What the results say about the model: also which image path ran, and in how many processes."""
+        return {**super().get_model_info(), "vrs_image_path": self._image_path, "vrs_processes": self.world_size}
+
+    def _join_cpu_processes(self) -> None:
+        """The harness shares requests out among GPUs alone: without, each process would ask all of them."""
+        accelerator = getattr(self, "accelerator", None)  # set where there are several processes
+        if accelerator is not None and accelerator.device.type == "cpu":
+            self._rank, self._world_size = accelerator.process_index, accelerator.num_processes
 
     def _install_fused_path(self) -> str:
         image_processor = self.processor.image_processor
