@@ -15,7 +15,7 @@ from support.medvqa_rows import BENCHMARKS, MedVqaOracle, write_medvqa
 from support.oracles import TASKS
 from support.tiny_llava import save_tiny_llava
 
-GROUP_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "image_sensitivity", "parse_failure_rate")
+GROUP_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "vrs_ceiling", "image_sensitivity", "parse_failure_rate")
 
 # What a model that is always right says about the image shown: question -> answer on "a", answer on "b".
 RIGHT = {
@@ -112,6 +112,14 @@ def test_metrics_and_group_row_are_those_worked_out_by_hand(oracle):
     for task, metrics in EXPECTED[oracle].items():
         for name, value in metrics.items():
             assert results["results"][task][f"{name},none"] == pytest.approx(value, nan_ok=True), (task, name)
+
+
+def test_a_model_that_is_right_about_the_image_shown_reaches_the_ceiling_of_each_task():
+    results = evaluate(looks)[0]["results"]
+    for task in ("vrs_vqa_rad", "vrs_slake", "vrs_pmc_vqa"):
+        assert results[task]["vrs_ceiling,none"] == pytest.approx(results[task]["vrs,none"]), task
+    # "is this normal?" is both on "a": the ceiling draws the answer that is right on "b" too, the model gives another.
+    assert results["vrs_pathvqa"]["vrs_ceiling,none"] == pytest.approx(results["vrs_pathvqa"]["vrs,none"] - 1 / 9)
 
 
 def test_group_row_is_the_unweighted_mean_with_its_error():

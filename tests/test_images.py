@@ -69,7 +69,7 @@ def test_decoded_images_are_kept_within_the_budget():
     store, image_ids = make_store((10, 10), (11, 10), (12, 10), budget_bytes=700)
     for image_id in image_ids:
         store.open(image_id)
-    assert store._decoded_bytes() <= 700
+    assert store.decoded_bytes <= 700
     assert store.open(image_ids[-1]) is store.open(image_ids[-1])
     assert store.open(image_ids[0]).size == (10, 10)
 

@@ -9,7 +9,13 @@ PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
 CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
-    "metrics": {"intervals", "sets"},
+    "aggregation": {"intervals"},
+    "measures": {"sets"},
+    "registry": {"aggregation", "measures", "sets"},
+    "metrics": {"measures", "registry"},
+    "baselines": {"partners"},
+    "variants": {"graded", "partners", "rendering"},
+    "training_text": {"sources"},
     "sets": {"intervals"},
     "significance": {"intervals"},
     "samples": {"row_text", "row_shapes", "sources"},

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.naive_metrics import naive_clustered_error, naive_metrics
+from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_metrics
 
 from vrs_lmeval.intervals import find_t_interval
-from vrs_lmeval.metrics import METRICS, STANDARD_ERROR, metrics_of_variants, question_metrics
+from vrs_lmeval.measures import Question
+from vrs_lmeval.metrics import METRICS, STANDARD_ERROR, metrics_by, metrics_of_variants, question_metrics
 from vrs_lmeval.records import Answer, Sample, Score
 
 ALL = ("real", "blank", "shuffled")
@@ -226,8 +227,134 @@ def test_vrs_is_the_difference_of_the_accuracies_and_shares_stay_shares(drawn):
     values = measure([(image, kind, triple(*values)) for image, kind, *values in drawn])
     assert values["vrs"] == pytest.approx(values["acc"] - values["acc_shuffled"])
     for name, metric in METRICS.items():
-        if metric.unit.startswith("share") and not math.isnan(values[name]) and not name.endswith(STANDARD_ERROR):
+        shown = name in values and not math.isnan(values[name])
+        if shown and metric.unit.startswith("share") and not name.endswith(STANDARD_ERROR):
             assert 0 <= values[name] <= 1
+
+
+FURTHER = ("real", "blank", "shuffled", "shuffled_2", "shuffled_3", "shuffled_hard", "retest")
+KNOWN = ("claim", "vrs_ceiling", "majority", "question_only")
+
+
+def measure_known(rows):
+    """Rows (image id, answer type, {variant: value or None}, known) -> every metric; variants may be missing."""
+    documents = []
+    for index, (image, kind, values, known) in enumerate(rows):
+        sample = Sample(f"s{index}", image, "q", ("gold",), kind)
+        pairs = {variant: answered(value) for variant, value in values.items()}
+        answers, scores = ({name: pair[part] for name, pair in pairs.items()} for part in (0, 1))
+        documents.append(question_metrics(sample, answers, scores, dict(zip(KNOWN, known, strict=True)), FURTHER))
+    metrics = metrics_of_variants(FURTHER, KNOWN)
+    assert all(list(document) == list(metrics) for document in documents)
+    json.dumps(documents, allow_nan=False)
+    return {name: metric.aggregate([document[name] for document in documents]) for name, metric in metrics.items()}
+
+
+def seven(real, blank, shuffled, second, third, hard, retest):
+    values = dict(zip(FURTHER, (real, blank, shuffled, second, third, hard, retest), strict=True))
+    if hard == "not asked":
+        del values["shuffled_hard"]
+    return values
+
+
+# Four questions on three images, worked by hand below. Known: claim, ceiling, majority right, question-only right.
+FOUR = [
+    ("a", "closed", seven("gold", "gold", "gold", "other", "gold", "other", "gold"), (1, 0, 1, 1)),
+    ("a", "open", seven("gold", "other", "gold", "gold", "gold", "gold", "gold"), (1, 1, 0, 1)),
+    ("b", "closed", seven("gold", "other", "other", "other", "gold", "not asked", "other"), (1, 1, 1, 0)),
+    ("c", "open", seven("other", None, None, "gold", "other", "other", "other"), (0, 1, 0, 0)),
+]
+
+
+def test_claims_worked_by_hand():
+    values = measure_known(FOUR)
+    assert values["claim_rate"] == pytest.approx(3 / 4)
+    assert values["hvrr"] == pytest.approx(2 / 4)  # the first two claim and do not change
+    assert values["hvrr_with_blank"] == pytest.approx(1 / 4)  # the second changes on the blank image
+    assert values["image_sensitivity"] == pytest.approx(1 / 3)  # same, same, changed, left out
+    assert values["hvrr_if_independent"] == pytest.approx(3 / 4 * (1 - 1 / 3))
+    assert values["invariant_given_claim"] == pytest.approx(2 / 3)
+    # The ratio's linear terms by image: a (2 - 2 * 2/3) / .75 / 4, b (0 - 2/3) / .75 / 4, c 0.
+    error = math.sqrt(3 / 2 * ((2 / 3) ** 2 + (2 / 3) ** 2)) / 3
+    assert values["invariant_given_claim_stderr"] == pytest.approx(error)
+
+
+def test_hard_partners_draws_and_retest_worked_by_hand():
+    values = measure_known(FOUR)
+    assert values["acc_shuffled_hard"] == pytest.approx(1 / 3)  # of three that were asked
+    assert values["vrs_hard"] == pytest.approx((1 + 0 + 0) / 3)
+    # VRS of the draws: (0 0 1 0)/4, (1 0 1 -1)/4, (0 0 0 0)/4; their sd is that of 1, 1, 0 quarters.
+    assert values["vrs"] == pytest.approx(1 / 4)
+    assert values["vrs_mean_of_draws"] == pytest.approx(1 / 6)
+    assert values["vrs_sd_of_draws"] == pytest.approx(math.sqrt((1 / 9 + 1 / 9 + 4 / 9) / 2) / 4)
+    assert values["retest_sensitivity"] == pytest.approx(1 / 4)
+    assert values["image_sensitivity_above_retest"] == pytest.approx((0 + 0 + 0) / 3)  # the change is its retest's too
+    assert "acc_shuffled_2" not in values
+
+
+def test_ceiling_and_baselines_worked_by_hand():
+    values = measure_known(FOUR)
+    assert values["vrs_ceiling"] == pytest.approx(3 / 4)
+    assert (values["acc_majority"], values["acc_majority_closed"], values["acc_majority_open"]) == (0.5, 1, 0)
+    assert values["acc_question_only"] == 0.5
+    assert (values["acc_question_only_closed"], values["acc_question_only_open"]) == (0.5, 0.5)
+
+
+def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
+    samples = [
+        Sample("1", "a", "q", ("gold",), "open", question_type="Organ System", modality="CT"),
+        Sample("2", "b", "q", ("gold",), "open", question_type="organ system", modality="MRI"),
+        Sample("3", "b", "q", ("gold",), "open"),
+    ]
+    answers = [triple("gold", "gold", "gold"), triple("gold", "gold", "other"), triple("other", "gold", "gold")]
+    metrics = metrics_by(["question_type", "modality"], samples, ALL)
+    assert {name for name in metrics if not name.endswith(STANDARD_ERROR)} == {
+        "acc_question_type_organ_system", "vrs_question_type_organ_system",
+        "acc_modality_ct", "vrs_modality_ct", "acc_modality_mri", "vrs_modality_mri",
+    }  # fmt: skip
+    questions = [
+        Question(sample, {n: p[0] for n, p in pairs.items()}, {n: p[1] for n, p in pairs.items()}, {})
+        for sample, pairs in zip(samples, answers, strict=True)
+    ]
+    values = {name: metric.aggregate([metric.measure(q) for q in questions]) for name, metric in metrics.items()}
+    assert values["acc_question_type_organ_system"] == 1
+    assert values["vrs_question_type_organ_system"] == 0.5
+    assert values["vrs_question_type_organ_system_stderr"] == pytest.approx(0.5)
+    assert (values["vrs_modality_ct"], values["vrs_modality_mri"]) == (0, 1)
+
+
+def test_a_breakdown_by_an_unknown_field_is_an_error():
+    with pytest.raises(ValueError, match="no 'organ'; there are question_type, modality"):
+        metrics_by(["organ"], [Sample("1", "a", "q", ("gold",), "open")], ALL)
+
+
+@pytest.mark.parametrize("count", [0, 17])
+def test_a_breakdown_that_cannot_be_printed_is_left_out_with_a_warning(count, caplog):
+    samples = [Sample(str(index), "a", "q", ("gold",), "open", modality=f"m{index}") for index in range(count)]
+    assert metrics_by(["modality"], [*samples, Sample("x", "a", "q", ("gold",), "open")], ALL) == {}
+    assert f"the data has {count} values of modality" in caplog.text
+
+
+known_rows = st.tuples(
+    st.sampled_from("abc"),
+    st.sampled_from(["closed", "open"]),
+    st.builds(seven, *[outcomes] * 5, st.sampled_from(["gold", "other", None, "not asked"]), outcomes),
+    st.tuples(*[st.sampled_from([0.0, 1.0])] * 4),
+)
+
+
+@given(st.lists(known_rows, min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_every_further_metric_equals_its_naive_twin(rows):
+    values = measure_known(rows)
+    expected = naive_further_metrics([(image, kind, variants, known) for image, kind, variants, known in rows])
+    assert {name: values[name] for name in expected} == pytest.approx(expected, nan_ok=True, abs=1e-12)
+    registered = {
+        name
+        for name, metric in METRICS.items()
+        if not name.endswith(STANDARD_ERROR) and (metric.knows or metric.needs - set(ALL))
+    }
+    assert set(expected) == registered | {"hvrr_if_independent_stderr"}
 
 
 def test_the_published_pathvqa_example_has_an_interval_that_holds_zero():

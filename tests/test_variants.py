@@ -13,7 +13,7 @@ from PIL import Image
 from support.stores import make_store
 
 from vrs_lmeval.records import Perturbation, Sample
-from vrs_lmeval.variants import VariantError, VariantImage, derange, make_rule, read_variants
+from vrs_lmeval.variants import Split, VariantError, VariantImage, derange, make_rule, read_variants
 
 
 def save_as_png(image):
@@ -36,6 +36,12 @@ def fill(image, perturbation):
 @pytest.fixture(autouse=True)
 def _reset_calls():
     fill.calls = 0
+
+
+SPLIT = Split(
+    [Sample(f"s-{name}", name, "is it?", (gold,), "closed") for name, gold in (("a", "yes"), ("b", "no"))],
+    {"a": (448, 500), "b": (2240, 3000)},
+)
 
 
 @given(ids, st.integers(0, 5))
@@ -87,13 +93,14 @@ def test_wrong_variants_are_refused_with_what_would_be_right(entries, message):
 def test_wrong_colours_are_refused(colour):
     (_, blank) = read_variants(["real", {"name": "blank", "colour": colour}])
     with pytest.raises(VariantError, match=r"three integers of 0\.\.255"):
-        make_rule(blank, ["a", "b"])
+        make_rule(blank, SPLIT)
 
 
 def test_rules_choose_image_and_perturbation():
-    sample = Sample("s", "a", "question", ("yes",), "closed")
+    sample = SPLIT.samples[0]
     variants = read_variants(["real", {"name": "black", "kind": "blank", "colour": [0, 0, 0]}, "shuffled"])
-    shown = {variant.name: make_rule(variant, ["a", "b"])(sample) for variant in variants}
+    rules = {variant.name: make_rule(variant, SPLIT) for variant in variants}
+    shown = {name: (rule.choose(sample), rule.change(rule.choose(sample))) for name, rule in rules.items()}
     assert shown == {
         "real": ("a", Perturbation.identity()),
         "black": ("a", Perturbation.blank((0, 0, 0))),
@@ -105,9 +112,9 @@ def test_variant_image_is_not_decoded_before_its_pixels_are_asked_for():
     store, (image_id, _) = make_store((30, 20), (8, 8))
     image = VariantImage(image_id, Perturbation.identity(), store, fill)
     assert (image.size, image.mode) == ((30, 20), "RGB")
-    assert fill.calls == 0
+    assert store.decoded_bytes == 0
     assert np.array_equal(np.asarray(image), np.asarray(store.open(image_id)))
-    assert fill.calls > 0
+    assert store.decoded_bytes > 0
 
 
 @pytest.mark.parametrize(

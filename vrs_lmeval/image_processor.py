@@ -129,7 +129,7 @@ class FusedImageProcessor:
 
 def _fuse(images: Sequence[Any], geometry: Geometry) -> npt.NDArray[np.float32]:
     pairs = [
-        (image.source(), image.perturbation) if isinstance(image, VariantImage) else (image, Perturbation.identity())
+        image.pixels_and_change() if isinstance(image, VariantImage) else (image, Perturbation.identity())
         for image in images
     ]
     return preprocess_pairs(pairs, geometry)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from vrs_lmeval.records import Perturbation
+
 logger = logging.getLogger(__name__)
 
 DECODED_BUDGET_BYTES = 64 * 2**20
@@ -94,7 +96,7 @@ class ImageStore:
         self._readers: dict[str, Callable[[], EncodedImage]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._id_of_file: dict[bytes | Path, str] = {}
-        self._decoded: OrderedDict[str, Image.Image] = OrderedDict()
+        self._decoded: OrderedDict[str | tuple[str, Perturbation], Image.Image] = OrderedDict()
         self._budget_bytes = budget_bytes
 
     def __len__(self) -> int:
@@ -136,16 +138,25 @@ class ImageStore:
 
     def open(self, image_id: str) -> Image.Image:
         """The image as mode RGB. Shared with other callers: do not change it in place."""
-        if image_id in self._decoded:
-            self._decoded.move_to_end(image_id)
-            return self._decoded[image_id]
-        image = _decode(self._readers[image_id]())
-        self._decoded[image_id] = image
-        while len(self._decoded) > 1 and self._decoded_bytes() > self._budget_bytes:
+        return self._keep(image_id, lambda: _decode(self._readers[image_id]()))
+
+    def open_changed(self, image_id: str, change: Perturbation, render: Callable[[], Image.Image]) -> Image.Image:
+        """The image under `change`, as `render()` gives it; kept like the images themselves, under the same bound."""
+        return self._keep((image_id, change), render)
+
+    def _keep(self, key: str | tuple[str, Perturbation], make: Callable[[], Image.Image]) -> Image.Image:
+        if key in self._decoded:
+            self._decoded.move_to_end(key)
+            return self._decoded[key]
+        image = make()
+        self._decoded[key] = image
+        while len(self._decoded) > 1 and self.decoded_bytes > self._budget_bytes:
             self._decoded.popitem(last=False)
         return image
 
-    def _decoded_bytes(self) -> int:
+    @property
+    def decoded_bytes(self) -> int:
+        """Bytes of the pixels kept for reuse, at three a pixel."""
         return sum(3 * image.width * image.height for image in self._decoded.values())
 
 

@@ -10,6 +10,9 @@ AnswerType = Literal["closed", "open"]
 REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
 """The three image variants of the VRS paper, which the metrics compare by name."""
 
+SHUFFLED_HARD, RETEST = "shuffled_hard", "retest"
+"""Further variants that metrics compare by name: a partner with another gold, and a re-encode that nobody sees."""
+
 GREY: tuple[int, int, int] = (128, 128, 128)
 """Mid grey: black can be special-cased by a model as "missing image" (MedVIGIL, arXiv 2605.07919)."""
 

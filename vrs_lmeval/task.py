@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from typing import Any
@@ -13,15 +14,22 @@ from typing import Any
 import datasets
 from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
+from PIL import Image, features
 
 from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
-from vrs_lmeval.metrics import metrics_of_variants, question_metrics
+from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
+from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
+from vrs_lmeval.measures import CEILING, CLAIM, MAJORITY, QUESTION_ONLY, Question
+from vrs_lmeval.metrics import metrics_by, metrics_of_variants, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
-from vrs_lmeval.records import Perturbation, Sample
+from vrs_lmeval.records import REAL, SHUFFLED, Sample
+from vrs_lmeval.rendering import prepare
 from vrs_lmeval.samples import Benchmark, load_benchmark
 from vrs_lmeval.scoring import score_answer
 from vrs_lmeval.sources import Columns, DatasetSource
-from vrs_lmeval.variants import VariantImage, make_rule, read_variants
+from vrs_lmeval.training_text import load_training_text
+from vrs_lmeval.variants import Split, VariantError, VariantImage, make_rule, read_variants
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +56,9 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
-        self._variants = read_variants(config.pop("variants"))
+        self._variants = read_variants(config.pop("variants"), config.pop("draws", 1))
+        self._by = tuple(config.pop("by", ()))
+        self._training_files = config.pop("question_only", None)
         self._source = _read_source(config)
         self._style = config.pop("prompt_style", "short")
         if self._style not in PROMPT_STYLES:
@@ -60,14 +70,20 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """Load the whole split: partners are drawn among all of its images, whatever the limit."""
         self._benchmark: Benchmark = load_benchmark(self._source)
         self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
+        samples, images = self._benchmark.samples, self._benchmark.images
+        self._images_shown = {sample.image_id: sample.images for sample in samples}
+        split = Split(samples, {image_id: images.size(image_id) for image_id in images})
+        self._rules = {variant.name: make_rule(variant, split) for variant in self._variants}
+        self._check_kinds(split)
+        self._known, self._baselines = self._find_baselines()
+        names = [variant.name for variant in self._variants]
+        known = {CLAIM, *next(iter(self._known.values()))}
+        self._breakdowns = metrics_by(self._by, samples, names)
         self._metrics = {
             name: metric
-            for name, metric in metrics_of_variants(variant.name for variant in self._variants).items()
-            if any(map(metric.belongs, self._benchmark.samples))
+            for name, metric in (metrics_of_variants(names, known) | self._breakdowns).items()
+            if any(map(metric.belongs, samples))
         }
-        self._images_shown = {sample.image_id: sample.images for sample in self._benchmark.samples}
-        image_ids = sorted(self._images_shown)
-        self._rules = {variant.name: make_rule(variant, image_ids) for variant in self._variants}
         documents = [_make_document(sample) for sample in self._benchmark.samples]
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
 
@@ -94,12 +110,12 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
                 arguments=(
                     ctx,
                     deepcopy(self.config.generation_kwargs),
-                    {"visual": self._show(sample, variant.name)},
+                    {"visual": self._show(sample, variant)},
                 ),
                 idx=index,
                 metadata=kwargs["metadata"],
             )
-            for index, variant in enumerate(self._variants)
+            for index, variant in enumerate(self._list_variants(sample))
         ]
 
     def apply_filters(self) -> Any:
@@ -119,15 +135,19 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
         sample = self._samples[doc["sample_id"]]
-        names = [variant.name for variant in self._variants]
+        names = self._list_variants(sample)
         parse = PROMPT_STYLES[self._style]
         answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
         doc["variants"] = {
-            name: {"image_id": self._choose(sample, name)[0], **asdict(answers[name]), **asdict(scores[name])}
+            name: {"image_id": self._rules[name].choose(sample), **asdict(answers[name]), **asdict(scores[name])}
             for name in names
         }
-        measured = question_metrics(sample, answers, scores)
+        known = {**self._known[sample.sample_id], CLAIM: float(makes_visual_claim(results[names.index(REAL)]))}
+        variants = [variant.name for variant in self._variants]
+        measured = question_metrics(sample, answers, scores, known, variants)
+        question = Question(sample, answers, scores, known)
+        measured |= {name: metric.measure(question) for name, metric in self._breakdowns.items()}
         return {name: measured[name] for name in self._metrics}
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
@@ -145,6 +165,11 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             "vrs": {
                 "dataset": dict(self._benchmark.evidence),
                 "variants": [asdict(variant) for variant in self._variants],
+                "variants_version": VARIANTS_VERSION,
+                "partners": {name: dict(rule.evidence) for name, rule in self._rules.items() if rule.evidence},
+                "baselines": self._baselines,
+                "claims_version": CLAIMS_VERSION,
+                "codec": f"libjpeg {features.version('jpg')}",
                 "prompt_style": self._style,
                 "parser_version": PARSER_VERSION,
                 "extension": build_info(),
@@ -161,12 +186,58 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         if index >= count:
             raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
         sample = self._benchmark.samples[index]
-        shown = {variant.name: self._show(sample, variant.name) for variant in self._variants}
+        shown = {name: self._show(sample, name) for name in self._list_variants(sample)}
         return sample, {
             name if len(images) == 1 else f"{name} {number}": image
             for name, images in shown.items()
             for number, image in enumerate(images, start=1)
         }
+
+    def _check_kinds(self, split: Split) -> None:
+        """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""
+        small, image_id = Image.new("RGB", (16, 16)), next(iter(split.sizes))
+        for variant in self._variants:
+            try:
+                perturb(*prepare(small, self._rules[variant.name].change(image_id), perturb))
+            except ValueError as error:
+                raise VariantError(f"{self.config.task}, variant {variant.name}: {error}") from error
+
+    def _find_baselines(self) -> tuple[dict[str, dict[str, float | None]], dict[str, Any]]:
+        """By sample id what baselines score, by the rules that score a model; and what the results say of them.
+
+        None where training text was asked for and cannot be had: on several processes the names must be the same.
+        """
+        samples = self._benchmark.samples
+        scored: dict[str, dict[str, float]] = {MAJORITY: self._score_texts(find_majority_answers(samples))}
+        evidence: dict[str, Any] = {}
+        if SHUFFLED in self._rules:
+            shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
+            stand_ins = find_stand_ins(samples, shown)
+            right = self._score_texts({sample.sample_id: sample.golds[0] for sample in samples})
+            swapped = self._score_texts({key: stand_in.text for key, stand_in in stand_ins.items()})
+            scored[CEILING] = {key: right[key] - swapped[key] for key in right}
+            bases = (stand_ins[key].basis if key in stand_ins else "nothing alike: other answer" for key in right)
+            evidence["ceiling_rests_on"] = dict(Counter(bases))
+        if self._training_files is not None:
+            training, evidence["question_only"] = load_training_text(self._source, self._training_files)
+            answers = find_question_only_answers(samples, training)
+            scored[QUESTION_ONLY] = self._score_texts(answers) if training else {}
+        known = {
+            sample.sample_id: {name: by_id.get(sample.sample_id) for name, by_id in scored.items()}
+            for sample in samples
+        }
+        return known, evidence
+
+    def _score_texts(self, texts: Mapping[str, str]) -> dict[str, float]:
+        """Sample id -> whether that text is a right answer; a sample without one is wrong."""
+        return {
+            key: score_answer(parse_answer(texts.get(key, ""), sample), sample).correct
+            for key, sample in self._samples.items()
+        }
+
+    def _list_variants(self, sample: Sample) -> list[str]:
+        """The variants that this question is asked under: all, but for those that have no image to show for it."""
+        return [variant.name for variant in self._variants if self._rules[variant.name].choose(sample) is not None]
 
     def _show(self, sample: Sample, variant: str) -> list[VariantImage]:
         """As many images as the question has, each changed the same way.
@@ -174,18 +245,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         A variant that shows another question's images begins again with its first where it has too few, since the
         prompt names a number of images.
         """
-        source_id, perturbation = self._choose(sample, variant)
-        others = [image for image in self._images_shown[source_id] if image not in sample.images] or sample.images
-        shown = islice(cycle(others), len(sample.images))
-        return [VariantImage(image_id, perturbation, self._benchmark.images, perturb) for image_id in shown]
-
-    def _choose(self, sample: Sample, variant: str) -> tuple[str, Perturbation]:
-        """Whose images to show, and how to change them; a partner without an image of its own is passed over."""
         rule = self._rules[variant]
-        source_id, perturbation = rule(sample)
-        while source_id != sample.image_id and set(self._images_shown[source_id]) <= set(sample.images):
-            source_id, perturbation = rule(replace(sample, image_id=source_id))
-        return source_id, perturbation
+        source_id = rule.choose(sample)
+        assert source_id is not None  # only asked of the variants in _list_variants
+        others = self._images_shown[source_id]
+        if source_id != sample.image_id:
+            others = tuple(image for image in others if image not in sample.images)
+        shown = islice(cycle(others), len(sample.images))
+        return [VariantImage(image, rule.change(image), self._benchmark.images, perturb) for image in shown]
 
 
 def _read_source(config: dict[str, Any]) -> DatasetSource:

@@ -83,3 +83,64 @@ def naive_metrics(rows):
             result["f1_open"] = naive_mean([variants["real"][2] for variants in chosen])
             result["recall_open"] = naive_mean([variants["real"][3] for variants in chosen])
     return result
+
+
+def naive_further_metrics(rows):
+    """Of rows (image, answer type, {variant: value or None}, (claim, ceiling, majority, question only)).
+
+    "gold" is right; a variant that is missing was not asked.
+    """
+    right = [{name: float(value == "gold") for name, value in values.items()} for _, _, values, _ in rows]
+    claims = [known[0] for *_, known in rows]
+
+    def changes(first, second):
+        return [
+            None if values[first] is None or values[second] is None else float(values[first] != values[second])
+            for _, _, values, _ in rows
+        ]
+
+    shuffled, retest, blank = (changes("real", other) for other in ("shuffled", "retest", "blank"))
+    draws = [
+        naive_mean([row["real"] - row[draw] for row in right]) for draw in ("shuffled", "shuffled_2", "shuffled_3")
+    ]
+    center = sum(draws) / 3
+    hvrr = naive_mean([float(claim == 1 and change == 0) for claim, change in zip(claims, shuffled, strict=True)])
+    claim_rate = naive_mean(claims)
+    result = {
+        "claim_rate": claim_rate,
+        "hvrr": hvrr,
+        "hvrr_with_blank": naive_mean(
+            [float(c == 1 and s == 0 and b == 0) for c, s, b in zip(claims, shuffled, blank, strict=True)]
+        ),
+        "hvrr_if_independent": claim_rate * (1 - naive_mean(shuffled)),
+        "hvrr_if_independent_stderr": naive_product_error(claims, shuffled, [row[0] for row in rows]),
+        "invariant_given_claim": hvrr / claim_rate if claim_rate else math.nan,
+        "vrs_hard": naive_mean([row["real"] - row["shuffled_hard"] for row in right if "shuffled_hard" in row]),
+        "vrs_mean_of_draws": center,
+        "vrs_sd_of_draws": math.sqrt(sum((draw - center) ** 2 for draw in draws) / 2),
+        "retest_sensitivity": naive_mean(retest),
+        "image_sensitivity_above_retest": naive_mean(
+            [a - b for a, b in zip(shuffled, retest, strict=True) if a is not None and b is not None]
+        ),
+        "vrs_ceiling": naive_mean([known[1] for *_, known in rows]),
+    }
+    for place, name in ((2, "acc_majority"), (3, "acc_question_only")):
+        result[name] = naive_mean([known[place] for *_, known in rows])
+        for answer_type in ("closed", "open"):
+            result[f"{name}_{answer_type}"] = naive_mean([row[3][place] for row in rows if row[1] == answer_type])
+    return result
+
+
+def naive_product_error(claims, changes, images):
+    """Of mean(claims) * (1 - mean(changes)): its derivative by each question's values, summed by image, by hand."""
+    known = [change for change in changes if change is not None]
+    if not known or len(set(images)) < 2:
+        return math.nan
+    claim, change_rate = sum(claims) / len(claims), sum(known) / len(known)
+    sums = {}
+    for c, change, image in zip(claims, changes, images, strict=True):
+        part = (1 - change_rate) * (c - claim) / len(claims)
+        if change is not None:
+            part -= claim * (change - change_rate) / len(known)
+        sums[image] = sums.get(image, 0.0) + part
+    return math.sqrt(len(sums) / (len(sums) - 1) * sum(value**2 for value in sums.values()))

@@ -81,10 +81,10 @@ def write_benchmark(data_dir: Path) -> None:
     (folder / "data" / "test-00000-of-00001.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def evaluate(model: Any, **options: Any) -> dict[str, Any]:
-    """Run vrs_vqa_rad on what VRS_DATA_DIR holds, through the harness."""
+def evaluate(model: Any, task: str | Path = "vrs_vqa_rad", **options: Any) -> dict[str, Any]:
+    """Run a task of VQA-RAD, by name or YAML file, on what VRS_DATA_DIR holds, through the harness."""
     manager = TaskManager(include_defaults=False, include_path=str(TASKS))
     results: dict[str, Any] = lm_eval.simple_evaluate(
-        model=model, tasks=["vrs_vqa_rad"], task_manager=manager, bootstrap_iters=10, **options
+        model=model, tasks=[str(task)], task_manager=manager, bootstrap_iters=10, **options
     )
     return results

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from vrs_lmeval.aggregation import find_interval
 from vrs_lmeval.intervals import Floats, find_standard_error
 from vrs_lmeval.leaderboard.comparison import (
     IncomparableRunsError,
@@ -20,7 +21,6 @@ from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.report import judge
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
-from vrs_lmeval.metrics import find_interval
 from vrs_lmeval.records import Interval
 from vrs_lmeval.significance import (
     adjust_holm,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from vrs_lmeval.aggregation import find_interval
 from vrs_lmeval.leaderboard.results import Run, ScoredSample
-from vrs_lmeval.metrics import find_interval
 from vrs_lmeval.normalisation import normalise
 from vrs_lmeval.records import Interval
 

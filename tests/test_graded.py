@@ -1,0 +1,224 @@
+"""Graded perturbations: published numbers as the ops take them, keyed draws, JPEG, and tasks that run on them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.oracles import TASKS, OracleModel, evaluate, write_benchmark
+from support.stores import gradient, make_store
+from support.tiny_llava import save_tiny_llava
+from transformers import AutoProcessor
+
+from vrs_lmeval.graded import GRADED, find_graded
+from vrs_lmeval.model import FusedImageProcessor
+from vrs_lmeval.pixels import perturb
+from vrs_lmeval.records import Perturbation, Sample
+from vrs_lmeval.rendering import LARGEST_SIGMA, prepare, split_blur
+from vrs_lmeval.variants import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
+
+SAMPLE = Sample("s", "a", "is it?", ("yes",), "closed")
+SPLIT = Split([SAMPLE], {"a": (448, 600), "b": (2240, 3000), "small": (40, 30)})
+ADDED_ELSEWHERE = {"shot_noise", "speckle_noise", "low_pass"}
+
+
+def change_of(name, image_id="a", **parameters):
+    _, variant = read_variants(["real", {"name": name, **parameters}])
+    return make_rule(variant, SPLIT).change(image_id)
+
+
+@pytest.mark.parametrize(
+    ("name", "image_id", "kind", "parameters"),
+    [
+        ("gaussian_noise_3", "a", "gaussian_noise", (0.18 * 255,)),  # levels, whatever the size
+        ("gaussian_noise_3", "b", "gaussian_noise", (0.18 * 255,)),
+        ("impulse_noise_5", "a", "impulse_noise", (0.27,)),
+        ("gaussian_blur_3", "a", "gaussian_blur", (3 * 2,)),  # 448 is twice 224
+        ("gaussian_blur_5", "b", "gaussian_blur", (6 * 10,)),
+        ("gaussian_blur_1", "small", "gaussian_blur", (30 / 224,)),
+        ("pixelate_5", "a", "pixelate", (8,)),  # shrunk to a quarter of 224: cells of 4, here of 8
+        ("pixelate_1", "b", "pixelate", (17,)),  # 10 / 0.6
+        ("pixelate_1", "small", "pixelate", (1,)),
+        ("contrast_4", "a", "contrast", (0.1,)),
+        ("ct_contrast_5", "a", "contrast", (1.8,)),
+        ("xray_gaussian_noise_1", "a", "gaussian_noise", (0.04 * 255,)),
+        ("brightness_5", "a", "brightness", (1.5,)),
+        ("jpeg_5", "a", "jpeg", (7, 2)),
+        ("retest", "a", "jpeg", (95, 0)),
+        ("flip_horizontal", "a", "flip_horizontal", ()),
+    ],
+)
+def test_published_parameters_in_the_units_of_the_ops(name, image_id, kind, parameters):
+    change = change_of(name, image_id)
+    assert change.kind == kind
+    assert change.parameters == pytest.approx(parameters, abs=1e-5)
+
+
+def test_an_occlusion_covers_the_stated_share_in_the_middle():
+    shown = np.asarray(perturb(Image.new("RGB", (1000, 700), (1, 2, 3)), change_of("occlusion_3")))
+    covered = (shown == 128).all(axis=2)
+    assert covered.mean() == pytest.approx(0.33, abs=0.002)
+    assert covered[350, 500]
+    assert np.array_equal(covered, covered[::-1, ::-1])
+
+
+def test_random_variants_are_keyed_by_seed_image_and_name():
+    keys = {
+        change_of("gaussian_noise_3").key,
+        change_of("gaussian_noise_3", "b").key,
+        change_of("gaussian_noise_3", seed=1).key,
+        change_of("gaussian_noise_4").key,
+    }
+    assert len(keys) == 4
+    assert change_of("gaussian_noise_3").key == make_noise_key(0, "a", "gaussian_noise_3") < 1 << 128
+    assert change_of("contrast_3").key == 0
+
+
+@pytest.mark.parametrize("name", [f"{f}_{len(r.severities)}" for f, r in GRADED.items() if len(r.severities) > 1])
+def test_every_row_can_be_run_and_a_higher_severity_changes_more(name):
+    kind = GRADED[name.rpartition("_")[0]].kind
+    if kind in ADDED_ELSEWHERE:
+        pytest.skip("the extension does not have the kind yet; its row waits")
+    image = gradient(224, 224)
+    family = name.rpartition("_")[0]
+    means = []
+    for severity in (1, 5):
+        row, published = find_graded(f"{family}_{severity}")
+        change = make_rule(read_variants(["real", f"{family}_{severity}"])[1], Split([SAMPLE], {"a": (224, 224)}))
+        shown = perturb(*prepare(image, change.change("a"), perturb))
+        assert shown.size == image.size
+        means.append(np.abs(np.asarray(shown).astype(int) - np.asarray(image)).mean())
+        assert row.source
+        assert published
+    assert 0 < means[0] < means[1] or kind == "patch_shuffle"  # halves in other places change most pixels already
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("gaussian_noise_6", "unknown 'gaussian_noise_6'.*gaussian_noise_1..5"),
+        ("gaussian_noise", "unknown 'gaussian_noise'"),
+        ("retest_1", "unknown 'retest_1'"),
+        ({"name": "contrast_3", "seed": 1}, "'contrast_3' has no parameter seed; it has none"),
+        ({"name": "contrast_3", "kind": "contrast_1"}, "'contrast_3' is the name of another kind than 'contrast_1'"),
+    ],
+)
+def test_wrong_severities_are_refused(entry, message):
+    with pytest.raises(VariantError, match=message):
+        read_variants(["real", entry])
+
+
+def test_parameters_are_part_of_the_evidence():
+    _, noise, blur = read_variants(["real", "gaussian_noise_1", "gaussian_blur_2"])
+    assert noise.parameters["values"] == pytest.approx((20.4,))
+    assert noise.parameters["seed"] == 0
+    assert "ImageNet-C" in noise.parameters["source"]
+    assert blur.parameters["for_shorter_edge"] == 224
+
+
+def test_a_wide_blur_is_several_that_make_the_same_gaussian():
+    passes, step = split_blur(27.0)
+    assert (passes, step.parameters[0] <= LARGEST_SIGMA) == (8, True)
+    assert passes * step.parameters[0] ** 2 == pytest.approx(27.0**2)
+    line = np.zeros((1, 401, 3), dtype=np.uint8)
+    line[:, 200:] = 255
+    source = Image.fromarray(np.repeat(line, 3, axis=0))
+    blurred = np.asarray(perturb(*prepare(source, Perturbation("gaussian_blur", (27.0,)), perturb)))[1, :, 0] / 255
+    expected = [0.5 * (1 + math.erf((x + 0.5 - 200) / 27 / math.sqrt(2))) for x in range(401)]  # a blurred edge
+    assert np.abs(blurred - expected).max() < 0.03  # weights of 1/256, levels rounded at each pass
+
+
+def test_retest_changes_nothing_that_a_reader_sees():
+    rows, columns = np.mgrid[:120, :160]
+    smooth = np.stack([rows, columns, (rows + columns) // 2], axis=2).astype(np.uint8)
+    image = Image.fromarray(smooth)
+    shown = perturb(*prepare(image, change_of("retest"), perturb))
+    difference = np.abs(np.asarray(shown).astype(int) - smooth)
+    assert 0 < difference.max() <= 4
+    assert difference.mean() < 1
+
+
+@pytest.mark.parametrize("name", ["jpeg_3", "retest", "gaussian_blur_5", "gaussian_noise_5", "patch_shuffle_3"])
+def test_the_fused_path_shows_the_same_pixels_as_the_stock_processor(name, tmp_path):
+    processor = AutoProcessor.from_pretrained(save_tiny_llava(tmp_path)).image_processor
+    store, (image_id, _) = make_store((600, 500), (8, 8))
+    split = Split([SAMPLE], {image_id: (600, 500)})
+    rule = make_rule(read_variants(["real", name])[1], split)
+    image = VariantImage(image_id, rule.change(image_id), store, perturb)
+    assert torch.equal(
+        FusedImageProcessor(processor)([image], return_tensors="pt")["pixel_values"],
+        processor([image], return_tensors="pt")["pixel_values"],
+    )
+
+
+def test_an_image_is_rendered_once_a_use_and_memory_does_not_grow_with_requests():
+    sizes = [(200 + index, 200) for index in range(12)]
+    store, image_ids = make_store(*sizes, budget_bytes=400_000)
+    calls = []
+
+    def count(image, change):
+        calls.append(change)
+        return perturb(image, change)
+
+    images = [VariantImage(image_id, Perturbation("contrast", (0.5,)), store, count) for image_id in image_ids]
+    images[0].resize((10, 10))
+    assert len(calls) == 1  # Pillow asks for the pixels several times in one resize
+    for image in images:
+        image.tobytes()
+    assert store.decoded_bytes <= 400_000
+    assert all(image._im is None for image in images)
+
+
+@pytest.fixture
+def _benchmark(tmp_path, monkeypatch):
+    write_benchmark(tmp_path)
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.mark.usefixtures("_benchmark")
+def test_the_robust_task_prints_a_curve_and_the_retest_floor():
+    class Brightest(OracleModel):
+        """Says yes where the mean level of the picture is even: any change may turn the answer."""
+
+        def _answer_one(self, request):
+            (image,) = request.args[2]["visual"]
+            return "yes" if int(np.asarray(image).sum()) % 2 else "no"
+
+    model = Brightest(None)
+    results = evaluate(model, task="vrs_vqa_rad_robust")
+    measured = results["results"]["vrs_vqa_rad_robust"]
+    assert len(model.requests) == 8 * 21
+    curve = {name.removesuffix(",none") for name in measured if name.startswith("acc_jpeg") and "stderr" not in name}
+    assert curve == {"acc_jpeg_1", "acc_jpeg_3", "acc_jpeg_5"}
+    assert 0 <= measured["retest_sensitivity,none"] <= 1
+    assert measured["image_sensitivity_above_retest,none"] == pytest.approx(
+        measured["image_sensitivity,none"] - measured["retest_sensitivity,none"]
+    )
+    evidence = results["configs"]["vrs_vqa_rad_robust"]["vrs"]
+    assert evidence["variants_version"]
+    assert {v["name"] for v in evidence["variants"]} >= {"gaussian_noise_3", "retest"}
+
+
+def test_pathology_has_no_noise():
+    for path in [*TASKS.glob("path_vqa/*robust*"), TASKS / "_robust_without_noise_yaml"]:
+        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+        assert "noise_1" not in "".join(lines)
+    assert "../_robust_without_noise_yaml" in (TASKS / "path_vqa" / "vrs_pathvqa_robust.yaml").read_text()
+
+
+def show_severities(row):
+    """As docs/variants.md shows them: the share covered, not the margins that leave it; a cell's edge in pixels."""
+    if row.kind == "occlusion":
+        return ", ".join(f"{(1 - 2 * parameters[0]) ** 2:.2f}" for parameters in row.severities)
+    if row.kind == "pixelate":
+        return ", ".join(f"{parameters[0]:.2f}" for parameters in row.severities)
+    return ", ".join(f"{parameters[0]:g}" if parameters else "-" for parameters in row.severities)
+
+
+def test_the_page_of_variants_shows_the_table():
+    page = (TASKS.parent / "docs" / "variants.md").read_text(encoding="utf-8").split("## Graded perturbations")[1]
+    shown = [tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in page.splitlines() if "| `" in line]
+    expected = [(f"`{name}`", row.kind, show_severities(row), row.source) for name, row in GRADED.items()]
+    assert [row for row in shown if len(row) == 4] == expected

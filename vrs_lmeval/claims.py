@@ -1,0 +1,73 @@
+"""Visual claims: takes a model's text, tells whether it says that something is seen in the image.
+
+A lexicon of phrases, judged sentence by sentence: it needs no model, anyone can read why a text counts, and its errors
+are measured on sentences labelled by hand (docs/metrics.md, and a test). A claim is
+a statement about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare
+answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot
+see the image make none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from vrs_lmeval.normalisation import fold
+
+CLAIMS_VERSION = "1"
+"""Goes into every result; to be raised with any change of the lexicon."""
+
+_PICTURE = (
+    r"(?:image|images|scan|scans|x ?-?ray|radiograph|radiographs|film|picture|photo|photograph|slide|figure|ct|mri|mr|"
+    r"ultrasound|sonogram|angiogram|mammogram|micrograph|specimen|section|slice|view|histology|smear|endoscopy)"
+)
+_SHOW = (
+    r"(?:shows?|showing|demonstrates?|demonstrating|reveals?|revealing|depicts?|depicting|displays?|displaying|"
+    r"indicates?|suggests?|presents?|contains?|exhibits?|confirms?|highlights?|illustrates?|features?|has|have|"
+    r"is of|is an?|was taken|looks?|appears?|seems?)"
+)
+_SEEN = (
+    r"(?:seen|visible|visuali[sz]ed|noted|observed|evident|depicted|shown|apparent|identified|demonstrated|noticeable|"
+    r"detected|discernible|appreciated|present)"
+)
+_CLAIMS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b{_PICTURE}\b(?:\W+\w+){{0,4}}?\W+{_SHOW}\b",  # the chest x-ray clearly shows
+        rf"\b(?:in|on|from|at|with|within|of) (?:the|this|these|that)(?: \w+){{0,3}} {_PICTURE}\b",  # based on this CT
+        r"\b(?:i|we|you|one) (?:can |could )?(?:clearly |also |only )?(?:see|observe|notice|note|identify|spot)\b",
+        rf"\b(?:is|are|be|was|were|being|not|clearly|also|as|no|any|the|a|an) {_SEEN}\b",  # a mass is seen; as shown
+        rf"\b{_SEEN} (?:in|on|within|at|throughout|along|near|around)\b",  # opacities noted in the left base
+        r"\bthere (?:is|are|appears?|seems?|was|were)\b",
+        r"\b(?:appears?|looks?|seems?)\b",
+        r"\bvisual(?:ly| evidence| findings?| features?| appearance)\b",
+        r"\b(?:is|are) (?:\w+ )?(?:located|situated|positioned|enlarged|dilated|fractured|displaced|stained)\b",
+        r"\bno (?:\w+ )?(?:evidence|signs?|indications?) of\b",
+    )
+)
+_WITHOUT_SIGHT = re.compile(
+    r"\b(?:cannot|cant|can not|could not|couldnt|unable to|not able to|do not|dont|did not|didnt|without|wasnt|was not)"
+    r"(?: \w+){0,3}? (?:see|seeing|view|viewing|access|look at|examine|analy[sz]e|interpret|images?|picture|scan)\b"
+    r"|\bno (?:image|picture|scan|photo)\b|\b(?:image|picture|scan) (?:is|was|has been)? ?(?:missing|not|blank|empty)\b"
+    r"|\b(?:provide|upload|attach|share|send)\b"
+)
+_IN_GENERAL = re.compile(
+    r"\b(?:typically|usually|commonly|generally|often|frequently|in general|normally|in most cases|sometimes|may|might|"
+    r"would|could|can|if|should)\b"
+)
+_THIS_PICTURE = re.compile(
+    rf"\b(?:this|the|these)(?: \w+){{0,3}} {_PICTURE}\b|\b(?:i|we|you) can\b|\bhere\b|\bcan be (?:{_SEEN})\b"
+)
+_SENTENCE_END = re.compile(r"[.!?;\n]+(?:\s|$)")
+
+
+def makes_visual_claim(text: str) -> bool:
+    """True where a sentence of `text` says that something is or is not to be seen in the image asked about."""
+    return any(_is_claim(sentence) for sentence in _SENTENCE_END.split(fold(text)))
+
+
+def _is_claim(sentence: str) -> bool:
+    if _WITHOUT_SIGHT.search(sentence):
+        return False
+    if _IN_GENERAL.search(sentence) and not _THIS_PICTURE.search(sentence):
+        return False
+    return any(pattern.search(sentence) for pattern in _CLAIMS)

@@ -1,0 +1,370 @@
+"""The registry of metrics: name, formula, unit, source, what it is measured by and how it is aggregated.
+
+docs/metrics.md explains them; a test keeps both equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from vrs_lmeval.aggregation import (
+    find_clustered_error,
+    find_independent_rate,
+    find_independent_rate_error,
+    find_interval,
+    find_mean,
+    find_ratio,
+    find_ratio_error,
+    find_spread,
+)
+from vrs_lmeval.measures import (
+    CEILING,
+    CLAIM,
+    MAJORITY,
+    QUESTION_ONLY,
+    SECOND_DRAW,
+    Question,
+    above_retest,
+    accuracy_if_asked,
+    accuracy_of,
+    claim,
+    claim_and_change,
+    claim_and_ungrounded,
+    difference,
+    difference_and_image,
+    differences_of_draws,
+    failures,
+    hard_difference,
+    known,
+    mean_of_draws,
+    of_type,
+    retention,
+    retest_change,
+    sensitivity,
+    set_member,
+    ungrounded,
+)
+from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD, Sample
+from vrs_lmeval.sets import (
+    find_confusion,
+    find_confusion_error,
+    find_set_accuracy,
+    find_set_accuracy_error,
+)
+
+STANDARD_ERROR = "_stderr"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric: `measure` gives one question's value (None: does not apply), `aggregate` the value over all questions.
+
+    `needs` are the variants it compares, `knows` what else it needs to know of a question. `higher_is_better` is None
+    where neither direction is. A task leaves out a metric that `belongs` to none of its questions.
+    """
+
+    name: str
+    formula: str
+    unit: str
+    source: str
+    needs: frozenset[str]
+    higher_is_better: bool | None
+    measure: Callable[[Question], Any]
+    aggregate: Callable[[Sequence[Any]], float]
+    belongs: Callable[[Sample], bool] = lambda sample: True
+    knows: frozenset[str] = frozenset()
+
+
+def standard_error_of(metric: Metric) -> Metric:
+    """The companion that fills the harness's "+-" column."""
+    own_error = _OWN_ERRORS.get(metric.aggregate)
+    return Metric(
+        name=metric.name + STANDARD_ERROR,
+        formula=f"standard error of {metric.name}, clustered by image",
+        unit=metric.unit,
+        source="Cameron and Miller 2015"
+        + (", delta method" if metric.aggregate in (find_ratio, find_independent_rate) else ""),
+        needs=metric.needs,
+        higher_is_better=None,
+        measure=metric.measure if own_error else lambda question: (metric.measure(question), question.sample.image_id),
+        aggregate=own_error or find_clustered_error,
+        belongs=metric.belongs,
+        knows=metric.knows,
+    )
+
+
+_OWN_ERRORS: Mapping[Callable[[Sequence[Any]], float], Callable[[Sequence[Any]], float]] = {
+    find_ratio: find_ratio_error,
+    find_independent_rate: find_independent_rate_error,
+    find_set_accuracy: find_set_accuracy_error,
+    find_confusion: find_confusion_error,
+}
+"""Aggregations of values that carry their image, and so have their own error."""
+
+
+SHARE, DIFFERENCE = "share, 0..1", "difference of shares, -1..1"
+VRS_PAPER = "arXiv 2603.03437 (read)"
+OURS = "this project"
+LLAVA_MED = "LLaVA-Med's split by answer type"
+
+
+def _mean_metric(
+    name: str,
+    formula: str,
+    source: str,
+    measure: Callable[[Question], float | None],
+    *,
+    needs: tuple[str, ...] = (REAL,),
+    unit: str = SHARE,
+    higher_is_better: bool | None = True,
+    knows: tuple[str, ...] = (),
+) -> Metric:
+    return Metric(
+        name, formula, unit, source, frozenset(needs), higher_is_better, measure, find_mean, knows=frozenset(knows)
+    )
+
+
+def variant_accuracy(variant: str) -> Metric:
+    """`acc_<variant>`, for variants that the registry does not know by name."""
+    return _mean_metric(
+        f"acc_{variant}",
+        f"mean of correct({variant})",
+        OURS,
+        accuracy_if_asked(variant),
+        needs=(variant,),
+        higher_is_better=None,
+    )
+
+
+def _limit_metric(name: str, sign: str, aggregate: Callable[[Sequence[Any]], float]) -> Metric:
+    formula = f"vrs {sign} t(.975; G-1) * vrs_stderr, for G images"
+    source = "Cameron and Miller 2015"
+    needs = frozenset({REAL, SHUFFLED})
+    return Metric(name, formula, DIFFERENCE, source, needs, None, difference_and_image, aggregate)
+
+
+_BOTH = (REAL, SHUFFLED)
+_MAIN = (
+    _mean_metric("acc", "mean of correct(real)", "exact match, VQA normalisation", accuracy_of(REAL)),
+    _mean_metric(
+        "acc_blank", "mean of correct(blank)", VRS_PAPER, accuracy_of(BLANK), needs=(BLANK,), higher_is_better=None
+    ),
+    _mean_metric(
+        "acc_shuffled",
+        "mean of correct(shuffled), against the asked image's gold",
+        VRS_PAPER,
+        accuracy_of(SHUFFLED),
+        needs=(SHUFFLED,),
+        higher_is_better=None,
+    ),
+    _mean_metric("vrs", "acc - acc_shuffled", VRS_PAPER, difference, needs=_BOTH, unit=DIFFERENCE),
+    _limit_metric("vrs_ci95_low", "-", lambda pairs: find_interval(pairs).low),
+    _limit_metric("vrs_ci95_high", "+", lambda pairs: find_interval(pairs).high),
+    _mean_metric(
+        "image_sensitivity",
+        "mean of [answer(real) != answer(shuffled)] where both are parsed",
+        f"{VRS_PAPER}; symbols inferred",
+        sensitivity,
+        needs=_BOTH,
+    ),
+    Metric(
+        "blank_retention",
+        "acc_blank / acc, a ratio of means",
+        "ratio, from 0, may exceed 1",
+        "arXiv 2603.03437 (formula inferred)",
+        frozenset({REAL, BLANK}),
+        False,
+        retention,
+        find_ratio,
+    ),
+    _mean_metric(
+        "parse_failure_rate",
+        "mean share of unparsable answers over all variants",
+        OURS,
+        failures,
+        higher_is_better=False,
+    ),
+    _mean_metric("acc_closed", "acc over closed questions", LLAVA_MED, of_type("closed", accuracy_of(REAL))),
+    _mean_metric("acc_open", "acc over open questions", LLAVA_MED, of_type("open", accuracy_of(REAL))),
+    _mean_metric(
+        "f1_open",
+        "mean token F1 of answer(real) over open questions",
+        "SQuAD (arXiv 1606.05250)",
+        of_type("open", lambda question: question.scores[REAL].token_f1),
+    ),
+    _mean_metric(
+        "recall_open",
+        "mean token recall of answer(real) over open questions",
+        "LLaVA-Med (its OPEN headline)",
+        of_type("open", lambda question: question.scores[REAL].token_recall),
+    ),
+    _mean_metric(
+        "vrs_closed", "vrs over closed questions", OURS, of_type("closed", difference), needs=_BOTH, unit=DIFFERENCE
+    ),
+    _mean_metric(
+        "vrs_open", "vrs over open questions", OURS, of_type("open", difference), needs=_BOTH, unit=DIFFERENCE
+    ),
+)
+_SETS = (
+    Metric(
+        "set_accuracy",
+        "share of sets whose every question is right under real",
+        SHARE,
+        "ProbMed (arXiv 2405.20421, read), MediConfusion (arXiv 2409.15477, read)",
+        frozenset({REAL}),
+        True,
+        set_member,
+        find_set_accuracy,
+        belongs=lambda sample: sample.set_id is not None,
+    ),
+    Metric(
+        "confusion",
+        "share of sets, all parsed, with one answer(real) to all of their images",
+        SHARE,
+        "MediConfusion (arXiv 2409.15477, read)",
+        frozenset({REAL}),
+        False,
+        set_member,
+        find_confusion,
+        belongs=lambda sample: sample.set_id is not None and bool(sample.options),
+    ),
+)
+_CLAIMS = (
+    _mean_metric(
+        "claim_rate",
+        "mean of [answer(real) makes a visual claim]",
+        f"{VRS_PAPER}; detector ours",
+        claim,
+        knows=(CLAIM,),
+        higher_is_better=None,
+    ),
+    _mean_metric(
+        "hvrr",
+        "mean of [answer(real) makes a visual claim and answer(real) = answer(shuffled)]",
+        "arXiv 2603.03437 (words read, joint rate inferred)",
+        ungrounded(SHUFFLED),
+        needs=_BOTH,
+        knows=(CLAIM,),
+        higher_is_better=False,
+    ),
+    _mean_metric(
+        "hvrr_with_blank",
+        "hvrr where also answer(real) = answer(blank)",
+        "this project: the stricter reading of invariant",
+        ungrounded(SHUFFLED, BLANK),
+        needs=(*_BOTH, BLANK),
+        knows=(CLAIM,),
+        higher_is_better=False,
+    ),
+    Metric(
+        "hvrr_if_independent",
+        "claim_rate * (1 - image_sensitivity)",
+        SHARE,
+        OURS,
+        frozenset(_BOTH),
+        None,
+        claim_and_change,
+        find_independent_rate,
+        knows=frozenset({CLAIM}),
+    ),
+    Metric(
+        "invariant_given_claim",
+        "hvrr / claim_rate, a ratio of means",
+        SHARE,
+        "arXiv 2603.03437 (formula inferred)",
+        frozenset(_BOTH),
+        False,
+        claim_and_ungrounded,
+        find_ratio,
+        knows=frozenset({CLAIM}),
+    ),
+)
+_FURTHER_VARIANTS = (
+    _mean_metric(
+        "vrs_hard",
+        "acc - acc_shuffled_hard, over the questions that have such a partner",
+        "after Selective Modality Shifting (arXiv 2508.00171)",
+        hard_difference,
+        needs=(REAL, SHUFFLED_HARD),
+        unit=DIFFERENCE,
+    ),
+    _mean_metric(
+        "vrs_mean_of_draws",
+        "mean of vrs over all draws of shuffled",
+        "as Gat et al. 2021 (arXiv 2110.14375), un-normalised",
+        mean_of_draws,
+        needs=(*_BOTH, SECOND_DRAW),
+        unit=DIFFERENCE,
+    ),
+    Metric(
+        "vrs_sd_of_draws",
+        "sample standard deviation of vrs between the draws of shuffled",
+        "difference of shares, from 0",
+        OURS,
+        frozenset({*_BOTH, SECOND_DRAW}),
+        None,
+        differences_of_draws,
+        find_spread,
+    ),
+    _mean_metric(
+        "retest_sensitivity",
+        "mean of [answer(real) != answer(retest)] where both are parsed",
+        "test-retest floor, this project",
+        retest_change,
+        needs=(REAL, RETEST),
+        higher_is_better=False,
+    ),
+    _mean_metric(
+        "image_sensitivity_above_retest",
+        "image_sensitivity - retest_sensitivity, where real, shuffled and retest are parsed",
+        OURS,
+        above_retest,
+        needs=(*_BOTH, RETEST),
+        unit=DIFFERENCE,
+    ),
+)
+_BASELINES = (
+    _mean_metric(
+        "vrs_ceiling",
+        "vrs of a model that is always right about the image it is shown",
+        OURS,
+        known(CEILING),
+        needs=_BOTH,
+        unit=DIFFERENCE,
+        knows=(CEILING,),
+        higher_is_better=None,
+    ),
+    *(
+        metric
+        for name, what in (
+            (MAJORITY, "the most frequent gold of the answer type"),
+            (QUESTION_ONLY, "the training split's most frequent answer to the same question"),
+        )
+        for metric in (
+            _mean_metric(f"acc_{name}", f"acc of {what}", OURS, known(name), knows=(name,), higher_is_better=None),
+            *(
+                _mean_metric(
+                    f"acc_{name}_{kind}",
+                    f"acc_{name} over {kind} questions",
+                    OURS,
+                    of_type(kind, known(name)),
+                    knows=(name,),
+                    higher_is_better=None,
+                )
+                for kind in ("closed", "open")
+            ),
+        )
+    ),
+)
+_WITHOUT_ERROR = frozenset({"vrs_ci95_low", "vrs_ci95_high", "vrs_sd_of_draws"})
+
+METRICS: Mapping[str, Metric] = {
+    each.name: each
+    for metric in (*_MAIN, *_SETS, *_CLAIMS, *_FURTHER_VARIANTS, *_BASELINES)
+    for each in ((metric,) if metric.name in _WITHOUT_ERROR else (metric, standard_error_of(metric)))
+}
+"""Every metric of the variants real, blank and shuffled, by name, each followed by its standard error.
+
+Those of `_SETS` are for benchmarks that score questions together (`sets.py`)."""
