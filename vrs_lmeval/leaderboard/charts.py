@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Sequence
 
 from plotly import graph_objects as go
+from plotly.subplots import make_subplots
 
 from vrs_lmeval.leaderboard.board import Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
@@ -35,6 +37,8 @@ SEVERITY_NAME = re.compile(r"acc_(?P<kind>[a-z_]+)_(?P<severity>\d+)$")
 
 LABEL_PLACES = ("top center", "bottom center", "middle right", "middle left")
 """In turn, so that labels of neighbours overlap less."""
+
+PANELS_A_ROW, ROWS_OF_A_PANEL = 2, 6
 
 FIGURE_HEIGHT, ROW_HEIGHT = 140, 34  # pixels, around the axes and per model
 
@@ -76,23 +80,41 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
 
 
 def draw_severity(board: TaskBoard) -> go.Figure | None:
-    """Accuracy against the severity of each perturbation, a line a model and kind; None without graded variants."""
-    figure = _make_figure(10, "severity (0: the image as it is)")
-    for index, standing in enumerate(board.standings):
-        for position, (kind, points) in enumerate(_find_curves(standing).items()):
+    """Accuracy against severity, a panel per perturbation and a line per model; None without graded variants."""
+    curves = [_find_curves(standing) for standing in board.standings]
+    kinds = sorted({kind for of_model in curves for kind in of_model})
+    if not kinds:
+        return None
+    columns = min(PANELS_A_ROW, len(kinds))
+    rows = math.ceil(len(kinds) / columns)
+    titles = [kind.replace("_", " ") for kind in kinds]
+    figure = make_subplots(rows, columns, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.35 / rows)
+    figure.update_layout(_layout(rows * ROWS_OF_A_PANEL))
+    figure.update_layout(margin_t=70, legend_y=1 + 30 / figure.layout.height)  # above the titles of the first row
+    for index, (standing, of_model) in enumerate(zip(board.standings, curves, strict=True)):
+        first = next((kind for kind in kinds if kind in of_model), None)
+        line = {
+            "color": CURVE_COLOURS[index % len(CURVE_COLOURS)],
+            "dash": CURVE_DASHES[index // len(CURVE_COLOURS) % len(CURVE_DASHES)],
+        }
+        for place, kind in enumerate(kinds):
+            severities, accuracies = zip(*of_model.get(kind, [(None, None)]), strict=True)
             figure.add_trace(
                 go.Scatter(
-                    x=[severity for severity, _ in points],
-                    y=[accuracy for _, accuracy in points],
-                    name=f"{escape(standing.label)}, {kind.replace('_', ' ')}",
-                    line={
-                        "color": CURVE_COLOURS[position % len(CURVE_COLOURS)],
-                        "dash": CURVE_DASHES[index % len(CURVE_DASHES)],
-                    },
-                )
+                    x=severities,
+                    y=accuracies,
+                    name=escape(standing.label),
+                    legendgroup=str(index),
+                    showlegend=kind == first,
+                    mode="lines+markers",
+                    line=line,
+                ),
+                row=place // columns + 1,
+                col=place % columns + 1,
             )
-    figure.update_yaxes(title="accuracy")
-    return figure if figure.data else None
+    figure.update_xaxes(dtick=1)
+    figure.update_yaxes(range=[0, 1.02], automargin=True)
+    return figure
 
 
 def draw_contrasts(contrasts: Sequence[GroupContrast]) -> go.Figure:
@@ -162,9 +184,8 @@ def _trace_of_intervals(
     )
 
 
-def _make_figure(rows: int, x_title: str) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
+def _layout(rows: int) -> go.Layout:
+    return go.Layout(
         template="plotly_white",
         height=FIGURE_HEIGHT + ROW_HEIGHT * max(rows, 3),
         margin={"l": 10, "r": 10, "t": 30, "b": 50},
@@ -172,6 +193,10 @@ def _make_figure(rows: int, x_title: str) -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
         dragmode=False,  # a finger on the chart scrolls the page
     )
+
+
+def _make_figure(rows: int, x_title: str) -> go.Figure:
+    figure = go.Figure(layout=_layout(rows))
     figure.update_xaxes(title=x_title, automargin=True)
     figure.update_yaxes(automargin=True)
     return figure

@@ -1,0 +1,51 @@
+"""The charts of the leaderboard that other tests do not reach: what is drawn, by hand."""
+
+import json
+
+import pytest
+from support.results import log_question, write_run
+
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.charts import draw_severity
+from vrs_lmeval.leaderboard.results import read_folders
+
+
+def make_task_board(folder, curves):
+    """Two questions a model; `curves`: model -> {metric: its values of both questions}."""
+    for model, values in curves.items():
+        rows = [("q0", "image0", "yes", 1, 0), ("q1", "image1", "no", 1, 1)]
+        run = write_run(folder, model, rows)
+        (samples,) = run.glob("samples_*.jsonl")
+        lines = [log_question(*row) for row in rows]
+        for index, line in enumerate(lines):
+            line |= {name: pair[index] for name, pair in values.items()}
+            line["metrics"] += list(values)
+        samples.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    runs, problems = read_folders([folder])
+    (board,) = make_leaderboard(runs, {}, problems).boards
+    return board
+
+
+def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
+    board = make_task_board(
+        tmp_path,
+        {
+            "first": {"acc_jpeg_1": (1, 1), "acc_jpeg_5": (1, 0), "acc_gaussian_blur_3": (0, 0)},
+            "second": {"acc_jpeg_1": (0, 1), "acc_jpeg_5": (0, 0), "acc_gaussian_blur_3": (1, 0)},
+        },
+    )
+    figure = draw_severity(board)
+    assert [annotation.text for annotation in figure.layout.annotations] == ["gaussian blur", "jpeg"]
+    drawn = {(trace.name, trace.xaxis): (trace.x, trace.y) for trace in figure.data}
+    assert drawn == {  # each begins with the accuracy on the real image
+        ("first", "x"): ((0, 3), (1, 0)),
+        ("first", "x2"): ((0, 1, 5), (1, 1, 0.5)),
+        ("second", "x"): ((0, 3), (1, 0.5)),
+        ("second", "x2"): ((0, 1, 5), (1, 0.5, 0)),
+    }
+    assert sum(trace.showlegend for trace in figure.data) == 2
+
+
+@pytest.mark.parametrize("values", [{}, {"acc_shuffled_hard": (1, 0)}])
+def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
+    assert draw_severity(make_task_board(tmp_path, {"only": values})) is None
