@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy import ndimage
+from scipy import ndimage, stats
 from support.images import CONTENTS, synthetic_image
 
 from vrs_lmeval import _native
@@ -29,12 +30,21 @@ EXAMPLES = [
     Perturbation("gaussian_noise", (0.0,), KEY),
     Perturbation("gaussian_noise", (25.0,), KEY),
     Perturbation("gaussian_noise", (255.0,), KEY),
+    Perturbation("speckle_noise", (0.0,), KEY),
+    Perturbation("speckle_noise", (0.35,), KEY),
+    Perturbation("speckle_noise", (3.0,), KEY),
+    Perturbation("shot_noise", (1.0,), KEY),
+    Perturbation("shot_noise", (25.0,), KEY),
+    Perturbation("shot_noise", (500.0,), KEY),
     Perturbation("impulse_noise", (0.0,), KEY),
     Perturbation("impulse_noise", (0.1,), KEY),
     Perturbation("impulse_noise", (1.0,), KEY),
     Perturbation("gaussian_blur", (0.1,)),
     Perturbation("gaussian_blur", (2.0,)),
     Perturbation("gaussian_blur", (10.0,)),
+    Perturbation("low_pass", (1.0,)),
+    Perturbation("low_pass", (8.0,)),
+    Perturbation("low_pass", (65536.0,)),
     Perturbation("pixelate", (1.0,)),
     Perturbation("pixelate", (7.0,)),
     Perturbation("pixelate", (4096.0,)),
@@ -46,7 +56,9 @@ EXAMPLES = [
     Perturbation("occlusion", (0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 3.0)),
     Perturbation("flip_horizontal"),
     Perturbation("flip_vertical"),
+    Perturbation("rotate_90"),
     Perturbation("rotate_180"),
+    Perturbation("rotate_270"),
 ]
 NAMES = [f"{example.kind}{example.parameters}" for example in EXAMPLES]
 
@@ -122,9 +134,47 @@ def test_gaussian_noise_is_gaussian() -> None:
     assert abs(np.corrcoef(flat[:-1], flat[1:])[0, 1]) < 0.01
 
 
+def test_speckle_noise_grows_with_the_level() -> None:
+    for level, expected in ((0, 0), (40, 40 * 0.2), (160, 160 * 0.2)):
+        grey = np.full((200, 300, 3), level, dtype=np.uint8)
+        noise = native_pixels(grey, Perturbation("speckle_noise", (0.2,), KEY)).astype(float) - level
+        assert noise.mean() == pytest.approx(0, abs=0.15)
+        assert noise.std() == pytest.approx(expected, rel=0.01, abs=1e-9)
+
+
+@pytest.mark.parametrize("photons", [3, 60])
+def test_shot_noise_is_poisson(photons: int) -> None:
+    level = 102  # 0.4 of white
+    grey = np.full((300, 400, 3), level, dtype=np.uint8)
+    shown = native_pixels(grey, Perturbation("shot_noise", (float(photons),), KEY))
+    mean = level * photons / 255
+    for count in range(min(math.ceil(mean + 3 * math.sqrt(mean)), photons)):  # from `photons` on all are white
+        share = (shown == math.floor(count * 255 / photons + 0.5)).mean()
+        assert share == pytest.approx(stats.poisson.pmf(count, mean), abs=0.003)
+    black = np.zeros((20, 30, 3), dtype=np.uint8)
+    assert not native_pixels(black, Perturbation("shot_noise", (float(photons),), KEY)).any()
+
+
+@pytest.mark.parametrize("hw", [(60, 80), (301, 97), (16, 16)])
+def test_low_pass_is_two_resizes_by_pillow(hw: tuple[int, int]) -> None:
+    image = Image.fromarray(synthetic_image(*hw))
+    shorter = min(hw)
+    small = tuple(math.floor(edge * 16 / shorter + 0.5) for edge in image.size)
+    expected = image.resize(small, Image.Resampling.LANCZOS).resize(image.size, Image.Resampling.LANCZOS)
+    assert perturb(image, Perturbation("low_pass", (16.0,))).tobytes() == expected.tobytes()
+
+
+def test_quarter_turns_are_those_of_pillow() -> None:
+    image = Image.fromarray(synthetic_image(31, 50))
+    for degrees in (90, 270):
+        turned = image.transpose(getattr(Image.Transpose, f"ROTATE_{degrees}"))
+        assert perturb(image, Perturbation(f"rotate_{degrees}")).tobytes() == turned.tobytes()
+
+
 def test_random_perturbations_depend_on_the_key_alone() -> None:
     image = synthetic_image(60, 70)
-    for kind, parameters in (("gaussian_noise", (9.0,)), ("impulse_noise", (0.2,)), ("patch_shuffle", (5.0, 5.0))):
+    kinds = [("gaussian_noise", (9.0,)), ("speckle_noise", (0.3,)), ("shot_noise", (9.0,)), ("impulse_noise", (0.2,))]
+    for kind, parameters in [*kinds, ("patch_shuffle", (5.0, 5.0))]:
         first, again, other_low, other_high = (
             native_pixels(image, Perturbation(kind, parameters, key)) for key in (KEY, KEY, KEY + 1, KEY + (1 << 64))
         )

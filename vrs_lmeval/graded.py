@@ -95,11 +95,14 @@ GRADED: Mapping[str, GradedRow] = {
     ),
     # MedVIGIL (arXiv 2605.07919) masks 33, 67 and 100 % of a marked region in grey 128; without one, the centre.
     "occlusion": GradedRow("occlusion", _occlude(0.1, 0.2, 0.33, 0.5, 0.67), OURS),
-    # The share of the spectrum's lines that stay; ours, since no source was found.
+    # Lines left along the shorter edge: from about half of what 224 pixels can show down to a blurred impression. Ours,
+    # since no source was found.
     "low_pass": GradedRow("low_pass", _each(96, 64, 32, 16, 8), OURS),
     "flip_horizontal": GradedRow("flip_horizontal", ((),), OURS),
     "flip_vertical": GradedRow("flip_vertical", ((),), OURS),
+    "rotate_90": GradedRow("rotate_90", ((),), OURS),
     "rotate_180": GradedRow("rotate_180", ((),), OURS),
+    "rotate_270": GradedRow("rotate_270", ((),), OURS),
     # JPEG at quality 95 without chroma subsampling: pixels change by a level or two, nothing that a reader sees.
     "retest": GradedRow("jpeg", ((95, _FULL),), "test-retest floor, this project"),
 }

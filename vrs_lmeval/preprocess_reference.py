@@ -47,7 +47,7 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
 
 
 def perturb(image: Levels, change: Perturbation) -> Levels:
-    """The perturbed image, of the same size."""
+    """The perturbed image, of the same size but for quarter turns."""
     return PERTURBATIONS[change.kind](image, change)
 
 
@@ -78,13 +78,53 @@ def _gaussian_noise(image: Levels, change: Perturbation) -> Levels:
     (sigma,) = change.parameters
     if sigma == 0:
         return image
-    # Half-normal by inversion: the first t whose quantile rounds to more than 0, 1, 2 ...
-    shares = [0.5 * math.erf((offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in range(255)]
-    first_above = np.ceil(np.array(shares) * 65536 - 0.5)
-    height, width = image.shape[:2]
-    words = random_words(change.key, height, 3 * width).reshape(image.shape)
-    offsets = np.searchsorted(first_above, words & 0x7FFF, side="right")
+    words = words_of_values(image, change.key)
+    offsets = half_normal(sigma, words & 0x7FFF, 255)
     return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
+
+
+def half_normal(sigma: float, t: npt.NDArray[np.integer[Any]], largest: int) -> npt.NDArray[np.int64]:
+    """round(sigma * |z|) by inversion: how many of 0, 1, 2 ... the quantile of t in 0..32767 rounds to more than."""
+    shares = [0.5 * math.erf((offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in range(largest)]
+    first_above = np.ceil(np.array(shares) * 65536 - 0.5)
+    return np.searchsorted(first_above, t, side="right")
+
+
+def words_of_values(image: Levels, key: int) -> npt.NDArray[np.int64]:
+    """A random word for each level of each pixel."""
+    height, width = image.shape[:2]
+    return random_words(key, height, 3 * width).reshape(image.shape)
+
+
+def _speckle_noise(image: Levels, change: Perturbation) -> Levels:
+    (sigma,) = change.parameters
+    if sigma == 0:
+        return image
+    words = words_of_values(image, change.key)
+    offsets = (image * half_normal(sigma * 4096, words & 0x7FFF, 65535) + 2048) >> 12
+    return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
+
+
+def _shot_noise(image: Levels, change: Perturbation) -> Levels:
+    (photons,) = change.parameters
+    words = words_of_values(image, change.key)
+    result = np.empty_like(image)
+    for level in np.unique(image):
+        at = image == level
+        counts = np.searchsorted(poisson_ends(int(level) * photons / 255), words[at], side="right")
+        result[at] = round_to_levels(counts * 255 / photons)
+    return result
+
+
+def poisson_ends(mean: float) -> list[float]:
+    """Of n = 0, 1, 2 ...: the first 16-bit word whose share (u + 0.5) / 65536 is above that of n and fewer."""
+    ends: list[float] = []
+    share, below = math.exp(-mean), 0.0
+    while not ends or ends[-1] < 65536:
+        below += share
+        share *= mean / (len(ends) + 1)
+        ends.append(math.ceil(below * 65536 - 0.5))
+    return ends
 
 
 def _impulse_noise(image: Levels, change: Perturbation) -> Levels:
@@ -118,6 +158,18 @@ def blur_weights(sigma: float) -> list[int]:
     while outer and outer[-1] == 0:
         outer.pop()
     return [256 - 2 * sum(outer), *outer]
+
+
+def _low_pass(image: Levels, change: Perturbation) -> Levels:
+    lines = int(change.parameters[0])
+    height, width = image.shape[:2]
+    share = lines / min(height, width)
+    if share >= 1:
+        return image
+    small = resize_as_pillow(
+        image, math.floor(height * share + 0.5), math.floor(width * share + 0.5), "lanczos", "pillow13"
+    )
+    return resize_as_pillow(small, height, width, "lanczos", "pillow13")
 
 
 def _pixelate(image: Levels, change: Perturbation) -> Levels:
@@ -161,14 +213,19 @@ PERTURBATIONS: dict[str, Callable[[Levels, Perturbation], Levels]] = {
     "contrast": _contrast,
     "gamma": _gamma,
     "gaussian_noise": _gaussian_noise,
+    "speckle_noise": _speckle_noise,
+    "shot_noise": _shot_noise,
     "impulse_noise": _impulse_noise,
     "gaussian_blur": _gaussian_blur,
+    "low_pass": _low_pass,
     "pixelate": _pixelate,
     "patch_shuffle": _patch_shuffle,
     "occlusion": _occlusion,
     "flip_horizontal": lambda image, _: image[:, ::-1],
     "flip_vertical": lambda image, _: image[::-1],
+    "rotate_90": lambda image, _: image.swapaxes(0, 1)[::-1],
     "rotate_180": lambda image, _: image[::-1, ::-1],
+    "rotate_270": lambda image, _: image.swapaxes(0, 1)[:, ::-1],
 }
 """Each kind of perturbation by name; `csrc/preprocess/perturb.h` has the definitions in words."""
 
@@ -243,10 +300,16 @@ def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]
 def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels:
     """Two passes, rounded to uint8 between them; their order matters by up to some levels."""
     filter_name, arithmetic = geometry.filter, geometry.arithmetic
-    is_pillow = arithmetic == "pillow"
-    if is_pillow and is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
-        return resize_columns(resize_rows(image, height, filter_name), width, filter_name)
+    if arithmetic == "pillow":
+        return resize_as_pillow(image, height, width, filter_name, geometry.pass_order)
     return resize_rows(resize_columns(image, width, filter_name, arithmetic), height, filter_name, arithmetic)
+
+
+def resize_as_pillow(image: Levels, height: int, width: int, filter_name: str, pass_order: str) -> Levels:
+    """As `Image.resize` of the Pillow that `pass_order` names."""
+    if is_vertical_first(pass_order, image.shape[0], image.shape[1], height, width):
+        return resize_columns(resize_rows(image, height, filter_name), width, filter_name)
+    return resize_rows(resize_columns(image, width, filter_name), height, filter_name)
 
 
 def is_vertical_first(pass_order: str, height: int, width: int, new_height: int, new_width: int) -> bool:

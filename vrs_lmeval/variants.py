@@ -47,6 +47,10 @@ class Variant:
     parameters: Mapping[str, Any]
 
 
+QUARTER_TURNS = ("rotate_90", "rotate_270")
+"""The perturbations that change an image's size."""
+
+
 class VariantImage(Image.Image):
     """An RGB image that is decoded and perturbed when its pixels are asked for, and not kept.
 
@@ -60,7 +64,8 @@ class VariantImage(Image.Image):
     ) -> None:
         super().__init__()
         self._mode = "RGB"
-        self._size = images.size(source_id)
+        width, height = images.size(source_id)
+        self._size = (height, width) if perturbation.kind in QUARTER_TURNS else (width, height)
         self.readonly = 1  # Pillow then copies before it writes: the source is shared
         self.source_id = source_id
         self.perturbation = perturbation

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "low_pass.h"
 #include "perturb_tables.h"
 #include "philox.h"
 #include "pixel_ops.h"
@@ -33,7 +34,27 @@ int round_share(double share, int edge) {
   return static_cast<int>(std::floor(share * edge + 0.5));
 }
 
+// Each of `count` levels of row `y` -> new_level(level, its random word).
+template <typename Function>
+void change_levels(const Philox& philox, int y, int count, std::uint8_t* levels,
+                   const Function& new_level) {
+  for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
+    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
+    const int length = std::min(Philox::kWordsPerDraw, count - begin);
+    for (int i = 0; i < length; ++i) {
+      levels[begin + i] = new_level(levels[begin + i], words[i]);
+    }
+  }
+}
+
 }  // namespace
+
+std::array<int, 2> perturbed_size(const ImageView& image, PerturbationKind kind) {
+  const bool is_quarter_turn =
+      kind == PerturbationKind::rotate_90 || kind == PerturbationKind::rotate_270;
+  if (is_quarter_turn) return {image.width, image.height};
+  return {image.height, image.width};
+}
 
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first) {
   std::array<std::uint8_t, 3> colour{};
@@ -59,6 +80,15 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
       break;
     case PerturbationKind::gaussian_noise:
       noise_ = tabulate_gaussian_noise(first);
+      break;
+    case PerturbationKind::speckle_noise:
+      multiples_ = tabulate_speckle_noise(first);
+      break;
+    case PerturbationKind::shot_noise:
+      shots_ = tabulate_shot_noise(first);
+      break;
+    case PerturbationKind::low_pass:
+      rendered_ = low_pass(image, static_cast<int>(first));
       break;
     case PerturbationKind::gaussian_blur:
       weights_ = gaussian_weights(first);
@@ -86,6 +116,14 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
       return write_mapped(y, out);
     case PerturbationKind::gaussian_noise:
       return write_gaussian_noise(y, out);
+    case PerturbationKind::speckle_noise:
+      return write_speckle_noise(y, out);
+    case PerturbationKind::shot_noise:
+      return write_shot_noise(y, out);
+    case PerturbationKind::low_pass:
+      if (rendered_.empty()) return copy_pixels(y, 0, image_.width, out);
+      std::copy_n(rendered_.data() + std::ptrdiff_t{3} * image_.width * y, 3 * image_.width, out);
+      return;
     case PerturbationKind::impulse_noise:
       return write_impulse_noise(y, out);
     case PerturbationKind::gaussian_blur:
@@ -98,6 +136,10 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
       return write_occluded(y, out);
     case PerturbationKind::flip_vertical:
       return copy_pixels(image_.height - 1 - y, 0, image_.width, out);
+    case PerturbationKind::rotate_90:
+      return write_column(image_.width - 1 - y, false, out);
+    case PerturbationKind::rotate_270:
+      return write_column(y, true, out);
     case PerturbationKind::rotate_180:
       return copy_row_reversed(image_, image_.height - 1 - y, out);
     case PerturbationKind::flip_horizontal:
@@ -126,6 +168,25 @@ void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
 void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
   copy_pixels(y, 0, image_.width, out);
   kernels_.add_noise(Philox(perturbation_.key), y, noise_.data(), 3 * image_.width, out);
+}
+
+void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
+  copy_pixels(y, 0, image_.width, out);
+  change_levels(Philox(perturbation_.key), y, 3 * image_.width, out, [&](int level, int word) {
+    const int offset =
+        (level * multiples_[word & 0x7FFF] + (1 << (kSpeckleBits - 1))) >> kSpeckleBits;
+    return clamp_to_u8(word >> 15 ? level - offset : level + offset);
+  });
+}
+
+void PerturbedImage::write_shot_noise(int y, std::uint8_t* out) const {
+  copy_pixels(y, 0, image_.width, out);
+  change_levels(Philox(perturbation_.key), y, 3 * image_.width, out, [&](int level, int word) {
+    const std::uint32_t* ends = shots_.ends.data() + shots_.first[level];
+    int n = shots_.guide[256 * level + (word >> 8)];
+    while (static_cast<std::uint32_t>(word) >= ends[n]) ++n;
+    return shots_.levels[n];
+  });
 }
 
 void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
@@ -199,6 +260,15 @@ void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {
   const int left = round_share(p[1], image_.width), right = round_share(p[3], image_.width);
   if (y < top || y >= bottom || right <= left) return;
   fill_pixels(colour_parameter(perturbation_, 4), right - left, out + 3 * left);
+}
+
+// Column `x` of the source as a row, from its top down or from its bottom up.
+void PerturbedImage::write_column(int x, bool is_upwards, std::uint8_t* out) const {
+  for (int i = 0; i < image_.height; ++i, out += 3) {
+    const int y = is_upwards ? image_.height - 1 - i : i;
+    std::copy_n(image_.pixels + y * image_.row_stride + std::ptrdiff_t{x} * image_.channels, 3,
+                out);
+  }
 }
 
 }  // namespace vrs

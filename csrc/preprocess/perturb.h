@@ -1,7 +1,8 @@
 // The perturbations: name, parameters and definition of each, and the rows of a perturbed image.
 //
-// All work on the source's own pixels, before padding and resize, keep its size, and are integer
-// arithmetic on tables made once per image, so that every backend can give the same bits.
+// All work on the source's own pixels, before padding and resize, keep its size (a quarter turn
+// swaps its edges), and are integer arithmetic on tables made once per image, so that every backend
+// can give the same bits.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "perturb_kernels.h"
+#include "perturb_tables.h"
 #include "preprocess.h"
 
 namespace vrs {
@@ -50,11 +52,21 @@ constexpr PerturbationDefinition kPerturbations[] = {
     // level + round(sigma * z), minus where u's top bit is set; z is the standard normal quantile
     // at 0.5 + (t + 0.5) / 65536, t being u's lower 15 bits. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
+    // level + round(level * m), minus where u's top bit is set; m is sigma * z, z as above, in
+    // 1/4096. One word per value. (ImageNet-C's extra "speckle noise".)
+    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 3, false}}}},
+    // round(n * 255 / photons), n Poisson-distributed with the mean level * photons / 255: the
+    // first n whose cumulative share exceeds (u + 0.5) / 65536. One word per value. (ImageNet-C.)
+    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 1, 500, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
     // Rows, then columns, by Gaussian weights of 1/256 out to 3 sigma, levels rounded in between;
     // beyond the edge the edge's pixels repeat.
     {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
+    // Shrunk by Pillow's Lanczos to that many lines along the shorter edge, s, and round(lines *
+    // l / s) along the longer one, l, and back again; as it is where s has no more lines. Passes in
+    // the order of Pillow 13. What is finer than a line is gone.
+    {PerturbationKind::low_pass, "low_pass", 1, {{{"lines", 1, kMaxEdge, true}}}},
     // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
     {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
     // rows x columns patches of floor(H / rows) x floor(W / columns) pixels change places at
@@ -77,7 +89,10 @@ constexpr PerturbationDefinition kPerturbations[] = {
        {"blue", 0, 255, true}}}},
     {PerturbationKind::flip_horizontal, "flip_horizontal", 0, {}},
     {PerturbationKind::flip_vertical, "flip_vertical", 0, {}},
+    // Counter-clockwise.
+    {PerturbationKind::rotate_90, "rotate_90", 0, {}},
     {PerturbationKind::rotate_180, "rotate_180", 0, {}},
+    {PerturbationKind::rotate_270, "rotate_270", 0, {}},
 };
 
 // check_perturbation has established that the three from `first` on are whole numbers in 0..255.
@@ -91,6 +106,8 @@ class PerturbedImage {
 
   const ImageView& source() const { return image_; }
   PerturbationKind kind() const { return perturbation_.kind; }
+  int height() const { return perturbed_size(image_, kind())[0]; }
+  int width() const { return perturbed_size(image_, kind())[1]; }
 
   // Writes row `y` as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
@@ -99,17 +116,23 @@ class PerturbedImage {
   void copy_pixels(int y, int begin, int end, std::uint8_t* out) const;
   void write_mapped(int y, std::uint8_t* out) const;
   void write_gaussian_noise(int y, std::uint8_t* out) const;
+  void write_speckle_noise(int y, std::uint8_t* out) const;
+  void write_shot_noise(int y, std::uint8_t* out) const;
   void write_impulse_noise(int y, std::uint8_t* out) const;
   void write_blurred(int y, std::uint8_t* out) const;
   void write_pixelated(int y, std::uint8_t* out) const;
   void write_shuffled(int y, std::uint8_t* out) const;
   void write_occluded(int y, std::uint8_t* out) const;
+  void write_column(int x, bool is_upwards, std::uint8_t* out) const;
 
   ImageView image_;
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
   std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
+  std::vector<std::uint16_t> multiples_;                   // speckle_noise: |m| per t
+  ShotTable shots_;                                        // shot_noise
+  std::vector<std::uint8_t> rendered_;                     // low_pass: packed RGB, or nothing
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
   std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
   std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch

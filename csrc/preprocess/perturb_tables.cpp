@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "philox.h"
@@ -23,6 +24,23 @@ LevelMaps map_levels(const Function& value_of) {
     for (int level = 0; level < 256; ++level) maps[c][level] = round_to_level(value_of(c, level));
   }
   return maps;
+}
+
+// round(sigma * z) per t, up to the largest Value, for the quantiles z of perturb.h.
+template <typename Value>
+std::vector<Value> tabulate_half_normal(double sigma) {
+  constexpr int kEntries = 32768;
+  constexpr int kMaxOffset = std::numeric_limits<Value>::max();
+  std::vector<Value> offsets(kEntries, sigma > 0 ? kMaxOffset : 0);
+  int begin = 0;
+  for (int offset = 0; offset < kMaxOffset && begin < kEntries && sigma > 0; ++offset) {
+    // The entries from `end` on have sigma * z >= offset + 0.5.
+    const double share_below = 0.5 * std::erf((offset + 0.5) / (sigma * std::sqrt(2.0)));
+    const int end = std::min(static_cast<int>(std::ceil(share_below * 65536 - 0.5)), kEntries);
+    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<Value>(offset));
+    begin = end;
+  }
+  return offsets;
 }
 
 const std::uint8_t* row_of(const ImageView& image, int y) {
@@ -57,18 +75,40 @@ LevelMaps map_gamma(double exponent) {
 }
 
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma) {
-  constexpr int kEntries = 32768;
-  constexpr int kMaxOffset = 255;  // a larger one clamps to the same level
-  std::vector<std::uint8_t> offsets(kEntries, sigma > 0 ? kMaxOffset : 0);
-  int begin = 0;
-  for (int offset = 0; offset < kMaxOffset && sigma > 0; ++offset) {
-    // The entries from `end` on have sigma * z >= offset + 0.5.
-    const double share_below = 0.5 * std::erf((offset + 0.5) / (sigma * std::sqrt(2.0)));
-    const int end = std::min(static_cast<int>(std::ceil(share_below * 65536 - 0.5)), kEntries);
-    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<std::uint8_t>(offset));
-    begin = end;
+  return tabulate_half_normal<std::uint8_t>(sigma);  // a larger offset clamps to the same level
+}
+
+std::vector<std::uint16_t> tabulate_speckle_noise(double sigma) {
+  return tabulate_half_normal<std::uint16_t>(sigma * (1 << kSpeckleBits));
+}
+
+ShotTable tabulate_shot_noise(double photons) {
+  constexpr int kGuides = 256;
+  ShotTable table;
+  std::size_t most = 0;
+  for (int level = 0; level < 256; ++level) {
+    const double mean = level * photons / 255;
+    const auto begin = static_cast<std::int32_t>(table.ends.size());
+    table.first[level] = begin;
+    double share = std::exp(-mean);
+    double below = 0;
+    for (int n = 0; n == 0 || table.ends.back() < 65536; ++n) {
+      below += share;
+      share *= mean / (n + 1);
+      table.ends.push_back(std::min(std::ceil(below * 65536 - 0.5), 65536.0));
+    }
+    int n = 0;
+    for (std::uint32_t u = 0; u < 65536; u += 65536 / kGuides) {
+      while (u >= table.ends[begin + n]) ++n;
+      table.guide.push_back(static_cast<std::uint16_t>(n));
+    }
+    most = std::max(most, table.ends.size() - begin);
   }
-  return offsets;
+  table.first[256] = static_cast<std::int32_t>(table.ends.size());
+  for (std::size_t n = 0; n < most; ++n) {
+    table.levels.push_back(round_to_level(static_cast<double>(n) * 255 / photons));
+  }
+  return table;
 }
 
 std::vector<std::uint16_t> gaussian_weights(double sigma) {

@@ -36,14 +36,19 @@ enum class PerturbationKind {
   contrast,
   gamma,
   gaussian_noise,
+  speckle_noise,
+  shot_noise,
   impulse_noise,
   gaussian_blur,
+  low_pass,
   pixelate,
   patch_shuffle,
   occlusion,
   flip_horizontal,
   flip_vertical,
+  rotate_90,
   rotate_180,
+  rotate_270,
 };
 
 constexpr int kMaxPerturbationParameters = 8;
@@ -149,6 +154,9 @@ void preprocess(const Request& request, const Options& options, void* out);
 
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
+
+// Height and width of `image` under a perturbation of `kind`: a quarter turn swaps them.
+std::array<int, 2> perturbed_size(const ImageView& image, PerturbationKind kind);
 
 // Writes the perturbed image to `out` as packed RGB: what preprocess() resizes, for those who need
 // the pixels themselves. Checks its arguments first.

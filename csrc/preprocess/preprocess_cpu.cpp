@@ -90,9 +90,8 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
   for (const Job& job : request.jobs) {
-    const PerturbedImage image(request.images[job.image], job.perturbation,
-                               perturb_kernels_for(options.simd));
-    RowSource source(image, geometry);
+    RowSource source(
+        {request.images[job.image], job.perturbation, perturb_kernels_for(options.simd)}, geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     if (!write_uniform(request, job, *plan, planes)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);

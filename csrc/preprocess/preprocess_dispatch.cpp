@@ -135,7 +135,7 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
   check_image(image, "image");
   check_perturbation(perturbation, "perturbation");
   const PerturbedImage perturbed(image, perturbation, perturb_kernels_for("auto"));
-  for (int y = 0; y < image.height; ++y, out += std::ptrdiff_t{3} * image.width) {
+  for (int y = 0; y < perturbed.height(); ++y, out += std::ptrdiff_t{3} * perturbed.width()) {
     perturbed.write_row(y, out);
   }
 }
