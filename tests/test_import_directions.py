@@ -10,9 +10,10 @@ FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
 CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard", "doctor", "preview", "study"}
 ALLOWED_BESIDES = {
     "aggregation": {"intervals"},
-    "measures": {"sets"},
-    "registry": {"aggregation", "measures", "sets"},
-    "metrics": {"measures", "registry"},
+    "measures": {"likelihoods", "sets"},
+    "metric": {"aggregation", "measures", "sets"},
+    "registry": {"aggregation", "measures", "metric", "sets"},
+    "metrics": {"likelihoods", "measures", "metric", "registry"},
     "baselines": {"partners"},
     "variants": {"graded", "partners", "rendering"},
     "training_text": {"sources"},

@@ -37,6 +37,18 @@ def test_runs_are_read_with_their_questions(tmp_path):
     assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
 
 
+def test_likelihoods_are_read_as_those_of_each_variants_options(tmp_path):
+    folder = write_run(tmp_path, "looks", LOOKS)
+    (samples,) = folder.glob("samples_*.jsonl")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    for line in lines:
+        line["filtered_resps"] = [[-0.5, True], [-2.25, False], [-1.0, False], [-3.0, False]]
+    samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (run,) = read_runs(folder)
+    answers = run.samples[0].answers
+    assert (answers["real"].text, answers["shuffled"].text) == ("A: -0.50, B: -2.25", "A: -1.00, B: -3.00")
+
+
 def test_the_newest_run_of_a_folder_counts(tmp_path):
     write_run(tmp_path, "model", GUESSES, time="2026-01-02T00-00-00.000000")
     folder = write_run(tmp_path, "model", LOOKS, time="2026-01-01T00-00-00.000000")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from vrs_lmeval.likelihoods import LogProbabilities, find_divergence, find_gold_log_probability
 from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD, Answer, Sample, Score
 from vrs_lmeval.sets import SetMember
 
@@ -18,6 +19,9 @@ SECOND_DRAW = f"{SHUFFLED}_2"
 CLAIM, CEILING, MAJORITY, QUESTION_ONLY = "claim", "vrs_ceiling", "majority", "question_only"
 """What a task may know of a question besides its answers: whether the answer to the real image makes a visual claim;
 VRS of a model that is always right about the image shown; and what is right of the two baselines' answers."""
+
+LIKELIHOODS = "likelihoods"
+"""What a task knows that asks for the likelihoods of options instead of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Question:
     answers: Mapping[str, Answer]
     scores: Mapping[str, Score]
     known: Mapping[str, float | None]
+    likelihoods: Mapping[str, LogProbabilities | None] = field(default_factory=dict)
 
     def correct(self, variant: str) -> float:
         """1 where the answer under `variant` is right, else 0."""
@@ -141,6 +146,23 @@ def accuracy_of(variant: str) -> Callable[[Question], float]:
 def accuracy_if_asked(variant: str) -> Callable[[Question], float | None]:
     """The same, None for a question that was not asked under `variant`."""
     return lambda question: question.correct(variant) if variant in question.scores else None
+
+
+def gold_log_probability(question: Question) -> float | None:
+    """Log P(gold | real) among the options; None where no option is right."""
+    return find_gold_log_probability(question.likelihoods[REAL], question.sample)
+
+
+def log_probability_difference(question: Question) -> float | None:
+    """Log P(gold | real) - log P(gold | shuffled)."""
+    real = gold_log_probability(question)
+    shuffled = find_gold_log_probability(question.likelihoods[SHUFFLED], question.sample)
+    return None if real is None or shuffled is None else real - shuffled
+
+
+def divergence_from(variant: str) -> Callable[[Question], float | None]:
+    """How far the options' probabilities are from those under real, in bits."""
+    return lambda question: find_divergence(question.likelihoods[REAL], question.likelihoods[variant])
 
 
 def is_draw(variant: str) -> bool:

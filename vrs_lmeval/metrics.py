@@ -20,9 +20,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from vrs_lmeval.measures import Question, is_draw
+from vrs_lmeval.likelihoods import LogProbabilities
+from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw
+from vrs_lmeval.metric import STANDARD_ERROR, Metric, standard_error_of
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
-from vrs_lmeval.registry import METRICS, STANDARD_ERROR, Metric, standard_error_of, variant_accuracy
+from vrs_lmeval.registry import METRICS, variant_accuracy
 
 __all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
 
@@ -38,8 +40,9 @@ def question_metrics(
     scores: Mapping[str, Score],
     known: Mapping[str, float | None] | None = None,
     variants: Iterable[str] | None = None,
+    likelihoods: Mapping[str, LogProbabilities | None] | None = None,
 ) -> dict[str, Any]:
-    """One question's value of every metric of `metrics_of_variants(variants, known)`, None where it does not apply.
+    """One question's value of every metric of `metrics_of_variants`, None where it does not apply.
 
     `variants` are the task's, by default those in `answers`: a question need not have been asked under all of them.
     Values are numbers, or tuples that end with the image id; all of them can be written as JSON. Raises ValueError
@@ -47,8 +50,9 @@ def question_metrics(
     """
     if set(answers) != set(scores):
         raise ValueError(f"answers are for {sorted(answers)}, scores for {sorted(scores)}")
-    question = Question(sample, answers, scores, known or {})
-    metrics = metrics_of_variants(answers if variants is None else variants, known or {})
+    question = Question(sample, answers, scores, known or {}, likelihoods or {})
+    names = [*(known or {}), *((LIKELIHOODS,) if likelihoods else ())]
+    metrics = metrics_of_variants(answers if variants is None else variants, names)
     return {name: metric.measure(question) for name, metric in metrics.items()}
 
 

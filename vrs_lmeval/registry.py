@@ -6,26 +6,21 @@ docs/metrics.md explains them; a test keeps both equal.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from vrs_lmeval.aggregation import (
-    find_clustered_error,
     find_independent_rate,
-    find_independent_rate_error,
     find_interval,
-    find_mean,
     find_ratio,
-    find_ratio_error,
     find_spread,
 )
 from vrs_lmeval.measures import (
     CEILING,
     CLAIM,
+    LIKELIHOODS,
     MAJORITY,
     QUESTION_ONLY,
     SECOND_DRAW,
-    Question,
     above_retest,
     accuracy_if_asked,
     accuracy_of,
@@ -35,9 +30,12 @@ from vrs_lmeval.measures import (
     difference,
     difference_and_image,
     differences_of_draws,
+    divergence_from,
     failures,
+    gold_log_probability,
     hard_difference,
     known,
+    log_probability_difference,
     mean_of_draws,
     of_type,
     retention,
@@ -46,89 +44,21 @@ from vrs_lmeval.measures import (
     set_member,
     ungrounded,
 )
-from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD, Sample
+from vrs_lmeval.metric import DIFFERENCE, SHARE, Metric, mean_metric, standard_error_of
+from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD
 from vrs_lmeval.sets import (
     find_confusion,
-    find_confusion_error,
     find_set_accuracy,
-    find_set_accuracy_error,
 )
 
-STANDARD_ERROR = "_stderr"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A metric: `measure` gives one question's value (None: does not apply), `aggregate` the value over all questions.
-
-    `needs` are the variants it compares, `knows` what else it needs to know of a question. `higher_is_better` is None
-    where neither direction is. A task leaves out a metric that `belongs` to none of its questions.
-    """
-
-    name: str
-    formula: str
-    unit: str
-    source: str
-    needs: frozenset[str]
-    higher_is_better: bool | None
-    measure: Callable[[Question], Any]
-    aggregate: Callable[[Sequence[Any]], float]
-    belongs: Callable[[Sample], bool] = lambda sample: True
-    knows: frozenset[str] = frozenset()
-
-
-def standard_error_of(metric: Metric) -> Metric:
-    """The companion that fills the harness's "+-" column."""
-    own_error = _OWN_ERRORS.get(metric.aggregate)
-    return Metric(
-        name=metric.name + STANDARD_ERROR,
-        formula=f"standard error of {metric.name}, clustered by image",
-        unit=metric.unit,
-        source="Cameron and Miller 2015"
-        + (", delta method" if metric.aggregate in (find_ratio, find_independent_rate) else ""),
-        needs=metric.needs,
-        higher_is_better=None,
-        measure=metric.measure if own_error else lambda question: (metric.measure(question), question.sample.image_id),
-        aggregate=own_error or find_clustered_error,
-        belongs=metric.belongs,
-        knows=metric.knows,
-    )
-
-
-_OWN_ERRORS: Mapping[Callable[[Sequence[Any]], float], Callable[[Sequence[Any]], float]] = {
-    find_ratio: find_ratio_error,
-    find_independent_rate: find_independent_rate_error,
-    find_set_accuracy: find_set_accuracy_error,
-    find_confusion: find_confusion_error,
-}
-"""Aggregations of values that carry their image, and so have their own error."""
-
-
-SHARE, DIFFERENCE = "share, 0..1", "difference of shares, -1..1"
 VRS_PAPER = "arXiv 2603.03437 (read)"
 OURS = "this project"
 LLAVA_MED = "LLaVA-Med's split by answer type"
 
 
-def _mean_metric(
-    name: str,
-    formula: str,
-    source: str,
-    measure: Callable[[Question], float | None],
-    *,
-    needs: tuple[str, ...] = (REAL,),
-    unit: str = SHARE,
-    higher_is_better: bool | None = True,
-    knows: tuple[str, ...] = (),
-) -> Metric:
-    return Metric(
-        name, formula, unit, source, frozenset(needs), higher_is_better, measure, find_mean, knows=frozenset(knows)
-    )
-
-
 def variant_accuracy(variant: str) -> Metric:
     """`acc_<variant>`, for variants that the registry does not know by name."""
-    return _mean_metric(
+    return mean_metric(
         f"acc_{variant}",
         f"mean of correct({variant})",
         OURS,
@@ -147,11 +77,11 @@ def _limit_metric(name: str, sign: str, aggregate: Callable[[Sequence[Any]], flo
 
 _BOTH = (REAL, SHUFFLED)
 _MAIN = (
-    _mean_metric("acc", "mean of correct(real)", "exact match, VQA normalisation", accuracy_of(REAL)),
-    _mean_metric(
+    mean_metric("acc", "mean of correct(real)", "exact match, VQA normalisation", accuracy_of(REAL)),
+    mean_metric(
         "acc_blank", "mean of correct(blank)", VRS_PAPER, accuracy_of(BLANK), needs=(BLANK,), higher_is_better=None
     ),
-    _mean_metric(
+    mean_metric(
         "acc_shuffled",
         "mean of correct(shuffled), against the asked image's gold",
         VRS_PAPER,
@@ -159,10 +89,10 @@ _MAIN = (
         needs=(SHUFFLED,),
         higher_is_better=None,
     ),
-    _mean_metric("vrs", "acc - acc_shuffled", VRS_PAPER, difference, needs=_BOTH, unit=DIFFERENCE),
+    mean_metric("vrs", "acc - acc_shuffled", VRS_PAPER, difference, needs=_BOTH, unit=DIFFERENCE),
     _limit_metric("vrs_ci95_low", "-", lambda pairs: find_interval(pairs).low),
     _limit_metric("vrs_ci95_high", "+", lambda pairs: find_interval(pairs).high),
-    _mean_metric(
+    mean_metric(
         "image_sensitivity",
         "mean of [answer(real) != answer(shuffled)] where both are parsed",
         f"{VRS_PAPER}; symbols inferred",
@@ -179,33 +109,31 @@ _MAIN = (
         retention,
         find_ratio,
     ),
-    _mean_metric(
+    mean_metric(
         "parse_failure_rate",
         "mean share of unparsable answers over all variants",
         OURS,
         failures,
         higher_is_better=False,
     ),
-    _mean_metric("acc_closed", "acc over closed questions", LLAVA_MED, of_type("closed", accuracy_of(REAL))),
-    _mean_metric("acc_open", "acc over open questions", LLAVA_MED, of_type("open", accuracy_of(REAL))),
-    _mean_metric(
+    mean_metric("acc_closed", "acc over closed questions", LLAVA_MED, of_type("closed", accuracy_of(REAL))),
+    mean_metric("acc_open", "acc over open questions", LLAVA_MED, of_type("open", accuracy_of(REAL))),
+    mean_metric(
         "f1_open",
         "mean token F1 of answer(real) over open questions",
         "SQuAD (arXiv 1606.05250)",
         of_type("open", lambda question: question.scores[REAL].token_f1),
     ),
-    _mean_metric(
+    mean_metric(
         "recall_open",
         "mean token recall of answer(real) over open questions",
         "LLaVA-Med (its OPEN headline)",
         of_type("open", lambda question: question.scores[REAL].token_recall),
     ),
-    _mean_metric(
+    mean_metric(
         "vrs_closed", "vrs over closed questions", OURS, of_type("closed", difference), needs=_BOTH, unit=DIFFERENCE
     ),
-    _mean_metric(
-        "vrs_open", "vrs over open questions", OURS, of_type("open", difference), needs=_BOTH, unit=DIFFERENCE
-    ),
+    mean_metric("vrs_open", "vrs over open questions", OURS, of_type("open", difference), needs=_BOTH, unit=DIFFERENCE),
 )
 _SETS = (
     Metric(
@@ -232,7 +160,7 @@ _SETS = (
     ),
 )
 _CLAIMS = (
-    _mean_metric(
+    mean_metric(
         "claim_rate",
         "mean of [answer(real) makes a visual claim]",
         f"{VRS_PAPER}; detector ours",
@@ -240,7 +168,7 @@ _CLAIMS = (
         knows=(CLAIM,),
         higher_is_better=None,
     ),
-    _mean_metric(
+    mean_metric(
         "hvrr",
         "mean of [answer(real) makes a visual claim and answer(real) = answer(shuffled)]",
         "arXiv 2603.03437 (words read, joint rate inferred)",
@@ -249,7 +177,7 @@ _CLAIMS = (
         knows=(CLAIM,),
         higher_is_better=False,
     ),
-    _mean_metric(
+    mean_metric(
         "hvrr_with_blank",
         "hvrr where also answer(real) = answer(blank)",
         "this project: the stricter reading of invariant",
@@ -281,8 +209,40 @@ _CLAIMS = (
         knows=frozenset({CLAIM}),
     ),
 )
+NATS = "nats, no limits"
+_LIKELIHOODS = (
+    mean_metric(
+        "logprob_gold",
+        "mean of log P(gold | real) among the options",
+        OURS,
+        gold_log_probability,
+        unit="nats, up to 0",
+        knows=(LIKELIHOODS,),
+    ),
+    mean_metric(
+        "vrs_logprob",
+        "mean of log P(gold | real) - log P(gold | shuffled) among the options",
+        "this project: VRS of probabilities",
+        log_probability_difference,
+        needs=_BOTH,
+        unit=NATS,
+        knows=(LIKELIHOODS,),
+    ),
+    *(
+        mean_metric(
+            f"divergence_from_{variant}",
+            f"mean Jensen-Shannon divergence of the options' probabilities under real and {variant}",
+            "Lin 1991",
+            divergence_from(variant),
+            needs=(REAL, variant),
+            unit="bits, 0..1",
+            knows=(LIKELIHOODS,),
+        )
+        for variant in (BLANK, SHUFFLED)
+    ),
+)
 _FURTHER_VARIANTS = (
-    _mean_metric(
+    mean_metric(
         "vrs_hard",
         "acc - acc_shuffled_hard, over the questions that have such a partner",
         "after Selective Modality Shifting (arXiv 2508.00171)",
@@ -290,7 +250,7 @@ _FURTHER_VARIANTS = (
         needs=(REAL, SHUFFLED_HARD),
         unit=DIFFERENCE,
     ),
-    _mean_metric(
+    mean_metric(
         "vrs_mean_of_draws",
         "mean of vrs over all draws of shuffled",
         "as Gat et al. 2021 (arXiv 2110.14375), un-normalised",
@@ -308,7 +268,7 @@ _FURTHER_VARIANTS = (
         differences_of_draws,
         find_spread,
     ),
-    _mean_metric(
+    mean_metric(
         "retest_sensitivity",
         "mean of [answer(real) != answer(retest)] where both are parsed",
         "test-retest floor, this project",
@@ -316,7 +276,7 @@ _FURTHER_VARIANTS = (
         needs=(REAL, RETEST),
         higher_is_better=False,
     ),
-    _mean_metric(
+    mean_metric(
         "image_sensitivity_above_retest",
         "image_sensitivity - retest_sensitivity, where real, shuffled and retest are parsed",
         OURS,
@@ -326,7 +286,7 @@ _FURTHER_VARIANTS = (
     ),
 )
 _BASELINES = (
-    _mean_metric(
+    mean_metric(
         "vrs_ceiling",
         "vrs of a model that is always right about the image it is shown",
         OURS,
@@ -343,9 +303,9 @@ _BASELINES = (
             (QUESTION_ONLY, "the training split's most frequent answer to the same question"),
         )
         for metric in (
-            _mean_metric(f"acc_{name}", f"acc of {what}", OURS, known(name), knows=(name,), higher_is_better=None),
+            mean_metric(f"acc_{name}", f"acc of {what}", OURS, known(name), knows=(name,), higher_is_better=None),
             *(
-                _mean_metric(
+                mean_metric(
                     f"acc_{name}_{kind}",
                     f"acc_{name} over {kind} questions",
                     OURS,
@@ -362,7 +322,7 @@ _WITHOUT_ERROR = frozenset({"vrs_ci95_low", "vrs_ci95_high", "vrs_sd_of_draws"})
 
 METRICS: Mapping[str, Metric] = {
     each.name: each
-    for metric in (*_MAIN, *_SETS, *_CLAIMS, *_FURTHER_VARIANTS, *_BASELINES)
+    for metric in (*_MAIN, *_SETS, *_CLAIMS, *_LIKELIHOODS, *_FURTHER_VARIANTS, *_BASELINES)
     for each in ((metric,) if metric.name in _WITHOUT_ERROR else (metric, standard_error_of(metric)))
 }
 """Every metric of the variants real, blank and shuffled, by name, each followed by its standard error.

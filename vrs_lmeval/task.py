@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from typing import Any
@@ -20,7 +20,8 @@ from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
 from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
 from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
 from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
-from vrs_lmeval.measures import CEILING, CLAIM, MAJORITY, QUESTION_ONLY, Question
+from vrs_lmeval.likelihoods import LETTERS, LogProbabilities, offer_options, read_most_probable, share_out
+from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question
 from vrs_lmeval.metrics import metrics_by, metrics_of_variants, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
@@ -39,6 +40,9 @@ SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folde
 PROMPT_STYLES = {"short": parse_answer, "cot": parse_tagged_answer}
 """A YAML's `prompt_style`, which its prompt must fit -> how answers are read."""
 
+BY_LIKELIHOOD = "mc"
+"""The style that asks for no text: the most probable of the options' letters is the answer."""
+
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
 
@@ -47,9 +51,11 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
     holds what) or `row_shape` (a function of `row_shapes`), `closed_rule` (see `samples.decide_answer_type`),
-    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `prompt_style` (how answers are read:
-    "short", or "cot" for reasoning before an `<answer>` block). One document is one question, so
-    `--limit N` means N questions, and its K requests reach `process_results` together: paired without bookkeeping.
+    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `draws` (of shuffled), `by` (fields to
+    break metrics down by), `question_only` (files of the training split), `prompt_style` (how answers are read:
+    "short", "cot" for reasoning before an `<answer>` block, or "mc" for the options' likelihoods). One document is one
+    question, so `--limit N` means N questions, and its requests reach `process_results` together: paired without
+    bookkeeping.
     """
 
     MULTIMODAL = True
@@ -61,14 +67,16 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self._training_files = config.pop("question_only", None)
         self._source = _read_source(config)
         self._style = config.pop("prompt_style", "short")
-        if self._style not in PROMPT_STYLES:
-            known = ", ".join(PROMPT_STYLES)
+        if self._style not in (*PROMPT_STYLES, BY_LIKELIHOOD):
+            known = ", ".join([*PROMPT_STYLES, BY_LIKELIHOOD])
             raise ValueError(f"{config['task']}: no prompt_style {self._style!r}; there are {known}")
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Load the whole split: partners are drawn among all of its images, whatever the limit."""
         self._benchmark: Benchmark = load_benchmark(self._source)
+        if self._style == BY_LIKELIHOOD:
+            self._benchmark = _keep_questions_with_options(self._benchmark)
         self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
         samples, images = self._benchmark.samples, self._benchmark.images
         self._images_shown = {sample.image_id: sample.images for sample in samples}
@@ -77,7 +85,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self._check_kinds(split)
         self._known, self._baselines = self._find_baselines()
         names = [variant.name for variant in self._variants]
-        known = {CLAIM, *next(iter(self._known.values()))}
+        of_answers = LIKELIHOODS if self._style == BY_LIKELIHOOD else CLAIM
+        known = {of_answers, *next(iter(self._known.values()))}
         self._breakdowns = metrics_by(self._by, samples, names)
         self._metrics = {
             name: metric
@@ -101,21 +110,27 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         super().build_all_requests(**kwargs)
 
     def construct_requests(self, doc: Mapping[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
-        """One request per variant, in the order of `variants`."""
+        """One request per variant, in the order of `variants`; by likelihood one per variant and option."""
         sample = self._samples[doc["sample_id"]]
+        if self._style == BY_LIKELIHOOD:
+            delimiter = "" if kwargs.get("apply_chat_template") else self.config.target_delimiter
+            asked = [delimiter + letter for letter in LETTERS[: len(sample.options)]]
+        else:
+            asked = [self.config.generation_kwargs]
+        requests = [
+            (ctx, deepcopy(what), {"visual": self._show(sample, variant)})
+            for variant in self._list_variants(sample)
+            for what in asked
+        ]
         return [
             Instance(
-                request_type="generate_until",
+                request_type="loglikelihood" if self._style == BY_LIKELIHOOD else "generate_until",
                 doc=doc,
-                arguments=(
-                    ctx,
-                    deepcopy(self.config.generation_kwargs),
-                    {"visual": self._show(sample, variant)},
-                ),
+                arguments=arguments,
                 idx=index,
                 metadata=kwargs["metadata"],
             )
-            for index, variant in enumerate(self._list_variants(sample))
+            for index, arguments in enumerate(requests)
         ]
 
     def apply_filters(self) -> Any:
@@ -124,28 +139,38 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         The harness would otherwise decode and PNG-encode every image of every request once more, to log a hash.
         """
         for instance in self._instances or []:
-            prompt, generation, visual = instance.arguments
+            prompt, asked, visual = instance.arguments
             described = [_describe(image) for image in visual["visual"]]
-            instance.arguments = (prompt, generation, {"visual": described})
+            instance.arguments = (prompt, asked, {"visual": described})
         return super().apply_filters()
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[str]) -> dict[str, Any]:
+    def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
         """The K texts of one question -> its metric values; None where a metric does not apply to the question.
+
+        By likelihood, instead of a text (log-likelihood, is greedy) for each option.
 
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
         sample = self._samples[doc["sample_id"]]
         names = self._list_variants(sample)
-        parse = PROMPT_STYLES[self._style]
-        answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
+        likelihoods: dict[str, LogProbabilities | None] = {}
+        known = dict(self._known[sample.sample_id])
+        if self._style == BY_LIKELIHOOD:
+            count = len(sample.options)
+            values = [value for value, _ in results]
+            likelihoods = {name: share_out(values[k * count : (k + 1) * count]) for k, name in enumerate(names)}
+            answers = {name: read_most_probable(likelihoods[name], sample) for name in names}
+        else:
+            parse = PROMPT_STYLES[self._style]
+            answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
+            known[CLAIM] = float(makes_visual_claim(results[names.index(REAL)]))
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
         doc["variants"] = {
             name: {"image_id": self._rules[name].choose(sample), **asdict(answers[name]), **asdict(scores[name])}
             for name in names
         }
-        known = {**self._known[sample.sample_id], CLAIM: float(makes_visual_claim(results[names.index(REAL)]))}
         variants = [variant.name for variant in self._variants]
-        measured = question_metrics(sample, answers, scores, known, variants)
+        measured = question_metrics(sample, answers, scores, known, variants, likelihoods)
         question = Question(sample, answers, scores, known)
         measured |= {name: metric.measure(question) for name, metric in self._breakdowns.items()}
         return {name: measured[name] for name in self._metrics}
@@ -253,6 +278,16 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             others = tuple(image for image in others if image not in sample.images)
         shown = islice(cycle(others), len(sample.images))
         return [VariantImage(image, rule.change(image), self._benchmark.images, perturb) for image in shown]
+
+
+def _keep_questions_with_options(benchmark: Benchmark) -> Benchmark:
+    """With "yes" and "no" as the options of questions that have these answers; the others cannot be asked so."""
+    offered = [offer_options(sample) for sample in benchmark.samples]
+    samples = tuple(sample for sample in offered if sample is not None)
+    if not samples:
+        raise ValueError("prompt_style mc: no question has options, nor yes or no for an answer")
+    evidence = {**benchmark.evidence, "questions_without_options": len(offered) - len(samples)}
+    return replace(benchmark, samples=samples, evidence=evidence)
 
 
 def _read_source(config: dict[str, Any]) -> DatasetSource:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 
@@ -161,11 +162,18 @@ def _read_sample(logged: Mapping[str, Any]) -> ScoredSample:
 
 
 def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
-    """The harness logs the texts in the order of the variants."""
+    """The harness logs the texts in the order of the variants; by likelihood, a pair for each option of each."""
+    if texts and isinstance(texts[0], list):
+        count = len(texts) // len(variants)
+        texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
     return {
         name: GivenAnswer(str(text), entry["correct"], entry["value"] is not None, entry["image_id"])
         for (name, entry), text in zip(variants.items(), texts, strict=True)
     }
+
+
+def _show_likelihoods(pairs: Sequence[Sequence[Any]]) -> str:
+    return ", ".join(f"{letter}: {value:.2f}" for letter, (value, _) in zip(ascii_uppercase, pairs, strict=False))
 
 
 def _read_json(path: Path) -> Any:
