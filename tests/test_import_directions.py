@@ -19,7 +19,6 @@ ALLOWED_BESIDES = {
     "sets": {"intervals"},
     "significance": {"intervals"},
     "samples": {"row_text", "row_shapes", "sources"},
-    "preprocess_reference": {"pixels"},
 }
 
 

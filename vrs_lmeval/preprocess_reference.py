@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vrs_lmeval.geometry import Geometry
 from vrs_lmeval.records import Perturbation
-
-if TYPE_CHECKING:
-    from vrs_lmeval.pixels import Geometry
 
 Levels = npt.NDArray[np.uint8]
 
@@ -47,7 +45,7 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
 
 
 def perturb(image: Levels, change: Perturbation) -> Levels:
-    """The perturbed image, of the same size."""
+    """The perturbed image, of the same size but for quarter turns."""
     return PERTURBATIONS[change.kind](image, change)
 
 
@@ -76,15 +74,50 @@ def _gamma(image: Levels, change: Perturbation) -> Levels:
 
 def _gaussian_noise(image: Levels, change: Perturbation) -> Levels:
     (sigma,) = change.parameters
-    if sigma == 0:
-        return image
-    # Half-normal by inversion: the first t whose quantile rounds to more than 0, 1, 2 ...
-    shares = [0.5 * math.erf((offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in range(255)]
-    first_above = np.ceil(np.array(shares) * 65536 - 0.5)
-    height, width = image.shape[:2]
-    words = random_words(change.key, height, 3 * width).reshape(image.shape)
-    offsets = np.searchsorted(first_above, words & 0x7FFF, side="right")
+    words = value_words(change.key, image)
+    offsets = rounded_quantiles(sigma, 255)[words & 0x7FFF]
     return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
+
+
+def _speckle_noise(image: Levels, change: Perturbation) -> Levels:
+    (sigma,) = change.parameters
+    words = value_words(change.key, image)
+    offsets = (image * rounded_quantiles(sigma * 4096, 65535)[words & 0x7FFF] + 2048) >> 12
+    return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
+
+
+def rounded_quantiles(scale: float, largest: int) -> npt.NDArray[np.int64]:
+    """round(scale * z) up to `largest`, z the standard normal quantile at 0.5 + (t + 0.5) / 65536, for t < 32768."""
+    if scale == 0:
+        return np.zeros(32768, dtype=np.int64)
+    first_above: list[float] = []  # the first t whose quantile rounds to more than 0, 1, 2 ...
+    while len(first_above) < largest and (not first_above or first_above[-1] < 32768):
+        share_below = 0.5 * math.erf((len(first_above) + 0.5) / (scale * math.sqrt(2.0)))
+        first_above.append(math.ceil(share_below * 65536 - 0.5))
+    return np.searchsorted(np.array(first_above), np.arange(32768), side="right")
+
+
+def _shot_noise(image: Levels, change: Perturbation) -> Levels:
+    (photons,) = change.parameters
+    words = value_words(change.key, image)
+    result = np.empty_like(image)
+    for level in np.unique(image):
+        is_level = image == level
+        counts = np.searchsorted(poisson_thresholds(level, photons), words[is_level], side="right")
+        result[is_level] = round_to_levels(255 * counts / photons)
+    return result
+
+
+def poisson_thresholds(level: int, photons: float) -> npt.NDArray[np.float64]:
+    """The first words that give more than 0, 1, 2 ... photons, up to the count that is white."""
+    mean = int(level) * photons / 255
+    share, share_up_to = math.exp(-mean), 0.0
+    thresholds = []
+    while math.floor(255 * len(thresholds) / photons + 0.5) < 255:
+        share_up_to += share
+        share = share * mean / (len(thresholds) + 1)
+        thresholds.append(math.ceil(share_up_to * 65536 - 0.5))
+    return np.array(thresholds)
 
 
 def _impulse_noise(image: Levels, change: Perturbation) -> Levels:
@@ -118,6 +151,16 @@ def blur_weights(sigma: float) -> list[int]:
     while outer and outer[-1] == 0:
         outer.pop()
     return [256 - 2 * sum(outer), *outer]
+
+
+def _low_pass(image: Levels, change: Perturbation) -> Levels:
+    lines = int(change.parameters[0])
+    height, width = image.shape[:2]
+    if lines >= min(height, width):
+        return image
+    geometry = Geometry("shortest_edge", (lines, lines), filter="lanczos", pass_order="pillow13")
+    reduced = resize(image, *resized_size(geometry, height, width), geometry)
+    return resize(reduced, height, width, geometry)
 
 
 def _pixelate(image: Levels, change: Perturbation) -> Levels:
@@ -162,13 +205,18 @@ PERTURBATIONS: dict[str, Callable[[Levels, Perturbation], Levels]] = {
     "gamma": _gamma,
     "gaussian_noise": _gaussian_noise,
     "impulse_noise": _impulse_noise,
+    "shot_noise": _shot_noise,
+    "speckle_noise": _speckle_noise,
     "gaussian_blur": _gaussian_blur,
+    "low_pass": _low_pass,
     "pixelate": _pixelate,
     "patch_shuffle": _patch_shuffle,
     "occlusion": _occlusion,
     "flip_horizontal": lambda image, _: image[:, ::-1],
     "flip_vertical": lambda image, _: image[::-1],
+    "rotate_90": lambda image, _: image.swapaxes(0, 1)[::-1],
     "rotate_180": lambda image, _: image[::-1, ::-1],
+    "rotate_270": lambda image, _: image.swapaxes(0, 1)[:, ::-1],
 }
 """Each kind of perturbation by name; `csrc/preprocess/perturb.h` has the definitions in words."""
 
@@ -177,6 +225,12 @@ def round_to_levels(values: npt.NDArray[Any]) -> Levels:
     """Halves go up; then into 0..255."""
     levels: Levels = np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
     return levels
+
+
+def value_words(key: int, image: Levels) -> npt.NDArray[np.int64]:
+    """One random word for each value of the image, in its shape."""
+    height, width = image.shape[:2]
+    return random_words(key, height, 3 * width).reshape(image.shape)
 
 
 def random_words(key: int, rows: int, count: int) -> npt.NDArray[np.int64]:

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "perturb_tables.h"
-#include "philox.h"
 #include "pixel_ops.h"
 
 namespace vrs {
@@ -21,6 +20,16 @@ void copy_row_reversed(const ImageView& image, int y, std::uint8_t* out) {
   }
 }
 
+// Column `x`, from the top down or from the bottom up.
+void copy_column(const ImageView& image, int x, bool is_upward, std::uint8_t* out) {
+  const std::ptrdiff_t step = is_upward ? -image.row_stride : image.row_stride;
+  const std::uint8_t* pixel = image.pixels + std::ptrdiff_t{x} * image.channels;
+  if (is_upward) pixel += (image.height - 1) * image.row_stride;
+  for (int y = 0; y < image.height; ++y, pixel += step, out += 3) {
+    for (int c = 0; c < 3; ++c) out[c] = pixel[c];
+  }
+}
+
 void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint8_t* out) {
   for (int x = 0; x < count; ++x, out += 3) {
     out[0] = colour[0];
@@ -29,11 +38,17 @@ void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint
   }
 }
 
+}  // namespace
+
 int round_share(double share, int edge) {
   return static_cast<int>(std::floor(share * edge + 0.5));
 }
 
-}  // namespace
+Size perturbed_size(const ImageView& image, PerturbationKind kind) {
+  const bool is_turned =
+      kind == PerturbationKind::rotate_90 || kind == PerturbationKind::rotate_270;
+  return is_turned ? Size{image.width, image.height} : Size{image.height, image.width};
+}
 
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first) {
   std::array<std::uint8_t, 3> colour{};
@@ -59,6 +74,17 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
       break;
     case PerturbationKind::gaussian_noise:
       noise_ = tabulate_gaussian_noise(first);
+      break;
+    case PerturbationKind::speckle_noise:
+      speckle_ = tabulate_speckle_noise(first);
+      break;
+    case PerturbationKind::shot_noise:
+      shot_ = tabulate_shot_noise(first);
+      break;
+    case PerturbationKind::low_pass:
+      if (first < std::min(image.height, image.width)) {
+        low_pass_ = std::make_shared<LowPass>(image, static_cast<int>(first), kernels);
+      }
       break;
     case PerturbationKind::gaussian_blur:
       weights_ = gaussian_weights(first);
@@ -88,6 +114,12 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
       return write_gaussian_noise(y, out);
     case PerturbationKind::impulse_noise:
       return write_impulse_noise(y, out);
+    case PerturbationKind::shot_noise:
+      return write_shot_noise(y, out);
+    case PerturbationKind::speckle_noise:
+      return write_speckle_noise(y, out);
+    case PerturbationKind::low_pass:
+      return low_pass_ ? low_pass_->write_row(y, out) : copy_pixels(y, 0, image_.width, out);
     case PerturbationKind::gaussian_blur:
       return write_blurred(y, out);
     case PerturbationKind::pixelate:
@@ -98,6 +130,10 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
       return write_occluded(y, out);
     case PerturbationKind::flip_vertical:
       return copy_pixels(image_.height - 1 - y, 0, image_.width, out);
+    case PerturbationKind::rotate_90:
+      return copy_column(image_, image_.width - 1 - y, false, out);
+    case PerturbationKind::rotate_270:
+      return copy_column(image_, y, true, out);
     case PerturbationKind::rotate_180:
       return copy_row_reversed(image_, image_.height - 1 - y, out);
     case PerturbationKind::flip_horizontal:
@@ -120,24 +156,6 @@ void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
   const std::uint8_t* pixel = image_.pixels + y * image_.row_stride;
   for (int x = 0; x < image_.width; ++x, pixel += image_.channels, out += 3) {
     for (int c = 0; c < 3; ++c) out[c] = levels_[c][pixel[c]];
-  }
-}
-
-void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
-  copy_pixels(y, 0, image_.width, out);
-  kernels_.add_noise(Philox(perturbation_.key), y, noise_.data(), 3 * image_.width, out);
-}
-
-void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
-  const Philox philox(perturbation_.key);
-  const int limit = round_share(perturbation_.parameters[0], 65536);
-  copy_pixels(y, 0, image_.width, out);
-  for (int begin = 0; begin < image_.width; begin += Philox::kWordsPerDraw) {
-    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
-    const int count = std::min(Philox::kWordsPerDraw, image_.width - begin);
-    for (int i = 0; i < count; ++i) {
-      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, words[i] % 2 == 0 ? 0 : 255);
-    }
   }
 }
 

@@ -1,14 +1,19 @@
 // The perturbations: name, parameters and definition of each, and the rows of a perturbed image.
 //
-// All work on the source's own pixels, before padding and resize, keep its size, and are integer
-// arithmetic on tables made once per image, so that every backend can give the same bits.
+// All work on the source's own pixels, before padding and resize, and are integer arithmetic on
+// tables made once per image, so that every backend can give the same bits. All keep the size of
+// the image but for the quarter turns, which exchange its edges.
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "low_pass.h"
 #include "perturb_kernels.h"
+#include "perturb_tables.h"
 #include "preprocess.h"
 
 namespace vrs {
@@ -31,6 +36,10 @@ struct PerturbationDefinition {
 constexpr int kMaxBlurSigma = 10;
 constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
 
+// Beyond, the noise is under 12 levels at white, and the chance of no photon nears the least
+// double.
+constexpr int kMaxPhotons = 500;
+
 // `round` is floor(x + 0.5), H x W the image's size. Random numbers are 16-bit words u of Philox,
 // eight a draw, row y's word i from draw (y, i / 8).
 constexpr PerturbationDefinition kPerturbations[] = {
@@ -52,9 +61,22 @@ constexpr PerturbationDefinition kPerturbations[] = {
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
+    // round(255 * count / photons), at most 255, for the Poisson count of mean level / 255 *
+    // photons:
+    // the least count whose cumulative probability exceeds (u + 0.5) / 65536. One word per value.
+    // ImageNet-C's (Hendrycks and Dietterich, arXiv 1903.12261), which truncates instead.
+    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 0.1, kMaxPhotons, false}}}},
+    // level + round(level * s), minus where u's top bit is set; s is sigma * z in units of 1 /
+    // 4096,
+    // rounded, and z as in gaussian_noise. One word per value. One of ImageNet-C's extra kinds.
+    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 2, false}}}},
     // Rows, then columns, by Gaussian weights of 1/256 out to 3 sigma, levels rounded in between;
     // beyond the edge the edge's pixels repeat.
     {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
+    // Resized so that the shorter edge has `lines` pixels (ResizeMode::shortest_edge), and back:
+    // Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13. No change if it has no more
+    // already.
+    {PerturbationKind::low_pass, "low_pass", 1, {{{"lines", 1, kMaxEdge, true}}}},
     // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
     {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
     // rows x columns patches of floor(H / rows) x floor(W / columns) pixels change places at
@@ -77,11 +99,16 @@ constexpr PerturbationDefinition kPerturbations[] = {
        {"blue", 0, 255, true}}}},
     {PerturbationKind::flip_horizontal, "flip_horizontal", 0, {}},
     {PerturbationKind::flip_vertical, "flip_vertical", 0, {}},
+    // Counter-clockwise, as PIL's Image.Transpose.
+    {PerturbationKind::rotate_90, "rotate_90", 0, {}},
     {PerturbationKind::rotate_180, "rotate_180", 0, {}},
+    {PerturbationKind::rotate_270, "rotate_270", 0, {}},
 };
 
 // check_perturbation has established that the three from `first` on are whole numbers in 0..255.
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first);
+
+int round_share(double share, int edge);
 
 // One perturbation of one image, with what its definition derives from them once.
 class PerturbedImage {
@@ -90,15 +117,18 @@ class PerturbedImage {
                  const PerturbKernels& kernels);
 
   const ImageView& source() const { return image_; }
+  Size size() const { return perturbed_size(image_, perturbation_.kind); }
   PerturbationKind kind() const { return perturbation_.kind; }
 
-  // Writes row `y` as packed RGB pixels. Thread-safe.
+  // Writes row `y`, of size().height rows, as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
 
  private:
   void copy_pixels(int y, int begin, int end, std::uint8_t* out) const;
   void write_mapped(int y, std::uint8_t* out) const;
   void write_gaussian_noise(int y, std::uint8_t* out) const;
+  void write_speckle_noise(int y, std::uint8_t* out) const;
+  void write_shot_noise(int y, std::uint8_t* out) const;
   void write_impulse_noise(int y, std::uint8_t* out) const;
   void write_blurred(int y, std::uint8_t* out) const;
   void write_pixelated(int y, std::uint8_t* out) const;
@@ -110,7 +140,10 @@ class PerturbedImage {
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
   std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
+  std::vector<std::uint16_t> speckle_;                     // speckle_noise: sigma * z per t
+  ShotTable shot_;                                         // shot_noise
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
+  std::shared_ptr<const LowPass> low_pass_;                // low_pass: null if without effect
   std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
   std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch
 };

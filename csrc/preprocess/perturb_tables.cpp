@@ -25,6 +25,25 @@ LevelMaps map_levels(const Function& value_of) {
   return maps;
 }
 
+constexpr int kWordValues = 65536;
+
+// min(round(scale * z), largest) for the lower 15 bits of a word, z as in perturb.h.
+template <typename Value>
+std::vector<Value> round_quantiles(double scale, int largest) {
+  constexpr int kEntries = kWordValues / 2;
+  std::vector<Value> rounded(kEntries, static_cast<Value>(scale > 0 ? largest : 0));
+  int begin = 0;
+  for (int value = 0; value < largest && begin < kEntries && scale > 0; ++value) {
+    // The entries from `end` on have scale * z >= value + 0.5.
+    const double share_below = 0.5 * std::erf((value + 0.5) / (scale * std::sqrt(2.0)));
+    const int end =
+        std::min(static_cast<int>(std::ceil(share_below * kWordValues - 0.5)), kEntries);
+    std::fill(rounded.begin() + begin, rounded.begin() + end, static_cast<Value>(value));
+    begin = end;
+  }
+  return rounded;
+}
+
 const std::uint8_t* row_of(const ImageView& image, int y) {
   return image.pixels + y * image.row_stride;
 }
@@ -57,18 +76,41 @@ LevelMaps map_gamma(double exponent) {
 }
 
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma) {
-  constexpr int kEntries = 32768;
-  constexpr int kMaxOffset = 255;  // a larger one clamps to the same level
-  std::vector<std::uint8_t> offsets(kEntries, sigma > 0 ? kMaxOffset : 0);
-  int begin = 0;
-  for (int offset = 0; offset < kMaxOffset && sigma > 0; ++offset) {
-    // The entries from `end` on have sigma * z >= offset + 0.5.
-    const double share_below = 0.5 * std::erf((offset + 0.5) / (sigma * std::sqrt(2.0)));
-    const int end = std::min(static_cast<int>(std::ceil(share_below * 65536 - 0.5)), kEntries);
-    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<std::uint8_t>(offset));
-    begin = end;
+  // An offset over 255 clamps to the same level.
+  return round_quantiles<std::uint8_t>(sigma, 255);
+}
+
+std::vector<std::uint16_t> tabulate_speckle_noise(double sigma) {
+  return round_quantiles<std::uint16_t>(sigma * kSpeckleUnit, 65535);
+}
+
+ShotTable tabulate_shot_noise(double photons) {
+  ShotTable table;
+  for (int count = 0; table.levels.empty() || table.levels.back() < 255; ++count) {
+    table.levels.push_back(round_to_level(std::min(255.0, 255 * count / photons)));
   }
-  return offsets;
+  table.stride = static_cast<int>(table.levels.size());
+  table.first_above.reserve(std::size_t{256} * table.stride);
+  table.nearby.reserve(std::size_t{256} * 256);
+  for (int level = 0; level < 256; ++level) {
+    const double mean = level * photons / 255;
+    double share = std::exp(-mean);
+    double share_up_to = 0;
+    for (int count = 0; count + 1 < table.stride; ++count) {
+      share_up_to += share;
+      share = share * mean / (count + 1);
+      const double first = std::ceil(share_up_to * kWordValues - 0.5);
+      table.first_above.push_back(std::min(static_cast<int>(first), kWordValues));
+    }
+    table.first_above.push_back(kWordValues);
+    const std::int32_t* first_above = table.first_above.data() + level * table.stride;
+    std::uint16_t count = 0;
+    for (int word = 0; word < kWordValues; word += 256) {
+      while (word >= first_above[count]) ++count;
+      table.nearby.push_back(count);
+    }
+  }
+  return table;
 }
 
 std::vector<std::uint16_t> gaussian_weights(double sigma) {

@@ -18,6 +18,19 @@ LevelMaps map_gamma(double exponent);
 // |offset| for the lower 15 bits of a word: 32 KB, so that it stays in the innermost cache.
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma);
 
+// sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
+constexpr int kSpeckleUnit = 4096;  // sigma 2 times the largest z, 4.3, still fits 16 bits
+std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
+
+// Poisson counts by inversion of a word, for each level that a pixel had.
+struct ShotTable {
+  int stride = 0;                         // counts a level, the last standing for all above it
+  std::vector<std::int32_t> first_above;  // [level][count]: the first word that gives a larger one
+  std::vector<std::uint16_t> nearby;      // [level][word / 256]: the count at the first such word
+  std::vector<std::uint8_t> levels;       // what a count becomes
+};
+ShotTable tabulate_shot_noise(double photons);
+
 // One per tap, symmetric about the middle; they sum to 256.
 std::vector<std::uint16_t> gaussian_weights(double sigma);
 

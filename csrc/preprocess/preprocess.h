@@ -25,6 +25,11 @@ struct ImageView {
   std::int64_t row_stride = 0;
 };
 
+struct Size {
+  int height = 0;
+  int width = 0;
+};
+
 // Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
 constexpr int kMaxEdge = 1 << 16;
 
@@ -37,13 +42,18 @@ enum class PerturbationKind {
   gamma,
   gaussian_noise,
   impulse_noise,
+  shot_noise,
+  speckle_noise,
   gaussian_blur,
+  low_pass,
   pixelate,
   patch_shuffle,
   occlusion,
   flip_horizontal,
   flip_vertical,
+  rotate_90,
   rotate_180,
+  rotate_270,
 };
 
 constexpr int kMaxPerturbationParameters = 8;
@@ -149,6 +159,9 @@ void preprocess(const Request& request, const Options& options, void* out);
 
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
+
+// The size of the perturbed image: the image's own, its edges exchanged by a quarter turn.
+Size perturbed_size(const ImageView& image, PerturbationKind kind);
 
 // Writes the perturbed image to `out` as packed RGB: what preprocess() resizes, for those who need
 // the pixels themselves. Checks its arguments first.

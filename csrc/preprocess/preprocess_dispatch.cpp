@@ -135,7 +135,8 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
   check_image(image, "image");
   check_perturbation(perturbation, "perturbation");
   const PerturbedImage perturbed(image, perturbation, perturb_kernels_for("auto"));
-  for (int y = 0; y < image.height; ++y, out += std::ptrdiff_t{3} * image.width) {
+  const Size size = perturbed.size();
+  for (int y = 0; y < size.height; ++y, out += std::ptrdiff_t{3} * size.width) {
     perturbed.write_row(y, out);
   }
 }

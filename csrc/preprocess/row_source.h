@@ -11,7 +11,7 @@ namespace vrs {
 
 class RowSource {
  public:
-  RowSource(const PerturbedImage& image, const Geometry& geometry);
+  RowSource(PerturbedImage image, const Geometry& geometry);
 
   int height() const { return height_; }
   int width() const { return width_; }
