@@ -158,8 +158,9 @@ def _low_pass(image: Levels, change: Perturbation) -> Levels:
     height, width = image.shape[:2]
     if lines >= min(height, width):
         return image
-    geometry = Geometry("shortest_edge", (lines, lines), filter="lanczos", pass_order="pillow13")
-    reduced = resize(image, *resized_size(geometry, height, width), geometry)
+    geometry = Geometry(filter="lanczos", pass_order="pillow13")
+    share = lines / min(height, width)
+    reduced = resize(image, math.floor(height * share + 0.5), math.floor(width * share + 0.5), geometry)
     return resize(reduced, height, width, geometry)
 
 

@@ -2,13 +2,13 @@
 #include "low_pass.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 
 #include "cpu_plan.h"
 #include "perturb.h"
 #include "resample_band.h"
-#include "resample_plan.h"
 #include "row_source.h"
 
 namespace vrs {
@@ -27,9 +27,9 @@ Geometry lanczos_geometry(const Size& size) {
 }
 
 Size reduced_size(const ImageView& image, int lines) {
-  Geometry geometry;
-  geometry.resize_height = lines;
-  return resized_size(geometry, image.height, image.width);
+  const double share = static_cast<double>(lines) / std::min(image.height, image.width);
+  const auto scale = [=](int edge) { return static_cast<int>(std::floor(edge * share + 0.5)); };
+  return {scale(image.height), scale(image.width)};
 }
 
 // An image of our own: packed RGB.

@@ -65,17 +65,18 @@ constexpr PerturbationDefinition kPerturbations[] = {
     // photons:
     // the least count whose cumulative probability exceeds (u + 0.5) / 65536. One word per value.
     // ImageNet-C's (Hendrycks and Dietterich, arXiv 1903.12261), which truncates instead.
-    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 0.1, kMaxPhotons, false}}}},
+    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 1, kMaxPhotons, false}}}},
     // level + round(level * s), minus where u's top bit is set; s is sigma * z in units of 1 /
     // 4096,
     // rounded, and z as in gaussian_noise. One word per value. One of ImageNet-C's extra kinds.
-    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 2, false}}}},
+    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 3, false}}}},
     // Rows, then columns, by Gaussian weights of 1/256 out to 3 sigma, levels rounded in between;
     // beyond the edge the edge's pixels repeat.
     {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
-    // Resized so that the shorter edge has `lines` pixels (ResizeMode::shortest_edge), and back:
-    // Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13. No change if it has no more
-    // already.
+    // Reduced to `lines` pixels along the shorter edge s and round(l * (lines / s)) along the
+    // longer
+    // one l, and enlarged again: Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13. As it is
+    // where lines >= s.
     {PerturbationKind::low_pass, "low_pass", 1, {{{"lines", 1, kMaxEdge, true}}}},
     // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
     {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
@@ -117,10 +118,11 @@ class PerturbedImage {
                  const PerturbKernels& kernels);
 
   const ImageView& source() const { return image_; }
-  Size size() const { return perturbed_size(image_, perturbation_.kind); }
+  int height() const { return perturbed_size(image_, kind()).height; }
+  int width() const { return perturbed_size(image_, kind()).width; }
   PerturbationKind kind() const { return perturbation_.kind; }
 
-  // Writes row `y`, of size().height rows, as packed RGB pixels. Thread-safe.
+  // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
 
  private:

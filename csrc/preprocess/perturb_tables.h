@@ -19,7 +19,7 @@ LevelMaps map_gamma(double exponent);
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma);
 
 // sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
-constexpr int kSpeckleUnit = 4096;  // sigma 2 times the largest z, 4.3, still fits 16 bits
+constexpr int kSpeckleUnit = 4096;  // sigma 3 times the largest z, 4.3, still fits 16 bits
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
 
 // Poisson counts by inversion of a word, for each level that a pixel had.

@@ -135,8 +135,7 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
   check_image(image, "image");
   check_perturbation(perturbation, "perturbation");
   const PerturbedImage perturbed(image, perturbation, perturb_kernels_for("auto"));
-  const Size size = perturbed.size();
-  for (int y = 0; y < size.height; ++y, out += std::ptrdiff_t{3} * size.width) {
+  for (int y = 0; y < perturbed.height(); ++y, out += std::ptrdiff_t{3} * perturbed.width()) {
     perturbed.write_row(y, out);
   }
 }

@@ -200,21 +200,6 @@ bool keeps_uniform(const AxisPlan& plan) {
   return true;
 }
 
-bool is_vertical_first(PassOrder order, int height, int width, Size resized) {
-  const int shrink_height = height - resized.height;
-  switch (order) {
-    case PassOrder::horizontal_first:
-      return false;
-    case PassOrder::pillow12_2:  // Image.resize; two calls of the resize, so the order is all
-      return height > 100 * static_cast<std::int64_t>(width) && shrink_height > 0;
-    case PassOrder::pillow13:  // PR 9549
-      break;
-  }
-  return shrink_height > 0 && shrink_height > 2 * (width - resized.width);
-}
-
-}  // namespace
-
 // As transformers' get_resize_output_image_size: Python's int(requested * long / short).
 Size resized_size(const Geometry& geometry, int height, int width) {
   switch (geometry.resize) {
@@ -231,6 +216,21 @@ Size resized_size(const Geometry& geometry, int height, int width) {
   const int longer = static_cast<int>(requested * longest / shortest);
   return width <= height ? Size{longer, requested} : Size{requested, longer};
 }
+
+bool is_vertical_first(PassOrder order, int height, int width, Size resized) {
+  const int shrink_height = height - resized.height;
+  switch (order) {
+    case PassOrder::horizontal_first:
+      return false;
+    case PassOrder::pillow12_2:  // Image.resize; two calls of the resize, so the order is all
+      return height > 100 * static_cast<std::int64_t>(width) && shrink_height > 0;
+    case PassOrder::pillow13:  // PR 9549
+      break;
+  }
+  return shrink_height > 0 && shrink_height > 2 * (width - resized.width);
+}
+
+}  // namespace
 
 ResamplePlan plan_resample(const Geometry& geometry, int height, int width) {
   const Size resized = resized_size(geometry, height, width);

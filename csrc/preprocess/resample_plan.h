@@ -33,9 +33,6 @@ struct ResamplePlan {
   AxisPlan columns;
 };
 
-// What the resize makes of height x width pixels, before the crop.
-Size resized_size(const Geometry& geometry, int height, int width);
-
 // `height` x `width`: the image as the resize sees it, that is after pad_to_square.
 ResamplePlan plan_resample(const Geometry& geometry, int height, int width);
 
