@@ -112,7 +112,7 @@ def poisson_thresholds(level: int, photons: float) -> npt.NDArray[np.float64]:
     """The first words that give more than 0, 1, 2 ... photons, up to the count that is white."""
     mean = int(level) * photons / 255
     share, share_up_to = math.exp(-mean), 0.0
-    thresholds = []
+    thresholds: list[float] = []
     while math.floor(255 * len(thresholds) / photons + 0.5) < 255:
         share_up_to += share
         share = share * mean / (len(thresholds) + 1)
