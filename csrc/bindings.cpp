@@ -161,8 +161,9 @@ py::array preprocess(const py::list& images,
 py::array_t<std::uint8_t> perturb(const py::array& image, const PerturbationTuple& perturbation) {
   const vrs::ImageView view = view_of(image, "image");
   const vrs::Perturbation change = perturbation_of(perturbation);
-  const auto [height, width] = vrs::perturbed_size(view, change.kind);
-  py::array_t<std::uint8_t> result({py::ssize_t{height}, py::ssize_t{width}, py::ssize_t{3}});
+  const vrs::Size size = vrs::perturbed_size(view, change.kind);
+  py::array_t<std::uint8_t> result(
+      {py::ssize_t{size.height}, py::ssize_t{size.width}, py::ssize_t{3}});
   std::uint8_t* out = result.mutable_data();
   {
     const py::gil_scoped_release released;

@@ -20,7 +20,6 @@ ALLOWED_BESIDES = {
     "sets": {"intervals"},
     "significance": {"intervals"},
     "samples": {"row_text", "row_shapes", "sources"},
-    "preprocess_reference": {"pixels"},
 }
 
 

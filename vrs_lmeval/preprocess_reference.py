@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from vrs_lmeval.geometry import Geometry
 from vrs_lmeval.records import Perturbation
-
-if TYPE_CHECKING:
-    from vrs_lmeval.pixels import Geometry
 
 Levels = npt.NDArray[np.uint8]
 
@@ -76,55 +74,50 @@ def _gamma(image: Levels, change: Perturbation) -> Levels:
 
 def _gaussian_noise(image: Levels, change: Perturbation) -> Levels:
     (sigma,) = change.parameters
-    if sigma == 0:
-        return image
-    words = words_of_values(image, change.key)
-    offsets = half_normal(sigma, words & 0x7FFF, 255)
+    words = value_words(change.key, image)
+    offsets = rounded_quantiles(sigma, 255)[words & 0x7FFF]
     return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
-
-
-def half_normal(sigma: float, t: npt.NDArray[np.integer[Any]], largest: int) -> npt.NDArray[np.int64]:
-    """round(sigma * |z|) by inversion: how many of 0, 1, 2 ... the quantile of t in 0..32767 rounds to more than."""
-    shares = [0.5 * math.erf((offset + 0.5) / (sigma * math.sqrt(2.0))) for offset in range(largest)]
-    first_above = np.ceil(np.array(shares) * 65536 - 0.5)
-    return np.searchsorted(first_above, t, side="right")
-
-
-def words_of_values(image: Levels, key: int) -> npt.NDArray[np.int64]:
-    """A random word for each level of each pixel."""
-    height, width = image.shape[:2]
-    return random_words(key, height, 3 * width).reshape(image.shape)
 
 
 def _speckle_noise(image: Levels, change: Perturbation) -> Levels:
     (sigma,) = change.parameters
-    if sigma == 0:
-        return image
-    words = words_of_values(image, change.key)
-    offsets = (image * half_normal(sigma * 4096, words & 0x7FFF, 65535) + 2048) >> 12
+    words = value_words(change.key, image)
+    offsets = (image * rounded_quantiles(sigma * 4096, 65535)[words & 0x7FFF] + 2048) >> 12
     return round_to_levels(image + np.where(words >> 15, -offsets, offsets))
+
+
+def rounded_quantiles(scale: float, largest: int) -> npt.NDArray[np.int64]:
+    """round(scale * z) up to `largest`, z the standard normal quantile at 0.5 + (t + 0.5) / 65536, for t < 32768."""
+    if scale == 0:
+        return np.zeros(32768, dtype=np.int64)
+    first_above: list[float] = []  # the first t whose quantile rounds to more than 0, 1, 2 ...
+    while len(first_above) < largest and (not first_above or first_above[-1] < 32768):
+        share_below = 0.5 * math.erf((len(first_above) + 0.5) / (scale * math.sqrt(2.0)))
+        first_above.append(math.ceil(share_below * 65536 - 0.5))
+    return np.searchsorted(np.array(first_above), np.arange(32768), side="right")
 
 
 def _shot_noise(image: Levels, change: Perturbation) -> Levels:
     (photons,) = change.parameters
-    words = words_of_values(image, change.key)
+    words = value_words(change.key, image)
     result = np.empty_like(image)
     for level in np.unique(image):
-        at = image == level
-        counts = np.searchsorted(poisson_ends(int(level) * photons / 255), words[at], side="right")
-        result[at] = round_to_levels(counts * 255 / photons)
+        is_level = image == level
+        counts = np.searchsorted(poisson_thresholds(level, photons), words[is_level], side="right")
+        result[is_level] = round_to_levels(255 * counts / photons)
     return result
 
 
-def poisson_ends(mean: float) -> list[float]:
-    """Of n = 0, 1, 2 ...: the first 16-bit word whose share (u + 0.5) / 65536 is above that of n and fewer."""
-    ends: list[float] = []
-    share, below = math.exp(-mean), 0.0
-    while not ends or ends[-1] < 65536:
-        below += share
-        share *= mean / (len(ends) + 1)
-        ends.append(math.ceil(below * 65536 - 0.5))
-    return ends
+def poisson_thresholds(level: int, photons: float) -> npt.NDArray[np.float64]:
+    """The first words that give more than 0, 1, 2 ... photons, up to the count that is white."""
+    mean = int(level) * photons / 255
+    share, share_up_to = math.exp(-mean), 0.0
+    thresholds: list[float] = []
+    while math.floor(255 * len(thresholds) / photons + 0.5) < 255:
+        share_up_to += share
+        share = share * mean / (len(thresholds) + 1)
+        thresholds.append(math.ceil(share_up_to * 65536 - 0.5))
+    return np.array(thresholds)
 
 
 def _impulse_noise(image: Levels, change: Perturbation) -> Levels:
@@ -163,13 +156,12 @@ def blur_weights(sigma: float) -> list[int]:
 def _low_pass(image: Levels, change: Perturbation) -> Levels:
     lines = int(change.parameters[0])
     height, width = image.shape[:2]
-    share = lines / min(height, width)
-    if share >= 1:
+    if lines >= min(height, width):
         return image
-    small = resize_as_pillow(
-        image, math.floor(height * share + 0.5), math.floor(width * share + 0.5), "lanczos", "pillow13"
-    )
-    return resize_as_pillow(small, height, width, "lanczos", "pillow13")
+    geometry = Geometry(filter="lanczos", pass_order="pillow13")
+    share = lines / min(height, width)
+    reduced = resize(image, math.floor(height * share + 0.5), math.floor(width * share + 0.5), geometry)
+    return resize(reduced, height, width, geometry)
 
 
 def _pixelate(image: Levels, change: Perturbation) -> Levels:
@@ -213,9 +205,9 @@ PERTURBATIONS: dict[str, Callable[[Levels, Perturbation], Levels]] = {
     "contrast": _contrast,
     "gamma": _gamma,
     "gaussian_noise": _gaussian_noise,
-    "speckle_noise": _speckle_noise,
-    "shot_noise": _shot_noise,
     "impulse_noise": _impulse_noise,
+    "shot_noise": _shot_noise,
+    "speckle_noise": _speckle_noise,
     "gaussian_blur": _gaussian_blur,
     "low_pass": _low_pass,
     "pixelate": _pixelate,
@@ -234,6 +226,12 @@ def round_to_levels(values: npt.NDArray[Any]) -> Levels:
     """Halves go up; then into 0..255."""
     levels: Levels = np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
     return levels
+
+
+def value_words(key: int, image: Levels) -> npt.NDArray[np.int64]:
+    """One random word for each value of the image, in its shape."""
+    height, width = image.shape[:2]
+    return random_words(key, height, 3 * width).reshape(image.shape)
 
 
 def random_words(key: int, rows: int, count: int) -> npt.NDArray[np.int64]:
@@ -300,16 +298,10 @@ def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]
 def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels:
     """Two passes, rounded to uint8 between them; their order matters by up to some levels."""
     filter_name, arithmetic = geometry.filter, geometry.arithmetic
-    if arithmetic == "pillow":
-        return resize_as_pillow(image, height, width, filter_name, geometry.pass_order)
-    return resize_rows(resize_columns(image, width, filter_name, arithmetic), height, filter_name, arithmetic)
-
-
-def resize_as_pillow(image: Levels, height: int, width: int, filter_name: str, pass_order: str) -> Levels:
-    """As `Image.resize` of the Pillow that `pass_order` names."""
-    if is_vertical_first(pass_order, image.shape[0], image.shape[1], height, width):
+    is_pillow = arithmetic == "pillow"
+    if is_pillow and is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
         return resize_columns(resize_rows(image, height, filter_name), width, filter_name)
-    return resize_rows(resize_columns(image, width, filter_name), height, filter_name)
+    return resize_rows(resize_columns(image, width, filter_name, arithmetic), height, filter_name, arithmetic)
 
 
 def is_vertical_first(pass_order: str, height: int, width: int, new_height: int, new_width: int) -> bool:

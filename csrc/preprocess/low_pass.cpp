@@ -1,9 +1,10 @@
-// Shrinks and enlarges whole images to levels.
+// Reduces an image, and enlarges the rows that are asked for.
 #include "low_pass.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 
 #include "cpu_plan.h"
 #include "perturb.h"
@@ -13,11 +14,11 @@
 namespace vrs {
 namespace {
 
-Geometry lanczos_to(int height, int width) {
+Geometry lanczos_geometry(const Size& size) {
   Geometry geometry;
   geometry.resize = ResizeMode::exact;
-  geometry.resize_height = geometry.crop_height = height;
-  geometry.resize_width = geometry.crop_width = width;
+  geometry.resize_height = geometry.crop_height = size.height;
+  geometry.resize_width = geometry.crop_width = size.width;
   geometry.filter = Filter::lanczos;
   for (LevelTable& table : geometry.tables) {
     for (int level = 0; level < 256; ++level) table.values[level] = static_cast<float>(level);
@@ -25,37 +26,78 @@ Geometry lanczos_to(int height, int width) {
   return geometry;
 }
 
-std::vector<std::uint8_t> resize(const ImageView& image, int height, int width) {
-  const Geometry geometry = lanczos_to(height, width);
-  const ResampleKernels& kernels = *available_kernels().front();  // all sets give the same bits
-  const RowSource source(PerturbedImage(image, {}, perturb_kernels_for("auto")), geometry);
-  const auto plan = find_cpu_plan(geometry, image.height, image.width, kernels);
-  const std::size_t plane = static_cast<std::size_t>(height) * width;
-  std::vector<float> planes(3 * plane);
-  resample_band(*plan, source, geometry, OutputType::float32, 0, height, planes.data());
-  std::vector<std::uint8_t> levels(3 * plane);
-  for (std::size_t i = 0; i < plane; ++i) {
-    for (std::size_t c = 0; c < 3; ++c) {
-      levels[3 * i + c] = static_cast<std::uint8_t>(planes[c * plane + i]);
-    }
-  }
-  return levels;
+Size reduced_size(const ImageView& image, int lines) {
+  const double share = static_cast<double>(lines) / std::min(image.height, image.width);
+  const auto scale = [=](int edge) { return static_cast<int>(std::floor(edge * share + 0.5)); };
+  return {scale(image.height), scale(image.width)};
 }
 
-int round_to_int(double value) {
-  return static_cast<int>(std::floor(value + 0.5));
+// An image of our own: packed RGB.
+struct Pixels {
+  std::vector<std::uint8_t> rgb;
+  ImageView view;
+};
+
+Pixels resize(const ImageView& image, const Size& size, const PerturbKernels& kernels) {
+  const Geometry geometry = lanczos_geometry(size);
+  const RowSource source(PerturbedImage(image, {}, kernels), geometry);
+  const auto plan =
+      find_cpu_plan(geometry, image.height, image.width, resample_kernels_named(kernels.name));
+  const std::size_t count = static_cast<std::size_t>(size.height) * size.width;
+  std::vector<float> planes(3 * count);
+  resample_band(*plan, source, geometry, OutputType::float32, 0, size.height, planes.data());
+  Pixels pixels;
+  pixels.rgb.resize(3 * count);
+  for (std::size_t i = 0; i < count; ++i) {
+    for (int c = 0; c < 3; ++c) {
+      pixels.rgb[3 * i + c] = static_cast<std::uint8_t>(planes[c * count + i]);
+    }
+  }
+  pixels.view = {pixels.rgb.data(), size.height, size.width, 3, std::int64_t{3} * size.width};
+  return pixels;
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> low_pass(const ImageView& image, int lines) {
-  const int shorter = std::min(image.height, image.width);
-  if (lines >= shorter) return {};
-  const double share = static_cast<double>(lines) / shorter;
-  const int height = round_to_int(image.height * share), width = round_to_int(image.width * share);
-  const std::vector<std::uint8_t> small = resize(image, height, width);
-  return resize({small.data(), height, width, 3, std::int64_t{3} * width}, image.height,
-                image.width);
+LowPass::LowPass(const ImageView& image, int lines, const PerturbKernels& kernels)
+    : values_(3 * image.width) {
+  const Size reduced = reduced_size(image, lines);
+  // Enlarging is horizontal first in every order of the passes.
+  const Pixels narrow = resize(image, reduced, kernels);
+  const Pixels wide = resize(narrow.view, {reduced.height, image.width}, kernels);
+  plan_ = find_cpu_plan(lanczos_geometry({image.height, image.width}), reduced.height, image.width,
+                        resample_kernels_named(kernels.name));
+  const int taps = plan_->kernels->taps_per_group;
+  const int positions = round_up(values_, kPositionBlock);
+  group_bytes_ = static_cast<std::size_t>(positions) * taps;
+  const int groups = (reduced.height + taps - 1) / taps;
+  row_groups_.resize(group_bytes_ * groups);
+  for (int g = 0; g < groups; ++g) {
+    const std::uint8_t* rows[kMaxTapsPerGroup];
+    for (int t = 0; t < taps; ++t) {  // rows past the last repeat it, their weights are zero
+      rows[t] =
+          wide.view.pixels + std::min(g * taps + t, reduced.height - 1) * wide.view.row_stride;
+    }
+    plan_->kernels->interleave_rows(rows, values_, row_groups_.data() + group_bytes_ * g);
+  }
+}
+
+void LowPass::write_row(int y, std::uint8_t* out) const {
+  static thread_local std::vector<const std::uint8_t*> window;
+  static thread_local std::vector<std::uint8_t> levels;
+  const PackedAxis& axis = plan_->rows;
+  const ResampleKernels& kernels = *plan_->kernels;
+  const int last_group = static_cast<int>(row_groups_.size() / group_bytes_) - 1;
+  window.resize(axis.groups);
+  for (int g = 0; g < axis.groups; ++g) {
+    window[g] = row_groups_.data() + group_bytes_ * std::min(axis.first_group[y] + g, last_group);
+  }
+  const int positions = round_up(values_, kPositionBlock);
+  levels.resize(positions);
+  const std::ptrdiff_t words = static_cast<std::ptrdiff_t>(axis.groups) * kernels.words_per_group;
+  kernels.filter_rows(window.data(), axis.words.data() + y * words, axis.groups,
+                      axis.coefficient_bits, positions, levels.data());
+  std::memcpy(out, levels.data(), values_);
 }
 
 }  // namespace vrs

@@ -6,9 +6,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "low_pass.h"
 #include "perturb_tables.h"
-#include "philox.h"
 #include "pixel_ops.h"
 
 namespace vrs {
@@ -22,6 +20,16 @@ void copy_row_reversed(const ImageView& image, int y, std::uint8_t* out) {
   }
 }
 
+// Column `x`, from the top down or from the bottom up.
+void copy_column(const ImageView& image, int x, bool is_upward, std::uint8_t* out) {
+  const std::ptrdiff_t step = is_upward ? -image.row_stride : image.row_stride;
+  const std::uint8_t* pixel = image.pixels + std::ptrdiff_t{x} * image.channels;
+  if (is_upward) pixel += (image.height - 1) * image.row_stride;
+  for (int y = 0; y < image.height; ++y, pixel += step, out += 3) {
+    for (int c = 0; c < 3; ++c) out[c] = pixel[c];
+  }
+}
+
 void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint8_t* out) {
   for (int x = 0; x < count; ++x, out += 3) {
     out[0] = colour[0];
@@ -30,30 +38,16 @@ void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, std::uint
   }
 }
 
+}  // namespace
+
 int round_share(double share, int edge) {
   return static_cast<int>(std::floor(share * edge + 0.5));
 }
 
-// Each of `count` levels of row `y` -> new_level(level, its random word).
-template <typename Function>
-void change_levels(const Philox& philox, int y, int count, std::uint8_t* levels,
-                   const Function& new_level) {
-  for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
-    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
-    const int length = std::min(Philox::kWordsPerDraw, count - begin);
-    for (int i = 0; i < length; ++i) {
-      levels[begin + i] = new_level(levels[begin + i], words[i]);
-    }
-  }
-}
-
-}  // namespace
-
-std::array<int, 2> perturbed_size(const ImageView& image, PerturbationKind kind) {
-  const bool is_quarter_turn =
+Size perturbed_size(const ImageView& image, PerturbationKind kind) {
+  const bool is_turned =
       kind == PerturbationKind::rotate_90 || kind == PerturbationKind::rotate_270;
-  if (is_quarter_turn) return {image.width, image.height};
-  return {image.height, image.width};
+  return is_turned ? Size{image.width, image.height} : Size{image.height, image.width};
 }
 
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first) {
@@ -82,13 +76,15 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
       noise_ = tabulate_gaussian_noise(first);
       break;
     case PerturbationKind::speckle_noise:
-      multiples_ = tabulate_speckle_noise(first);
+      speckle_ = tabulate_speckle_noise(first);
       break;
     case PerturbationKind::shot_noise:
-      shots_ = tabulate_shot_noise(first);
+      shot_ = tabulate_shot_noise(first);
       break;
     case PerturbationKind::low_pass:
-      rendered_ = low_pass(image, static_cast<int>(first));
+      if (first < std::min(image.height, image.width)) {
+        low_pass_ = std::make_shared<LowPass>(image, static_cast<int>(first), kernels);
+      }
       break;
     case PerturbationKind::gaussian_blur:
       weights_ = gaussian_weights(first);
@@ -116,16 +112,14 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
       return write_mapped(y, out);
     case PerturbationKind::gaussian_noise:
       return write_gaussian_noise(y, out);
-    case PerturbationKind::speckle_noise:
-      return write_speckle_noise(y, out);
-    case PerturbationKind::shot_noise:
-      return write_shot_noise(y, out);
-    case PerturbationKind::low_pass:
-      if (rendered_.empty()) return copy_pixels(y, 0, image_.width, out);
-      std::copy_n(rendered_.data() + std::ptrdiff_t{3} * image_.width * y, 3 * image_.width, out);
-      return;
     case PerturbationKind::impulse_noise:
       return write_impulse_noise(y, out);
+    case PerturbationKind::shot_noise:
+      return write_shot_noise(y, out);
+    case PerturbationKind::speckle_noise:
+      return write_speckle_noise(y, out);
+    case PerturbationKind::low_pass:
+      return low_pass_ ? low_pass_->write_row(y, out) : copy_pixels(y, 0, image_.width, out);
     case PerturbationKind::gaussian_blur:
       return write_blurred(y, out);
     case PerturbationKind::pixelate:
@@ -137,9 +131,9 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
     case PerturbationKind::flip_vertical:
       return copy_pixels(image_.height - 1 - y, 0, image_.width, out);
     case PerturbationKind::rotate_90:
-      return write_column(image_.width - 1 - y, false, out);
+      return copy_column(image_, image_.width - 1 - y, false, out);
     case PerturbationKind::rotate_270:
-      return write_column(y, true, out);
+      return copy_column(image_, y, true, out);
     case PerturbationKind::rotate_180:
       return copy_row_reversed(image_, image_.height - 1 - y, out);
     case PerturbationKind::flip_horizontal:
@@ -162,43 +156,6 @@ void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
   const std::uint8_t* pixel = image_.pixels + y * image_.row_stride;
   for (int x = 0; x < image_.width; ++x, pixel += image_.channels, out += 3) {
     for (int c = 0; c < 3; ++c) out[c] = levels_[c][pixel[c]];
-  }
-}
-
-void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
-  copy_pixels(y, 0, image_.width, out);
-  kernels_.add_noise(Philox(perturbation_.key), y, noise_.data(), 3 * image_.width, out);
-}
-
-void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
-  copy_pixels(y, 0, image_.width, out);
-  change_levels(Philox(perturbation_.key), y, 3 * image_.width, out, [&](int level, int word) {
-    const int offset =
-        (level * multiples_[word & 0x7FFF] + (1 << (kSpeckleBits - 1))) >> kSpeckleBits;
-    return clamp_to_u8(word >> 15 ? level - offset : level + offset);
-  });
-}
-
-void PerturbedImage::write_shot_noise(int y, std::uint8_t* out) const {
-  copy_pixels(y, 0, image_.width, out);
-  change_levels(Philox(perturbation_.key), y, 3 * image_.width, out, [&](int level, int word) {
-    const std::uint32_t* ends = shots_.ends.data() + shots_.first[level];
-    int n = shots_.guide[256 * level + (word >> 8)];
-    while (static_cast<std::uint32_t>(word) >= ends[n]) ++n;
-    return shots_.levels[n];
-  });
-}
-
-void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
-  const Philox philox(perturbation_.key);
-  const int limit = round_share(perturbation_.parameters[0], 65536);
-  copy_pixels(y, 0, image_.width, out);
-  for (int begin = 0; begin < image_.width; begin += Philox::kWordsPerDraw) {
-    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
-    const int count = std::min(Philox::kWordsPerDraw, image_.width - begin);
-    for (int i = 0; i < count; ++i) {
-      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, words[i] % 2 == 0 ? 0 : 255);
-    }
   }
 }
 
@@ -260,15 +217,6 @@ void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {
   const int left = round_share(p[1], image_.width), right = round_share(p[3], image_.width);
   if (y < top || y >= bottom || right <= left) return;
   fill_pixels(colour_parameter(perturbation_, 4), right - left, out + 3 * left);
-}
-
-// Column `x` of the source as a row, from its top down or from its bottom up.
-void PerturbedImage::write_column(int x, bool is_upwards, std::uint8_t* out) const {
-  for (int i = 0; i < image_.height; ++i, out += 3) {
-    const int y = is_upwards ? image_.height - 1 - i : i;
-    std::copy_n(image_.pixels + y * image_.row_stride + std::ptrdiff_t{x} * image_.channels, 3,
-                out);
-  }
 }
 
 }  // namespace vrs

@@ -1,14 +1,17 @@
 // The perturbations: name, parameters and definition of each, and the rows of a perturbed image.
 //
-// All work on the source's own pixels, before padding and resize, keep its size (a quarter turn
-// swaps its edges), and are integer arithmetic on tables made once per image, so that every backend
-// can give the same bits.
+// All work on the source's own pixels, before padding and resize, and are integer arithmetic on
+// tables made once per image, so that every backend can give the same bits. All keep the size of
+// the image but for the quarter turns, which exchange its edges.
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "low_pass.h"
 #include "perturb_kernels.h"
 #include "perturb_tables.h"
 #include "preprocess.h"
@@ -33,6 +36,10 @@ struct PerturbationDefinition {
 constexpr int kMaxBlurSigma = 10;
 constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
 
+// Beyond, the noise is under 12 levels at white, and the chance of no photon nears the least
+// double.
+constexpr int kMaxPhotons = 500;
+
 // `round` is floor(x + 0.5), H x W the image's size. Random numbers are 16-bit words u of Philox,
 // eight a draw, row y's word i from draw (y, i / 8).
 constexpr PerturbationDefinition kPerturbations[] = {
@@ -52,20 +59,24 @@ constexpr PerturbationDefinition kPerturbations[] = {
     // level + round(sigma * z), minus where u's top bit is set; z is the standard normal quantile
     // at 0.5 + (t + 0.5) / 65536, t being u's lower 15 bits. One word per value.
     {PerturbationKind::gaussian_noise, "gaussian_noise", 1, {{{"sigma", 0, 255, false}}}},
-    // level + round(level * m), minus where u's top bit is set; m is sigma * z, z as above, in
-    // 1/4096. One word per value. (ImageNet-C's extra "speckle noise".)
-    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 3, false}}}},
-    // round(n * 255 / photons), n Poisson-distributed with the mean level * photons / 255: the
-    // first n whose cumulative share exceeds (u + 0.5) / 65536. One word per value. (ImageNet-C.)
-    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 1, 500, false}}}},
     // Where a pixel's word is under round(share * 65536): black if the word is even, else white.
     {PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}},
+    // round(255 * count / photons), at most 255, for the Poisson count of mean level / 255 *
+    // photons:
+    // the least count whose cumulative probability exceeds (u + 0.5) / 65536. One word per value.
+    // ImageNet-C's (Hendrycks and Dietterich, arXiv 1903.12261), which truncates instead.
+    {PerturbationKind::shot_noise, "shot_noise", 1, {{{"photons", 1, kMaxPhotons, false}}}},
+    // level + round(level * s), minus where u's top bit is set; s is sigma * z in units of 1 /
+    // 4096,
+    // rounded, and z as in gaussian_noise. One word per value. One of ImageNet-C's extra kinds.
+    {PerturbationKind::speckle_noise, "speckle_noise", 1, {{{"sigma", 0, 3, false}}}},
     // Rows, then columns, by Gaussian weights of 1/256 out to 3 sigma, levels rounded in between;
     // beyond the edge the edge's pixels repeat.
     {PerturbationKind::gaussian_blur, "gaussian_blur", 1, {{{"sigma", 0.1, kMaxBlurSigma, false}}}},
-    // Shrunk by Pillow's Lanczos to that many lines along the shorter edge, s, and round(lines *
-    // l / s) along the longer one, l, and back again; as it is where s has no more lines. Passes in
-    // the order of Pillow 13. What is finer than a line is gone.
+    // Reduced to `lines` pixels along the shorter edge s and round(l * (lines / s)) along the
+    // longer
+    // one l, and enlarged again: Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13. As it is
+    // where lines >= s.
     {PerturbationKind::low_pass, "low_pass", 1, {{{"lines", 1, kMaxEdge, true}}}},
     // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
     {PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}},
@@ -89,7 +100,7 @@ constexpr PerturbationDefinition kPerturbations[] = {
        {"blue", 0, 255, true}}}},
     {PerturbationKind::flip_horizontal, "flip_horizontal", 0, {}},
     {PerturbationKind::flip_vertical, "flip_vertical", 0, {}},
-    // Counter-clockwise.
+    // Counter-clockwise, as PIL's Image.Transpose.
     {PerturbationKind::rotate_90, "rotate_90", 0, {}},
     {PerturbationKind::rotate_180, "rotate_180", 0, {}},
     {PerturbationKind::rotate_270, "rotate_270", 0, {}},
@@ -98,6 +109,8 @@ constexpr PerturbationDefinition kPerturbations[] = {
 // check_perturbation has established that the three from `first` on are whole numbers in 0..255.
 std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, int first);
 
+int round_share(double share, int edge);
+
 // One perturbation of one image, with what its definition derives from them once.
 class PerturbedImage {
  public:
@@ -105,11 +118,11 @@ class PerturbedImage {
                  const PerturbKernels& kernels);
 
   const ImageView& source() const { return image_; }
+  int height() const { return perturbed_size(image_, kind()).height; }
+  int width() const { return perturbed_size(image_, kind()).width; }
   PerturbationKind kind() const { return perturbation_.kind; }
-  int height() const { return perturbed_size(image_, kind())[0]; }
-  int width() const { return perturbed_size(image_, kind())[1]; }
 
-  // Writes row `y` as packed RGB pixels. Thread-safe.
+  // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
 
  private:
@@ -123,17 +136,16 @@ class PerturbedImage {
   void write_pixelated(int y, std::uint8_t* out) const;
   void write_shuffled(int y, std::uint8_t* out) const;
   void write_occluded(int y, std::uint8_t* out) const;
-  void write_column(int x, bool is_upwards, std::uint8_t* out) const;
 
   ImageView image_;
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
   std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
-  std::vector<std::uint16_t> multiples_;                   // speckle_noise: |m| per t
-  ShotTable shots_;                                        // shot_noise
-  std::vector<std::uint8_t> rendered_;                     // low_pass: packed RGB, or nothing
+  std::vector<std::uint16_t> speckle_;                     // speckle_noise: sigma * z per t
+  ShotTable shot_;                                         // shot_noise
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
+  std::shared_ptr<const LowPass> low_pass_;                // low_pass: null if without effect
   std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
   std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch
 };

@@ -2,9 +2,9 @@
 #include <immintrin.h>
 
 #include <cstddef>
-#include <cstring>
 
 #include "perturb_kernels.h"
+#include "pixel_ops.h"
 
 namespace vrs {
 namespace {
@@ -41,8 +41,7 @@ inline Product multiply(__m256i values, std::uint32_t factor) {
 }
 
 // The words of draws (row, first_block) .. (row, first_block + 7), in order.
-__attribute__((noinline)) void draw_words(const Philox& philox, int row, int first_block,
-                                          std::uint16_t* words) {
+void draw_lanes(const Philox& philox, int row, int first_block, std::uint16_t* words) {
   const std::array<std::uint32_t, 4> key = philox.key_words();
   __m256i c0 =
       _mm256_add_epi32(_mm256_set1_epi32(first_block), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -74,37 +73,28 @@ __attribute__((noinline)) void draw_words(const Philox& philox, int row, int fir
   }
 }
 
-// levels[i] +- offsets[i] by the top bit of words[i], clamped, for one block of kWords.
-inline void add_block(const std::uint16_t* words, const std::uint8_t* offsets,
-                      std::uint8_t* levels) {
-  for (int i = 0; i < kWords; i += 16) {
+void draw_words(const Philox& philox, int row, int begin, std::uint16_t* words) {
+  for (int i = 0; i < kNoiseWords; i += kWords) {
+    draw_lanes(philox, row, (begin + i) / Philox::kWordsPerDraw, words + i);
+  }
+}
+
+void add_offsets(const std::uint16_t* words, const std::uint8_t* offsets, int count,
+                 std::uint8_t* levels) {
+  int i = 0;
+  for (; i + 16 <= count; i += 16) {
     auto* target = reinterpret_cast<__m128i*>(levels + i);
     const __m256i is_negative = _mm256_srai_epi16(
-        _mm256_load_si256(reinterpret_cast<const __m256i*>(words + i)), 15);  // -1 or 0
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + i)), 15);  // -1 or 0
     const __m256i offset =
-        _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(offsets + i)));
+        _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(offsets + i)));
     const __m256i noise = _mm256_sub_epi16(_mm256_xor_si256(offset, is_negative), is_negative);
     const __m256i sums = _mm256_add_epi16(_mm256_cvtepu8_epi16(_mm_loadu_si128(target)), noise);
     _mm_storeu_si128(
         target, _mm_packus_epi16(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1)));
   }
-}
-
-void add_noise(const Philox& philox, int y, const std::uint8_t* offsets, int count,
-               std::uint8_t* levels) {
-  alignas(32) std::uint16_t words[kWords];
-  alignas(32) std::uint8_t drawn[kWords];
-  for (int begin = 0; begin < count; begin += kWords) {
-    draw_words(philox, y, begin / Philox::kWordsPerDraw, words);
-    for (int i = 0; i < kWords; ++i) drawn[i] = offsets[words[i] & 0x7FFF];
-    if (begin + kWords <= count) {
-      add_block(words, drawn, levels + begin);
-      continue;
-    }
-    std::uint8_t rest[kWords] = {};
-    std::memcpy(rest, levels + begin, count - begin);
-    add_block(words, drawn, rest);
-    std::memcpy(levels + begin, rest, count - begin);
+  for (; i < count; ++i) {
+    levels[i] = clamp_to_u8(levels[i] + (words[i] >> 15 ? -offsets[i] : offsets[i]));
   }
 }
 
@@ -141,7 +131,7 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 }  // namespace
 
 const PerturbKernels& avx2_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {pack_rgb, add_noise, weigh_rows};
+  static constexpr PerturbKernels kernels = {"avx2", pack_rgb, draw_words, add_offsets, weigh_rows};
   return kernels;
 }
 

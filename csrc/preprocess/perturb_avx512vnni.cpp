@@ -2,9 +2,9 @@
 #include <immintrin.h>
 
 #include <cstddef>
-#include <cstring>
 
 #include "perturb_kernels.h"
+#include "pixel_ops.h"
 
 namespace vrs {
 namespace {
@@ -39,8 +39,7 @@ inline void store_draws(const __m512i* draws, std::uint16_t* words) {
 }
 
 // The words of draws (row, first_block) .. (row, first_block + 15), in order.
-__attribute__((noinline)) void draw_words(const Philox& philox, int row, int first_block,
-                                          std::uint16_t* words) {
+void draw_lanes(const Philox& philox, int row, int first_block, std::uint16_t* words) {
   const std::array<std::uint32_t, 4> key = philox.key_words();
   __m512i c0 =
       _mm512_add_epi32(_mm512_set1_epi32(first_block),
@@ -70,11 +69,17 @@ __attribute__((noinline)) void draw_words(const Philox& philox, int row, int fir
   store_draws(draws, words);
 }
 
-// levels[i] +- offsets[i] by the top bit of words[i], clamped, for one block of kWords.
-inline void add_block(const std::uint16_t* words, const std::uint8_t* offsets,
-                      std::uint8_t* levels) {
+void draw_words(const Philox& philox, int row, int begin, std::uint16_t* words) {
+  for (int i = 0; i < kNoiseWords; i += kWords) {
+    draw_lanes(philox, row, (begin + i) / Philox::kWordsPerDraw, words + i);
+  }
+}
+
+void add_offsets(const std::uint16_t* words, const std::uint8_t* offsets, int count,
+                 std::uint8_t* levels) {
   const __m512i zero = _mm512_setzero_si512();
-  for (int i = 0; i < kWords; i += 32) {
+  int i = 0;
+  for (; i + 32 <= count; i += 32) {
     auto* target = reinterpret_cast<__m256i*>(levels + i);
     const __mmask32 is_negative = _mm512_movepi16_mask(_mm512_loadu_si512(words + i));
     const __m512i offset =
@@ -83,23 +88,8 @@ inline void add_block(const std::uint16_t* words, const std::uint8_t* offsets,
     const __m512i sums = _mm512_add_epi16(_mm512_cvtepu8_epi16(_mm256_loadu_si256(target)), noise);
     _mm256_storeu_si256(target, _mm512_cvtusepi16_epi8(_mm512_max_epi16(sums, zero)));
   }
-}
-
-void add_noise(const Philox& philox, int y, const std::uint8_t* offsets, int count,
-               std::uint8_t* levels) {
-  alignas(64) std::uint16_t words[kWords];
-  alignas(64) std::uint8_t drawn[kWords];
-  for (int begin = 0; begin < count; begin += kWords) {
-    draw_words(philox, y, begin / Philox::kWordsPerDraw, words);
-    for (int i = 0; i < kWords; ++i) drawn[i] = offsets[words[i] & 0x7FFF];
-    if (begin + kWords <= count) {
-      add_block(words, drawn, levels + begin);
-      continue;
-    }
-    std::uint8_t rest[kWords] = {};
-    std::memcpy(rest, levels + begin, count - begin);
-    add_block(words, drawn, rest);
-    std::memcpy(levels + begin, rest, count - begin);
+  for (; i < count; ++i) {
+    levels[i] = clamp_to_u8(levels[i] + (words[i] >> 15 ? -offsets[i] : offsets[i]));
   }
 }
 
@@ -135,7 +125,8 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 
 const PerturbKernels& avx512vnni_perturb_kernels() {
   // Dropping the fourth byte is bound by memory: the loop for AVX2 does.
-  static const PerturbKernels kernels = {avx2_perturb_kernels().pack_rgb, add_noise, weigh_rows};
+  static const PerturbKernels kernels = {"avx512vnni", avx2_perturb_kernels().pack_rgb, draw_words,
+                                         add_offsets, weigh_rows};
   return kernels;
 }
 

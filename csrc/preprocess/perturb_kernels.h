@@ -8,14 +8,22 @@
 
 namespace vrs {
 
+// Random words that draw_words gives at once.
+constexpr int kNoiseWords = 128;
+
 struct PerturbKernels {
+  const char* name;  // of simd_names()
+
   // `count` pixels of four bytes -> packed RGB.
   void (*pack_rgb)(const std::uint8_t* rgbx, int count, std::uint8_t* rgb);
 
-  // Adds offsets[u & 0x7FFF] to each of `count` levels of row `y`, or subtracts it where the top
-  // bit of u is set, and clamps; u are the row's random words.
-  void (*add_noise)(const Philox& philox, int y, const std::uint8_t* offsets, int count,
-                    std::uint8_t* levels);
+  // Words `begin` .. begin + kNoiseWords - 1 of a row; `begin` is a multiple of kNoiseWords.
+  void (*draw_words)(const Philox& philox, int row, int begin, std::uint16_t* words);
+
+  // Adds offsets[i] to levels[i], or subtracts it where the top bit of words[i] is set, and clamps;
+  // `count` of them.
+  void (*add_offsets)(const std::uint16_t* words, const std::uint8_t* offsets, int count,
+                      std::uint8_t* levels);
 
   // out[i] = (128 + sum over t of rows[t][i] * weights[t]) / 256. The weights sum to 256, so that
   // 16 bits hold the sum.

@@ -16,15 +16,17 @@ void pack_rgb(const std::uint8_t* rgbx, int count, std::uint8_t* rgb) {
   }
 }
 
-void add_noise(const Philox& philox, int y, const std::uint8_t* offsets, int count,
-               std::uint8_t* levels) {
-  for (int begin = 0; begin < count; begin += Philox::kWordsPerDraw) {
-    const auto words = philox.draw_words(y, begin / Philox::kWordsPerDraw);
-    const int length = std::min(Philox::kWordsPerDraw, count - begin);
-    for (int i = 0; i < length; ++i) {
-      const int offset = offsets[words[i] & 0x7FFF];
-      levels[begin + i] = clamp_to_u8(levels[begin + i] + (words[i] >> 15 ? -offset : offset));
-    }
+void draw_words(const Philox& philox, int row, int begin, std::uint16_t* words) {
+  for (int i = 0; i < kNoiseWords; i += Philox::kWordsPerDraw) {
+    const auto drawn = philox.draw_words(row, (begin + i) / Philox::kWordsPerDraw);
+    std::copy(drawn.begin(), drawn.end(), words + i);
+  }
+}
+
+void add_offsets(const std::uint16_t* words, const std::uint8_t* offsets, int count,
+                 std::uint8_t* levels) {
+  for (int i = 0; i < count; ++i) {
+    levels[i] = clamp_to_u8(levels[i] + (words[i] >> 15 ? -offsets[i] : offsets[i]));
   }
 }
 
@@ -46,7 +48,8 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 }  // namespace
 
 const PerturbKernels& portable_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {pack_rgb, add_noise, weigh_rows};
+  static constexpr PerturbKernels kernels = {"portable", pack_rgb, draw_words, add_offsets,
+                                             weigh_rows};
   return kernels;
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <limits>
 #include <utility>
 
 #include "philox.h"
@@ -26,21 +25,23 @@ LevelMaps map_levels(const Function& value_of) {
   return maps;
 }
 
-// round(sigma * z) per t, up to the largest Value, for the quantiles z of perturb.h.
+constexpr int kWordValues = 65536;
+
+// min(round(scale * z), largest) for the lower 15 bits of a word, z as in perturb.h.
 template <typename Value>
-std::vector<Value> tabulate_half_normal(double sigma) {
-  constexpr int kEntries = 32768;
-  constexpr int kMaxOffset = std::numeric_limits<Value>::max();
-  std::vector<Value> offsets(kEntries, sigma > 0 ? kMaxOffset : 0);
+std::vector<Value> round_quantiles(double scale, int largest) {
+  constexpr int kEntries = kWordValues / 2;
+  std::vector<Value> rounded(kEntries, static_cast<Value>(scale > 0 ? largest : 0));
   int begin = 0;
-  for (int offset = 0; offset < kMaxOffset && begin < kEntries && sigma > 0; ++offset) {
-    // The entries from `end` on have sigma * z >= offset + 0.5.
-    const double share_below = 0.5 * std::erf((offset + 0.5) / (sigma * std::sqrt(2.0)));
-    const int end = std::min(static_cast<int>(std::ceil(share_below * 65536 - 0.5)), kEntries);
-    std::fill(offsets.begin() + begin, offsets.begin() + end, static_cast<Value>(offset));
+  for (int value = 0; value < largest && begin < kEntries && scale > 0; ++value) {
+    // The entries from `end` on have scale * z >= value + 0.5.
+    const double share_below = 0.5 * std::erf((value + 0.5) / (scale * std::sqrt(2.0)));
+    const int end =
+        std::min(static_cast<int>(std::ceil(share_below * kWordValues - 0.5)), kEntries);
+    std::fill(rounded.begin() + begin, rounded.begin() + end, static_cast<Value>(value));
     begin = end;
   }
-  return offsets;
+  return rounded;
 }
 
 const std::uint8_t* row_of(const ImageView& image, int y) {
@@ -75,38 +76,39 @@ LevelMaps map_gamma(double exponent) {
 }
 
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma) {
-  return tabulate_half_normal<std::uint8_t>(sigma);  // a larger offset clamps to the same level
+  // An offset over 255 clamps to the same level.
+  return round_quantiles<std::uint8_t>(sigma, 255);
 }
 
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma) {
-  return tabulate_half_normal<std::uint16_t>(sigma * (1 << kSpeckleBits));
+  return round_quantiles<std::uint16_t>(sigma * kSpeckleUnit, 65535);
 }
 
 ShotTable tabulate_shot_noise(double photons) {
-  constexpr int kGuides = 256;
   ShotTable table;
-  std::size_t most = 0;
+  for (int count = 0; table.levels.empty() || table.levels.back() < 255; ++count) {
+    table.levels.push_back(round_to_level(std::min(255.0, 255 * count / photons)));
+  }
+  table.stride = static_cast<int>(table.levels.size());
+  table.first_above.reserve(std::size_t{256} * table.stride);
+  table.nearby.reserve(std::size_t{256} * 256);
   for (int level = 0; level < 256; ++level) {
     const double mean = level * photons / 255;
-    const auto begin = static_cast<std::int32_t>(table.ends.size());
-    table.first[level] = begin;
     double share = std::exp(-mean);
-    double below = 0;
-    for (int n = 0; n == 0 || table.ends.back() < 65536; ++n) {
-      below += share;
-      share *= mean / (n + 1);
-      table.ends.push_back(std::min(std::ceil(below * 65536 - 0.5), 65536.0));
+    double share_up_to = 0;
+    for (int count = 0; count + 1 < table.stride; ++count) {
+      share_up_to += share;
+      share = share * mean / (count + 1);
+      const double first = std::ceil(share_up_to * kWordValues - 0.5);
+      table.first_above.push_back(std::min(static_cast<int>(first), kWordValues));
     }
-    int n = 0;
-    for (std::uint32_t u = 0; u < 65536; u += 65536 / kGuides) {
-      while (u >= table.ends[begin + n]) ++n;
-      table.guide.push_back(static_cast<std::uint16_t>(n));
+    table.first_above.push_back(kWordValues);
+    const std::int32_t* first_above = table.first_above.data() + level * table.stride;
+    std::uint16_t count = 0;
+    for (int word = 0; word < kWordValues; word += 256) {
+      while (word >= first_above[count]) ++count;
+      table.nearby.push_back(count);
     }
-    most = std::max(most, table.ends.size() - begin);
-  }
-  table.first[256] = static_cast<std::int32_t>(table.ends.size());
-  for (std::size_t n = 0; n < most; ++n) {
-    table.levels.push_back(round_to_level(static_cast<double>(n) * 255 / photons));
   }
   return table;
 }

@@ -18,16 +18,16 @@ LevelMaps map_gamma(double exponent);
 // |offset| for the lower 15 bits of a word: 32 KB, so that it stays in the innermost cache.
 std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma);
 
-// |sigma * z| in 1/4096 for the lower 15 bits of a word.
-constexpr int kSpeckleBits = 12;
+// sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
+constexpr int kSpeckleUnit = 4096;  // sigma 3 times the largest z, 4.3, still fits 16 bits
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
 
-// Poisson numbers by inversion: of level `l` and word `u` the first n with u < ends[first[l] + n].
+// Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {
-  std::array<std::int32_t, 257> first{};  // of each level's entries in `ends`, and the end of all
-  std::vector<std::uint32_t> ends;        // the last of each level is 65536
-  std::vector<std::uint16_t> guide;       // [level][u >> 8]: an n to begin at
-  std::vector<std::uint8_t> levels;       // the level that n photons make
+  int stride = 0;                         // counts a level, the last standing for all above it
+  std::vector<std::int32_t> first_above;  // [level][count]: the first word that gives a larger one
+  std::vector<std::uint16_t> nearby;      // [level][word / 256]: the count at the first such word
+  std::vector<std::uint8_t> levels;       // what a count becomes
 };
 ShotTable tabulate_shot_noise(double photons);
 

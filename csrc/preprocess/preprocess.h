@@ -25,6 +25,11 @@ struct ImageView {
   std::int64_t row_stride = 0;
 };
 
+struct Size {
+  int height = 0;
+  int width = 0;
+};
+
 // Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
 constexpr int kMaxEdge = 1 << 16;
 
@@ -36,9 +41,9 @@ enum class PerturbationKind {
   contrast,
   gamma,
   gaussian_noise,
-  speckle_noise,
-  shot_noise,
   impulse_noise,
+  shot_noise,
+  speckle_noise,
   gaussian_blur,
   low_pass,
   pixelate,
@@ -155,8 +160,8 @@ void preprocess(const Request& request, const Options& options, void* out);
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
 
-// Height and width of `image` under a perturbation of `kind`: a quarter turn swaps them.
-std::array<int, 2> perturbed_size(const ImageView& image, PerturbationKind kind);
+// The size of the perturbed image: the image's own, its edges exchanged by a quarter turn.
+Size perturbed_size(const ImageView& image, PerturbationKind kind);
 
 // Writes the perturbed image to `out` as packed RGB: what preprocess() resizes, for those who need
 // the pixels themselves. Checks its arguments first.

@@ -28,13 +28,6 @@ struct JobRun {
   unsigned char* out;
 };
 
-const ResampleKernels& kernels_named(const std::string& name) {
-  for (const ResampleKernels* kernels : available_kernels()) {
-    if (name == kernels->name) return *kernels;
-  }
-  return *available_kernels().front();
-}
-
 void fill_planes(const Geometry& geometry, OutputType type,
                  const std::array<std::uint8_t, 3>& colour, void* out) {
   const std::ptrdiff_t plane = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
@@ -82,7 +75,7 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
 
 void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const Geometry& geometry = request.geometry;
-  const ResampleKernels& kernels = kernels_named(options.simd);
+  const ResampleKernels& kernels = resample_kernels_named(options.simd);
   const OutputType type = request.output_type;
   const int value_size = type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
   const std::ptrdiff_t bytes_per_job =
@@ -90,8 +83,9 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
   for (const Job& job : request.jobs) {
-    RowSource source(
-        {request.images[job.image], job.perturbation, perturb_kernels_for(options.simd)}, geometry);
+    RowSource source(PerturbedImage(request.images[job.image], job.perturbation,
+                                    perturb_kernels_for(options.simd)),
+                     geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     if (!write_uniform(request, job, *plan, planes)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);

@@ -28,6 +28,13 @@ const std::vector<const ResampleKernels*>& available_kernels() {
   return kernels;
 }
 
+const ResampleKernels& resample_kernels_named(std::string_view name) {
+  for (const ResampleKernels* kernels : available_kernels()) {
+    if (name == kernels->name) return *kernels;
+  }
+  return *available_kernels().front();
+}
+
 PackedAxis pack_axis(const AxisPlan& plan, const ResampleKernels& kernels) {
   const int taps = kernels.taps_per_group;
   const int words = kernels.words_per_group;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "preprocess.h"
@@ -79,6 +80,9 @@ constexpr int round_up(int value, int multiple) {
 
 // The sets that this processor can run, the fastest first; "portable" is always the last.
 const std::vector<const ResampleKernels*>& available_kernels();
+
+// That of the name, or the fastest where no set has it ("auto").
+const ResampleKernels& resample_kernels_named(std::string_view name);
 
 const ResampleKernels& portable_kernels();
 const ResampleKernels& avx2_kernels();        // only in builds with VRS_HAVE_AVX2

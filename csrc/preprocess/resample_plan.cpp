@@ -200,11 +200,6 @@ bool keeps_uniform(const AxisPlan& plan) {
   return true;
 }
 
-struct Size {
-  int height;
-  int width;
-};
-
 // As transformers' get_resize_output_image_size: Python's int(requested * long / short).
 Size resized_size(const Geometry& geometry, int height, int width) {
   switch (geometry.resize) {

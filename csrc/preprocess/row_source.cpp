@@ -9,13 +9,12 @@ namespace vrs {
 
 RowSource::RowSource(PerturbedImage image, const Geometry& geometry)
     : image_(std::move(image)), background_(geometry.pad_colour) {
-  const int height = image_.height(), width = image_.width();
-  const int edge = std::max(height, width);
-  height_ = geometry.pad_to_square ? edge : height;
-  width_ = geometry.pad_to_square ? edge : width;
-  top_ = (height_ - height) / 2;  // as LLaVA's pad_to_square
-  left_ = (width_ - width) / 2;
-  const bool is_padded = height_ != height || width_ != width;
+  const int edge = std::max(image_.height(), image_.width());
+  height_ = geometry.pad_to_square ? edge : image_.height();
+  width_ = geometry.pad_to_square ? edge : image_.width();
+  top_ = (height_ - image_.height()) / 2;  // as LLaVA's pad_to_square
+  left_ = (width_ - image_.width()) / 2;
+  const bool is_padded = height_ != image_.height() || width_ != image_.width();
   is_direct_ = !is_padded && image_.kind() == PerturbationKind::identity;
 }
 

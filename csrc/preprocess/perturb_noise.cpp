@@ -1,0 +1,75 @@
+// Writes the rows of noisy images.
+#include <algorithm>
+#include <cstddef>
+
+#include "perturb.h"
+#include "philox.h"
+
+namespace vrs {
+namespace {
+
+constexpr int kMagnitudeBits = 0x7FFF;  // of a word; the top bit is the sign
+
+// Calls change(words, begin, count) for `count` <= kNoiseWords values of a row at a time.
+template <typename Change>
+void draw_row(const PerturbKernels& kernels, const std::array<std::uint64_t, 2>& key, int y,
+              int values, const Change& change) {
+  const Philox philox(key);
+  alignas(64) std::uint16_t words[kNoiseWords];
+  for (int begin = 0; begin < values; begin += kNoiseWords) {
+    kernels.draw_words(philox, y, begin, words);
+    change(words, begin, std::min(kNoiseWords, values - begin));
+  }
+}
+
+}  // namespace
+
+void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
+  const auto add = [&](const std::uint16_t* words, int begin, int count) {
+    alignas(64) std::uint8_t offsets[kNoiseWords];
+    for (int i = 0; i < kNoiseWords; ++i) offsets[i] = noise_[words[i] & kMagnitudeBits];
+    kernels_.add_offsets(words, offsets, count, out + begin);
+  };
+  copy_pixels(y, 0, image_.width, out);
+  draw_row(kernels_, perturbation_.key, y, 3 * image_.width, add);
+}
+
+void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
+  const auto add = [&](const std::uint16_t* words, int begin, int count) {
+    alignas(64) std::uint8_t offsets[kNoiseWords];
+    for (int i = 0; i < count; ++i) {
+      const int product = out[begin + i] * speckle_[words[i] & kMagnitudeBits];
+      offsets[i] =
+          static_cast<std::uint8_t>(std::min((product + kSpeckleUnit / 2) / kSpeckleUnit, 255));
+    }
+    kernels_.add_offsets(words, offsets, count, out + begin);
+  };
+  copy_pixels(y, 0, image_.width, out);
+  draw_row(kernels_, perturbation_.key, y, 3 * image_.width, add);
+}
+
+void PerturbedImage::write_shot_noise(int y, std::uint8_t* out) const {
+  const auto draw = [&](const std::uint16_t* words, int begin, int count) {
+    for (std::uint8_t* level = out + begin; level < out + begin + count; ++level, ++words) {
+      const std::int32_t* first_above = shot_.first_above.data() + *level * shot_.stride;
+      int photons = shot_.nearby[*level * 256 + *words / 256];
+      while (*words >= first_above[photons]) ++photons;
+      *level = shot_.levels[photons];
+    }
+  };
+  copy_pixels(y, 0, image_.width, out);
+  draw_row(kernels_, perturbation_.key, y, 3 * image_.width, draw);
+}
+
+void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
+  const int limit = round_share(perturbation_.parameters[0], 65536);
+  const auto strike = [&](const std::uint16_t* words, int begin, int count) {
+    for (int i = 0; i < count; ++i) {
+      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, words[i] % 2 == 0 ? 0 : 255);
+    }
+  };
+  copy_pixels(y, 0, image_.width, out);
+  draw_row(kernels_, perturbation_.key, y, image_.width, strike);
+}
+
+}  // namespace vrs
