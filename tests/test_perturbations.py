@@ -136,6 +136,16 @@ def test_gaussian_noise_is_gaussian() -> None:
     assert abs(np.corrcoef(flat[:-1], flat[1:])[0, 1]) < 0.01
 
 
+@pytest.mark.parametrize("sigma", [0.2, 0.7, 1.0, 3.3, 20.4, 45.9, 96.9, 180.0, 255.0])
+def test_every_instruction_set_looks_up_the_same_offsets(sigma: float) -> None:
+    grey = np.full((300, 301, 3), 128, dtype=np.uint8)  # over four words for each entry of the table
+    noise = Perturbation("gaussian_noise", (sigma,), KEY)
+    geometry = Geometry(resize="none", crop=(300, 301), rescale=None, mean=None, std=None)
+    expected = reference.perturb(grey, noise).transpose(2, 0, 1)
+    for simd in build_info()["simd"]:
+        np.testing.assert_array_equal(preprocess([grey], [noise], geometry, simd=simd)[0, 0], expected)
+
+
 def half_normal_quantiles(words: np.ndarray) -> np.ndarray:
     """z of the definitions, with the sign that the words' top bit gives."""
     z = stats.norm.ppf(0.5 + ((words & 0x7FFF) + 0.5) / 65536)

@@ -141,7 +141,7 @@ class PerturbedImage {
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
-  std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
+  NoiseTable noise_;                                       // gaussian_noise
   std::vector<std::uint16_t> speckle_;                     // speckle_noise: sigma * z per t
   ShotTable shot_;                                         // shot_noise
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap

@@ -77,8 +77,13 @@ struct Avx2 {
 }  // namespace
 
 const PerturbKernels& avx2_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {"avx2", pack_rgb, draw_words_of<Avx2>,
-                                             add_offsets_of<Avx2>, weigh_rows_of<Avx2>};
+  // Without lookups across a register there is nothing quicker than the memory's.
+  static const PerturbKernels kernels = {"avx2",
+                                         pack_rgb,
+                                         draw_words_of<Avx2>,
+                                         portable_perturb_kernels().look_up_offsets,
+                                         add_offsets_of<Avx2>,
+                                         weigh_rows_of<Avx2>};
   return kernels;
 }
 

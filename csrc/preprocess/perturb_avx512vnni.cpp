@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "perturb_kernels.h"
+#include "perturb_tables.h"
 #include "perturb_vectors.h"
 
 namespace vrs {
@@ -49,13 +50,60 @@ struct Avx512 {  // the operations are described in perturb_avx2.cpp
   }
 };
 
+// 64 entries of 16 bits by the lower six bits of each index.
+struct Table64 {
+  __m512i lower, upper;
+
+  explicit Table64(const std::uint16_t* entries)
+      : lower(_mm512_loadu_si512(entries)), upper(_mm512_loadu_si512(entries + 32)) {}
+
+  __m512i operator[](__m512i indices) const {
+    return _mm512_permutex2var_epi16(lower, indices, upper);
+  }
+};
+
+// As NoiseTable says.
+void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
+  const Table64 starts(table.starts.data()), slopes(table.slopes.data());
+  const std::uint16_t* first_above = table.first_above.data();
+  const Table64 quarter0(first_above), quarter1(first_above + 64);
+  const Table64 quarter2(first_above + 128), quarter3(first_above + 192);
+  const __m512i tail = _mm512_set1_epi16(static_cast<short>(table.tail));
+  std::uint64_t in_tail[kNoiseWords / 64] = {};
+  for (int i = 0; i < kNoiseWords; i += 32) {
+    const __m512i word = _mm512_loadu_si512(words + i);
+    const __m512i t = _mm512_and_si512(word, _mm512_set1_epi16(0x7FFF));
+    const __m512i cell = _mm512_srli_epi16(word, 9);
+    const __m512i share = _mm512_slli_epi16(word, 7);  // of the cell, in 1/65536
+    const __m512i rise = _mm512_mulhi_epu16(slopes[cell], share);
+    const __m512i n = _mm512_srli_epi16(_mm512_add_epi16(starts[cell], rise), 7);
+    const __mmask32 is_odd = _mm512_test_epi16_mask(n, _mm512_set1_epi16(64));
+    const __mmask32 is_high = _mm512_test_epi16_mask(n, _mm512_set1_epi16(128));
+    const __m512i low = _mm512_mask_mov_epi16(quarter0[n], is_odd, quarter1[n]);
+    const __m512i high = _mm512_mask_mov_epi16(quarter2[n], is_odd, quarter3[n]);
+    const __m512i limit = _mm512_mask_mov_epi16(low, is_high, high);
+    const __mmask32 is_less = _mm512_cmpge_epu16_mask(t, limit);
+    const __m512i offset = _mm512_mask_add_epi16(n, is_less, n, _mm512_set1_epi16(1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets + i), _mm512_cvtepi16_epi8(offset));
+    const std::uint64_t missing = _mm512_cmpge_epu16_mask(t, tail);
+    in_tail[i / 64] |= missing << (i % 64);
+  }
+  // Few in a long mask: fewer ends of loops to mispredict.
+  for (int i = 0; i < kNoiseWords; i += 64) {
+    for (std::uint64_t lanes = in_tail[i / 64]; lanes != 0; lanes &= lanes - 1) {
+      const int lane = i + __builtin_ctzll(lanes);
+      offsets[lane] = table.offsets[words[lane] & 0x7FFF];
+    }
+  }
+}
+
 }  // namespace
 
 const PerturbKernels& avx512vnni_perturb_kernels() {
   // Dropping the fourth byte is bound by memory: the loop for AVX2 does.
-  static const PerturbKernels kernels = {"avx512vnni", avx2_perturb_kernels().pack_rgb,
-                                         draw_words_of<Avx512>, add_offsets_of<Avx512>,
-                                         weigh_rows_of<Avx512>};
+  static const PerturbKernels kernels = {"avx512vnni",           avx2_perturb_kernels().pack_rgb,
+                                         draw_words_of<Avx512>,  look_up_offsets,
+                                         add_offsets_of<Avx512>, weigh_rows_of<Avx512>};
   return kernels;
 }
 
