@@ -66,6 +66,8 @@ struct Avx2 {
   }
   static Register add_i16(Register a, Register b) { return _mm256_add_epi16(a, b); }
   static Register multiply_i16(Register a, Register b) { return _mm256_mullo_epi16(a, b); }
+  static Register multiply_upper_u16(Register a, Register b) { return _mm256_mulhi_epu16(a, b); }
+  static Register top_bits(Register a) { return _mm256_srli_epi16(a, 15); }
   static Register upper_bytes(Register a) { return _mm256_srli_epi16(a, 8); }
   // -a where the sign bit of `signs` is set. No lane of `a` is above 255.
   static Register negate_i16(Register a, Register signs) {
@@ -82,6 +84,7 @@ const PerturbKernels& avx2_perturb_kernels() {
                                          pack_rgb,
                                          draw_words_of<Avx2>,
                                          portable_perturb_kernels().look_up_offsets,
+                                         scale_offsets_of<Avx2>,
                                          add_offsets_of<Avx2>,
                                          weigh_rows_of<Avx2>};
   return kernels;

@@ -44,6 +44,8 @@ struct Avx512 {  // the operations are described in perturb_avx2.cpp
   }
   static Register add_i16(Register a, Register b) { return _mm512_add_epi16(a, b); }
   static Register multiply_i16(Register a, Register b) { return _mm512_mullo_epi16(a, b); }
+  static Register multiply_upper_u16(Register a, Register b) { return _mm512_mulhi_epu16(a, b); }
+  static Register top_bits(Register a) { return _mm512_srli_epi16(a, 15); }
   static Register upper_bytes(Register a) { return _mm512_srli_epi16(a, 8); }
   static Register negate_i16(Register a, Register signs) {
     return _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(signs), _mm512_setzero_si512(), a);
@@ -101,9 +103,10 @@ void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::u
 
 const PerturbKernels& avx512vnni_perturb_kernels() {
   // Dropping the fourth byte is bound by memory: the loop for AVX2 does.
-  static const PerturbKernels kernels = {"avx512vnni",           avx2_perturb_kernels().pack_rgb,
-                                         draw_words_of<Avx512>,  look_up_offsets,
-                                         add_offsets_of<Avx512>, weigh_rows_of<Avx512>};
+  static const PerturbKernels kernels = {
+      "avx512vnni",         avx2_perturb_kernels().pack_rgb, draw_words_of<Avx512>,
+      look_up_offsets,      scale_offsets_of<Avx512>,        add_offsets_of<Avx512>,
+      weigh_rows_of<Avx512>};
   return kernels;
 }
 

@@ -26,6 +26,10 @@ struct PerturbKernels {
   void (*look_up_offsets)(const NoiseTable& table, const std::uint16_t* words,
                           std::uint8_t* offsets);
 
+  // offsets[i] = levels[i] * factors[i] / kSpeckleUnit, rounded, at most 255; `count` of them.
+  void (*scale_offsets)(const std::uint16_t* factors, const std::uint8_t* levels, int count,
+                        std::uint8_t* offsets);
+
   // Adds offsets[i] to levels[i], or subtracts it where the top bit of words[i] is set, and clamps;
   // `count` of them.
   void (*add_offsets)(const std::uint16_t* words, const std::uint8_t* offsets, int count,

@@ -38,14 +38,9 @@ void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
   const auto add = [&](const std::uint16_t* words, int begin, int count) {
     alignas(64) std::uint8_t offsets[kNoiseWords];
     alignas(64) std::uint16_t factors[kNoiseWords];
-    for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle_[words[i] & kMagnitudeBits];
-    for (int i = 0; i < count; ++i) {
-      // In 16-bit halves of the product, as vectors multiply: the lower one's top bit rounds.
-      const auto level = static_cast<std::uint16_t>(out[begin + i] * (65536 / kSpeckleUnit));
-      const auto lower = static_cast<std::uint16_t>(level * factors[i]);
-      const auto upper = static_cast<std::uint16_t>(std::uint32_t{level} * factors[i] >> 16);
-      offsets[i] = static_cast<std::uint8_t>(std::min(upper + (lower >> 15), 255));
-    }
+    const std::uint16_t* speckle = speckle_.data();
+    for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle[words[i] & kMagnitudeBits];
+    kernels_.scale_offsets(factors, out + begin, count, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
   };
   copy_pixels(y, 0, image_.width, out);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pixel_ops.h"
 #include "preprocess.h"
 
 namespace vrs {
@@ -43,6 +44,10 @@ NoiseTable tabulate_gaussian_noise(double sigma);
 // sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
 constexpr int kSpeckleUnit = 4096;  // sigma 3 times the largest z, 4.3, still fits 16 bits
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
+
+inline std::uint8_t scale_offset(std::uint8_t level, std::uint16_t factor) {
+  return clamp_to_u8((level * factor + kSpeckleUnit / 2) / kSpeckleUnit);
+}
 
 // Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {

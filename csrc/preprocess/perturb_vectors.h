@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "perturb_kernels.h"
+#include "perturb_tables.h"
 #include "philox.h"
 #include "pixel_ops.h"
 
@@ -64,6 +65,23 @@ void draw_words_of(const Philox& philox, int row, int begin, std::uint16_t* word
     a.store(words + i);
     b.store(words + i + kWords);
   }
+}
+
+// In 16-bit halves of the product: the upper one is the quotient, the lower one's top bit rounds
+// it.
+template <typename Vector>
+void scale_offsets_of(const std::uint16_t* factors, const std::uint8_t* levels, int count,
+                      std::uint8_t* offsets) {
+  constexpr int kValues = sizeof(typename Vector::Register) / 2;
+  const auto unit = Vector::set_u16(65536 / kSpeckleUnit);
+  int i = 0;
+  for (; i + kValues <= count; i += kValues) {
+    const auto level = Vector::multiply_i16(Vector::widen(levels + i), unit);
+    const auto factor = Vector::load(factors + i);
+    const auto half = Vector::top_bits(Vector::multiply_i16(level, factor));
+    Vector::narrow(offsets + i, Vector::add_i16(Vector::multiply_upper_u16(level, factor), half));
+  }
+  for (; i < count; ++i) offsets[i] = scale_offset(levels[i], factors[i]);
 }
 
 template <typename Vector>
