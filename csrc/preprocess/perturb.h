@@ -122,6 +122,9 @@ class PerturbedImage {
   int width() const { return perturbed_size(image_, kind()).width; }
   PerturbationKind kind() const { return perturbation_.kind; }
 
+  // The pixels of an occlusion's rectangle; empty if top >= bottom or left >= right.
+  Region occluded() const;
+
   // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
 
