@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -96,6 +99,53 @@ def test_fused_variants_equal_the_perturbed_image_preprocessed(
             np.testing.assert_array_equal(batch[0].view(np.uint32), np.array(expected).view(np.uint32))
 
 
+shares = st.floats(0, 1)
+
+
+@given(
+    st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    st.lists(st.tuples(shares, shares, shares, shares), min_size=1, max_size=4),
+    st.sampled_from(("none", "exact", "shortest_edge")),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    st.sampled_from((("pillow", "pillow13"), ("pillow", "horizontal_first"), ("torchvision", "pillow13"))),
+    st.sampled_from(("bilinear", "bicubic", "lanczos")),
+    st.sampled_from((None, (122, 116, 104))),
+    st.sampled_from((3, 4)),
+)
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_an_occlusion_beside_the_whole_image_equals_one_alone(
+    hw: tuple[int, int],
+    corners: list[tuple[float, float, float, float]],
+    resize: Any,
+    crop: tuple[int, int],
+    arithmetic: Any,
+    filter_name: Any,
+    pad_colour: Any,
+    channels: int,
+) -> None:
+    geometry = Geometry(resize, (33, 47), crop, filter_name, pad_colour)
+    geometry = replace(geometry, arithmetic=arithmetic[0], pass_order=arithmetic[1])
+    source: Any = synthetic_image(*hw, content="noise")
+    if channels == 4:
+        source = Image.fromarray(source)  # which is read as Pillow's RGBX
+    changes = [Perturbation("occlusion", (*each, 255.0, 0.0, 9.0)) for each in corners]
+    alone = [preprocess([source], [change], geometry)[0, 0] for change in changes]
+    for simd in build_info()["simd"]:
+        for threads in (1, 2):
+            variants = [changes[0], Perturbation.identity(), *changes[1:]]
+            batch = preprocess([source], variants, geometry, simd=simd, threads=threads)[0]
+            np.testing.assert_array_equal(np.delete(batch, 1, axis=0), np.array(alone))
+
+
+def test_an_occlusion_beside_the_whole_image_in_bfloat16() -> None:
+    images = [synthetic_image(90, 140), synthetic_image(200, 50)]
+    variants = [Perturbation("occlusion", (0.3, 0.2, 0.6, 0.5, 0.0, 128.0, 255.0)), Perturbation.identity()]
+    geometry = Geometry(size=(64, 64), crop=(64, 64))
+    alone = preprocess(images, variants[:1], geometry, dtype="bfloat16")
+    beside = preprocess(images, variants, geometry, dtype="bfloat16")
+    assert torch.equal(beside[:, :1], alone)
+
+
 def test_rgbx_rows_are_perturbed_as_rgb_rows() -> None:
     image = synthetic_image(50, 61)
     rgbx = np.concatenate([image, synthetic_image(50, 61, content="noise")[:, :, :1]], axis=2)
@@ -134,6 +184,16 @@ def test_gaussian_noise_is_gaussian() -> None:
     assert (standardised**4).mean() == pytest.approx(3, abs=0.05)
     flat = noise.reshape(-1)
     assert abs(np.corrcoef(flat[:-1], flat[1:])[0, 1]) < 0.01
+
+
+@pytest.mark.parametrize("sigma", [0.2, 0.7, 1.0, 3.3, 20.4, 45.9, 96.9, 180.0, 255.0])
+def test_every_instruction_set_looks_up_the_same_offsets(sigma: float) -> None:
+    grey = np.full((300, 301, 3), 128, dtype=np.uint8)  # over four words for each entry of the table
+    noise = Perturbation("gaussian_noise", (sigma,), KEY)
+    geometry = Geometry(resize="none", crop=(300, 301), rescale=None, mean=None, std=None)
+    expected = reference.perturb(grey, noise).transpose(2, 0, 1)
+    for simd in build_info()["simd"]:
+        np.testing.assert_array_equal(preprocess([grey], [noise], geometry, simd=simd)[0, 0], expected)
 
 
 def half_normal_quantiles(words: np.ndarray) -> np.ndarray:

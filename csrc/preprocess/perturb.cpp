@@ -210,13 +210,18 @@ void PerturbedImage::write_shuffled(int y, std::uint8_t* out) const {
   }
 }
 
+Region PerturbedImage::occluded() const {
+  const auto& p = perturbation_.parameters;
+  return {round_share(p[0], image_.height), round_share(p[1], image_.width),
+          round_share(p[2], image_.height), round_share(p[3], image_.width)};
+}
+
 void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {
   copy_pixels(y, 0, image_.width, out);
-  const auto& p = perturbation_.parameters;
-  const int top = round_share(p[0], image_.height), bottom = round_share(p[2], image_.height);
-  const int left = round_share(p[1], image_.width), right = round_share(p[3], image_.width);
-  if (y < top || y >= bottom || right <= left) return;
-  fill_pixels(colour_parameter(perturbation_, 4), right - left, out + 3 * left);
+  const Region region = occluded();
+  if (y < region.top || y >= region.bottom || region.right <= region.left) return;
+  fill_pixels(colour_parameter(perturbation_, 4), region.right - region.left,
+              out + 3 * region.left);
 }
 
 }  // namespace vrs

@@ -122,6 +122,9 @@ class PerturbedImage {
   int width() const { return perturbed_size(image_, kind()).width; }
   PerturbationKind kind() const { return perturbation_.kind; }
 
+  // The pixels of an occlusion's rectangle; empty if top >= bottom or left >= right.
+  Region occluded() const;
+
   // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.
   void write_row(int y, std::uint8_t* out) const;
 
@@ -141,7 +144,7 @@ class PerturbedImage {
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
   std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
-  std::vector<std::uint8_t> noise_;                        // gaussian_noise: |offset| per t
+  NoiseTable noise_;                                       // gaussian_noise
   std::vector<std::uint16_t> speckle_;                     // speckle_noise: sigma * z per t
   ShotTable shot_;                                         // shot_noise
   std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap

@@ -8,8 +8,10 @@
 
 namespace vrs {
 
+struct NoiseTable;  // perturb_tables.h
+
 // Random words that draw_words gives at once.
-constexpr int kNoiseWords = 128;
+constexpr int kNoiseWords = 256;
 
 struct PerturbKernels {
   const char* name;  // of simd_names()
@@ -19,6 +21,14 @@ struct PerturbKernels {
 
   // Words `begin` .. begin + kNoiseWords - 1 of a row; `begin` is a multiple of kNoiseWords.
   void (*draw_words)(const Philox& philox, int row, int begin, std::uint16_t* words);
+
+  // offsets[i] = |offset| of words[i], for kNoiseWords of them.
+  void (*look_up_offsets)(const NoiseTable& table, const std::uint16_t* words,
+                          std::uint8_t* offsets);
+
+  // offsets[i] = levels[i] * factors[i] / kSpeckleUnit, rounded, at most 255; `count` of them.
+  void (*scale_offsets)(const std::uint16_t* factors, const std::uint8_t* levels, int count,
+                        std::uint8_t* offsets);
 
   // Adds offsets[i] to levels[i], or subtracts it where the top bit of words[i] is set, and clamps;
   // `count` of them.

@@ -27,7 +27,7 @@ void draw_row(const PerturbKernels& kernels, const std::array<std::uint64_t, 2>&
 void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
   const auto add = [&](const std::uint16_t* words, int begin, int count) {
     alignas(64) std::uint8_t offsets[kNoiseWords];
-    for (int i = 0; i < kNoiseWords; ++i) offsets[i] = noise_[words[i] & kMagnitudeBits];
+    kernels_.look_up_offsets(noise_, words, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
   };
   copy_pixels(y, 0, image_.width, out);
@@ -37,11 +37,10 @@ void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
 void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
   const auto add = [&](const std::uint16_t* words, int begin, int count) {
     alignas(64) std::uint8_t offsets[kNoiseWords];
-    for (int i = 0; i < count; ++i) {
-      const int product = out[begin + i] * speckle_[words[i] & kMagnitudeBits];
-      offsets[i] =
-          static_cast<std::uint8_t>(std::min((product + kSpeckleUnit / 2) / kSpeckleUnit, 255));
-    }
+    alignas(64) std::uint16_t factors[kNoiseWords];
+    const std::uint16_t* speckle = speckle_.data();
+    for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle[words[i] & kMagnitudeBits];
+    kernels_.scale_offsets(factors, out + begin, count, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
   };
   copy_pixels(y, 0, image_.width, out);

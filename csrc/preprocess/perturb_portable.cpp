@@ -3,6 +3,7 @@
 
 #include "cpu_features.h"
 #include "perturb_kernels.h"
+#include "perturb_tables.h"
 #include "pixel_ops.h"
 
 namespace vrs {
@@ -21,6 +22,16 @@ void draw_words(const Philox& philox, int row, int begin, std::uint16_t* words) 
     const auto drawn = philox.draw_words(row, (begin + i) / Philox::kWordsPerDraw);
     std::copy(drawn.begin(), drawn.end(), words + i);
   }
+}
+
+void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
+  const std::uint8_t* entries = table.offsets.data();
+  for (int i = 0; i < kNoiseWords; ++i) offsets[i] = entries[words[i] & 0x7FFF];
+}
+
+void scale_offsets(const std::uint16_t* factors, const std::uint8_t* levels, int count,
+                   std::uint8_t* offsets) {
+  for (int i = 0; i < count; ++i) offsets[i] = scale_offset(levels[i], factors[i]);
 }
 
 void add_offsets(const std::uint16_t* words, const std::uint8_t* offsets, int count,
@@ -48,8 +59,8 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
 }  // namespace
 
 const PerturbKernels& portable_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {"portable", pack_rgb, draw_words, add_offsets,
-                                             weigh_rows};
+  static constexpr PerturbKernels kernels = {
+      "portable", pack_rgb, draw_words, look_up_offsets, scale_offsets, add_offsets, weigh_rows};
   return kernels;
 }
 

@@ -44,6 +44,61 @@ std::vector<Value> round_quantiles(double scale, int largest) {
   return rounded;
 }
 
+// The first t of each run of equal offsets, and the number of t at the end.
+std::vector<int> find_runs(const std::vector<std::uint8_t>& offsets) {
+  std::vector<int> begins;
+  for (auto run = offsets.begin(); run != offsets.end();
+       run = std::upper_bound(run, offsets.end(), *run)) {
+    begins.push_back(static_cast<int>(run - offsets.begin()));
+  }
+  begins.push_back(NoiseTable::kEntries);
+  return begins;
+}
+
+// True where the estimate of every t of [begin, end), which share cell and offset, is that or one
+// less: it never falls within a cell.
+bool is_estimated(const NoiseTable& table, int begin, int end) {
+  const int offset = table.offsets[begin];
+  return table.estimate(begin) >= offset - 1 && table.estimate(end - 1) <= offset;
+}
+
+// Where the estimate for `t`, the begin of a cell or its end, does best: runs begin in the middle
+// of the two levels that are right for one side or the other. `run` holds t.
+double best_height(const NoiseTable& table, const std::vector<int>& runs, std::size_t run, int t) {
+  const int offset = table.offsets[runs[run]];
+  const bool is_last = run + 2 == runs.size();
+  const int rise = is_last ? 1 : table.offsets[runs[run + 1]] - offset;
+  const double share = static_cast<double>(t - runs[run]) / (runs[run + 1] - runs[run]);
+  return offset == 0 ? share * rise / 2 : offset - 0.5 + share * rise;
+}
+
+// Offsets rise so steeply at the end that no straight line follows them: the tail.
+void estimate_offsets(NoiseTable& table) {
+  const auto begin = table.offsets.begin(), end = table.offsets.end();
+  for (int n = 0; n < 256; ++n) {
+    const auto above = std::upper_bound(begin, end, static_cast<std::uint8_t>(n));
+    table.first_above[n] = static_cast<std::uint16_t>(above - begin);
+  }
+  const std::vector<int> runs = find_runs(table.offsets);
+  std::size_t run = 0;
+  double height = 0;
+  for (int cell = 0; cell < NoiseTable::kCells; ++cell) {
+    const int cell_begin = table.tail, cell_end = table.tail + NoiseTable::kCellWords;
+    std::size_t last_run = run;
+    while (runs[last_run + 1] < cell_end) ++last_run;
+    const double next = best_height(table, runs, last_run, cell_end);
+    table.starts[cell] = static_cast<std::uint16_t>(height * NoiseTable::kEstimateUnit);
+    table.slopes[cell] = static_cast<std::uint16_t>((next - height) * NoiseTable::kEstimateUnit);
+    for (; run <= last_run; ++run) {
+      const int part_begin = std::max(runs[run], cell_begin);
+      if (!is_estimated(table, part_begin, std::min(runs[run + 1], cell_end))) return;
+    }
+    run = last_run;
+    height = next;
+    table.tail = cell_end;
+  }
+}
+
 const std::uint8_t* row_of(const ImageView& image, int y) {
   return image.pixels + y * image.row_stride;
 }
@@ -75,9 +130,11 @@ LevelMaps map_gamma(double exponent) {
   return map_levels([=](int, int level) { return 255 * std::pow(level / 255.0, exponent); });
 }
 
-std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma) {
-  // An offset over 255 clamps to the same level.
-  return round_quantiles<std::uint8_t>(sigma, 255);
+NoiseTable tabulate_gaussian_noise(double sigma) {
+  NoiseTable table;
+  table.offsets = round_quantiles<std::uint8_t>(sigma, 255);  // more clamps to the same level
+  estimate_offsets(table);
+  return table;
 }
 
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma) {
@@ -91,7 +148,7 @@ ShotTable tabulate_shot_noise(double photons) {
   }
   table.stride = static_cast<int>(table.levels.size());
   table.first_above.reserve(std::size_t{256} * table.stride);
-  table.nearby.reserve(std::size_t{256} * 256);
+  table.nearby.resize(std::size_t{256} * 256);
   for (int level = 0; level < 256; ++level) {
     const double mean = level * photons / 255;
     double share = std::exp(-mean);
@@ -107,7 +164,7 @@ ShotTable tabulate_shot_noise(double photons) {
     std::uint16_t count = 0;
     for (int word = 0; word < kWordValues; word += 256) {
       while (word >= first_above[count]) ++count;
-      table.nearby.push_back(count);
+      table.nearby[level * 256 + word / 256] = count;
     }
   }
   return table;

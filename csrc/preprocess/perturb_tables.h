@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "pixel_ops.h"
 #include "preprocess.h"
 
 namespace vrs {
@@ -15,12 +16,38 @@ LevelMaps map_brightness(double factor);
 LevelMaps map_contrast(const ImageView& image, double factor);
 LevelMaps map_gamma(double exponent);
 
-// |offset| for the lower 15 bits of a word: 32 KB, so that it stays in the innermost cache.
-std::vector<std::uint8_t> tabulate_gaussian_noise(double sigma);
+// |offset| for t, the lower 15 bits of a word.
+struct NoiseTable {
+  static constexpr int kEntries = 32768;
+  std::vector<std::uint8_t> offsets;  // 32 KB, so that it stays in the innermost cache
+
+  // The same from tables that vector registers hold, for t < tail: with the cell c = t / kCellWords
+  // and the share f of it that lies before t, n = (starts[c] + slopes[c] * f) / kEstimateUnit is
+  // |offset| or one less; it is one less if t >= first_above[n].
+  static constexpr int kCellWords = 512;
+  static constexpr int kCells = kEntries / kCellWords;
+  static constexpr int kEstimateUnit = 128;
+  std::array<std::uint16_t, kCells> starts{};
+  std::array<std::uint16_t, kCells> slopes{};
+  std::array<std::uint16_t, 256> first_above{};
+  int tail = 0;
+
+  // n for t, as above.
+  int estimate(int t) const {
+    const int cell = t / kCellWords;
+    const int rise = slopes[cell] * (t % kCellWords) / kCellWords;
+    return (starts[cell] + rise) / kEstimateUnit;
+  }
+};
+NoiseTable tabulate_gaussian_noise(double sigma);
 
 // sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
 constexpr int kSpeckleUnit = 4096;  // sigma 3 times the largest z, 4.3, still fits 16 bits
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
+
+inline std::uint8_t scale_offset(std::uint8_t level, std::uint16_t factor) {
+  return clamp_to_u8((level * factor + kSpeckleUnit / 2) / kSpeckleUnit);
+}
 
 // Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {

@@ -30,6 +30,14 @@ struct Size {
   int width = 0;
 };
 
+// Rows [top, bottom) and columns [left, right).
+struct Region {
+  int top = 0;
+  int left = 0;
+  int bottom = 0;
+  int right = 0;
+};
+
 // Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
 constexpr int kMaxEdge = 1 << 16;
 

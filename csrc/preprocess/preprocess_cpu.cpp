@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <utility>
 
 #include "cpu_plan.h"
+#include "partial_resample.h"
 #include "perturb.h"
 #include "resample_band.h"
 #include "row_source.h"
@@ -26,7 +28,33 @@ struct JobRun {
   RowSource source;
   std::shared_ptr<const CpuPlan> plan;
   unsigned char* out;
+  const unsigned char* identity = nullptr;  // of an occlusion: the output without it
 };
+
+std::size_t bytes_per_job(const Geometry& geometry, OutputType type) {
+  const std::size_t value = type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
+  return std::size_t{3} * geometry.crop_height * geometry.crop_width * value;
+}
+
+// For each image a job that shows it as it is, or -1.
+std::vector<int> find_identity_jobs(const Request& request) {
+  std::vector<int> jobs(request.images.size(), -1);
+  for (std::size_t j = 0; j < request.jobs.size(); ++j) {
+    const Job& job = request.jobs[j];
+    if (job.perturbation.kind == PerturbationKind::identity) {
+      jobs[job.image] = static_cast<int>(j);
+    }
+  }
+  return jobs;
+}
+
+// True where little enough changes that a copy of the output and a part of the resize cost less.
+bool is_partial(const RowSource& source) {
+  const Region region = source.occluded();
+  const std::int64_t height = std::max(region.bottom - region.top, 0);
+  const std::int64_t width = std::max(region.right - region.left, 0);
+  return 2 * height * width <= std::int64_t{source.height()} * source.width();
+}
 
 void fill_planes(const Geometry& geometry, OutputType type,
                  const std::array<std::uint8_t, 3>& colour, void* out) {
@@ -77,27 +105,39 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const Geometry& geometry = request.geometry;
   const ResampleKernels& kernels = resample_kernels_named(options.simd);
   const OutputType type = request.output_type;
-  const int value_size = type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
-  const std::ptrdiff_t bytes_per_job =
-      std::ptrdiff_t{3} * geometry.crop_height * geometry.crop_width * value_size;
+  const std::size_t job_bytes = bytes_per_job(geometry, type);
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
+  std::vector<JobRun> occlusions;  // small ones, of images that are shown as they are as well
+  const std::vector<int> identity_jobs = find_identity_jobs(request);
   for (const Job& job : request.jobs) {
     RowSource source(PerturbedImage(request.images[job.image], job.perturbation,
                                     perturb_kernels_for(options.simd)),
                      geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
-    if (!write_uniform(request, job, *plan, planes)) {
+    const int identity_job = identity_jobs[job.image];
+    if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {
+      const auto* identity = static_cast<unsigned char*>(out) + identity_job * job_bytes;
+      occlusions.push_back({std::move(source), std::move(plan), planes, identity});
+    } else if (!write_uniform(request, job, *plan, planes)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);
       runs.push_back({std::move(source), std::move(plan), planes});
     }
-    planes += bytes_per_job;
+    planes += job_bytes;
   }
   const std::vector<Band> bands = split_into_bands(runs, options.threads);
   run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {
     const Band& band = bands[index];
     const JobRun& run = runs[band.job];
     resample_band(*run.plan, run.source, geometry, type, band.begin, band.end, run.out);
+  });
+  run_tasks(static_cast<int>(occlusions.size()), options.threads, [&](int index) {
+    const JobRun& run = occlusions[index];
+    std::memcpy(run.out, run.identity, job_bytes);
+    const CpuPlan part = restrict_plan(*run.plan, run.source.occluded());
+    if (part.columns.outputs > 0 && part.rows.outputs > 0) {
+      resample_band(part, run.source, geometry, type, 0, part.rows.outputs, run.out);
+    }
   });
 }
 

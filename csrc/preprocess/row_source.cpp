@@ -18,6 +18,11 @@ RowSource::RowSource(PerturbedImage image, const Geometry& geometry)
   is_direct_ = !is_padded && image_.kind() == PerturbationKind::identity;
 }
 
+Region RowSource::occluded() const {
+  const Region region = image_.occluded();
+  return {region.top + top_, region.left + left_, region.bottom + top_, region.right + left_};
+}
+
 const std::uint8_t* RowSource::row(int y, std::uint8_t* scratch) const {
   if (is_direct_) return image_.source().pixels + y * image_.source().row_stride;
   const bool is_inside = y >= top_ && y < top_ + image_.height();

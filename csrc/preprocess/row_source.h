@@ -17,6 +17,11 @@ class RowSource {
   int width() const { return width_; }
   int channels() const { return is_direct_ ? image_.source().channels : 3; }
 
+  PerturbationKind kind() const { return image_.kind(); }
+
+  // Of an occlusion: the rectangle within these rows.
+  Region occluded() const;
+
   // Row `y`: the image's memory, or `scratch` (width() * 3 bytes) after writing to it.
   const std::uint8_t* row(int y, std::uint8_t* scratch) const;
 
