@@ -90,12 +90,17 @@ void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::u
     const std::uint64_t missing = _mm512_cmpge_epu16_mask(t, tail);
     in_tail[i / 64] |= missing << (i % 64);
   }
-  // Few in a long mask: fewer ends of loops to mispredict.
+  const auto look_up = [&](int lane) { offsets[lane] = table.offsets[words[lane] & 0x7FFF]; };
   for (int i = 0; i < kNoiseWords; i += 64) {
-    for (std::uint64_t lanes = in_tail[i / 64]; lanes != 0; lanes &= lanes - 1) {
-      const int lane = i + __builtin_ctzll(lanes);
-      offsets[lane] = table.offsets[words[lane] & 0x7FFF];
+    // Random numbers of steps mispredict: as many as there mostly are, done in any case.
+    constexpr int kSteps = 4;
+    constexpr std::uint64_t kLast = std::uint64_t{1} << 63;  // may be looked up without need
+    std::uint64_t lanes = in_tail[i / 64];
+    for (int step = 0; step < kSteps; ++step) {
+      look_up(i + __builtin_ctzll(lanes | kLast));
+      lanes &= lanes - 1;
     }
+    for (; lanes != 0; lanes &= lanes - 1) look_up(i + __builtin_ctzll(lanes));
   }
 }
 
