@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vrs_lmeval.doctor import examine
-from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
     make_board_json,
@@ -26,7 +26,8 @@ from vrs_lmeval.leaderboard.board_report import (
 )
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
-from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, make_page
+from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, choose_samples, make_page
+from vrs_lmeval.leaderboard.pictures import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
@@ -79,6 +80,12 @@ def leaderboard(
     csv: Annotated[Path | None, typer.Option(help="Write a row per task, model and metric here.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write the tables here as Markdown.")] = None,
     samples: Annotated[int, typer.Option(help="Questions a task in the page's sample browser.", min=0)] = SHOWN_SAMPLES,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images", help="Show in that browser what the models saw. The page then holds patients' images."
+        ),
+    ] = False,
 ) -> None:
     """Rank models by how much they look at the image, and compare training on synthetic with authentic pairs."""
     try:
@@ -86,7 +93,7 @@ def leaderboard(
     except UnreadableCardsError as error:
         console.print(f"[red]vrs leaderboard:[/red] {error}", highlight=False)
         raise typer.Exit(2) from error
-    shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples)
+    shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples, images)
     if not shown:
         console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
         raise typer.Exit(2)
@@ -97,6 +104,7 @@ def _show_board(
     cards: Mapping[str, ModelCard],
     files: Mapping[str, Path | None],
     samples: int = SHOWN_SAMPLES,
+    images: bool = False,
 ) -> bool:
     """The leaderboard on the terminal and in `files`; whether any run could be shown."""
     runs, problems = read_folders(folders)
@@ -107,7 +115,7 @@ def _show_board(
     for note in make_board_notes(board):
         console.print(f"  {note}", highlight=False, markup=False)
     makers: dict[str, Callable[[], str]] = {
-        "html": lambda: make_page(board, samples),
+        "html": lambda: make_page(board, samples, _collect_pictures(board, samples) if images else None),
         "json": lambda: make_board_json(board),
         "csv": lambda: make_board_csv(board),
         "md": lambda: make_board_markdown(board),
@@ -116,6 +124,23 @@ def _show_board(
         if path is not None:
             _write_file(path, makers[name]())
     return bool(board.boards)
+
+
+def _collect_pictures(board: Leaderboard, samples: int) -> dict[str, Pictures]:
+    """By task; one whose data is not here is told and goes without."""
+    pictures = {}
+    for task in board.boards:
+        try:
+            pictures[task.task] = collect_pictures(task, [sample.sample_id for sample in choose_samples(task, samples)])
+        except NoPicturesError as error:
+            console.print(f"[yellow]vrs leaderboard:[/yellow] {error}", highlight=False, soft_wrap=True)
+            continue
+        if left_out := pictures[task.task].left_out:
+            limit = LARGEST_BYTES // 2**20
+            console.print(
+                f"{task.task}: pictures of {left_out} questions left out, over {limit} MB; try fewer --samples"
+            )
+    return pictures
 
 
 @app.command()

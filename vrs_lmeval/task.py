@@ -211,12 +211,16 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         if index >= count:
             raise IndexError(f"{self.config.task} has no question {index}, they are 0 to {count - 1}")
         sample = self._benchmark.samples[index]
-        shown = {name: self._show(sample, name) for name in self._list_variants(sample)}
         return sample, {
             name if len(images) == 1 else f"{name} {number}": image
-            for name, images in shown.items()
+            for name, images in self.show_question(sample.sample_id).items()
             for number, image in enumerate(images, start=1)
         }
+
+    def show_question(self, sample_id: str) -> dict[str, list[VariantImage]]:
+        """Its images under every variant that it is asked under. Raises KeyError for one of another split."""
+        sample = self._samples[sample_id]
+        return {name: self._show(sample, name) for name in self._list_variants(sample)}
 
     def _check_kinds(self, split: Split) -> None:
         """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
+from vrs_lmeval.leaderboard.pictures import Pictures
 from vrs_lmeval.leaderboard.report import HEADINGS, format_interval
 from vrs_lmeval.leaderboard.results import ScoredSample
 from vrs_lmeval.records import Interval
@@ -27,8 +28,11 @@ SHOWN_CHARACTERS = 1000
 """Of one answer in the sample browser."""
 
 
-def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES) -> str:
-    """The page; `samples` is how many questions of each task its browser holds, 0 leaves the browser out."""
+def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
+    """The page; `samples` is how many questions of each task its browser holds, 0 leaves the browser out.
+
+    `pictures`: by task, what `choose_samples` were asked with; without, the page holds no image.
+    """
     environment = Environment(
         loader=PackageLoader("vrs_lmeval", "leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -37,7 +41,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES) -> str:
         board=board,
         headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows two columns
         charts=_draw_all(board),
-        browsers={task.task: _choose_samples(task, samples) for task in board.boards},
+        browsers={task.task: _fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},
         contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
         plotly=Markup(f"<script>{get_plotlyjs()}</script>"),
@@ -77,11 +81,23 @@ def _find_slice_rows(board: TaskBoard) -> list[tuple[str, str]]:
     return sorted({key for standing in board.standings for key in standing.slices})
 
 
-def _choose_samples(board: TaskBoard, count: int) -> list[dict[str, Any]]:
-    """What the browser shows of each chosen question; answers by model and variant."""
+def choose_samples(board: TaskBoard, count: int = SHOWN_SAMPLES) -> list[ScoredSample]:
+    """The questions that the browser shows, in its order."""
+    samples = board.standings[0].run.samples
+    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())[:count]
+
+
+def _fill_browser(board: TaskBoard, count: int, pictures: Pictures | None) -> dict[str, Any]:
+    """What the browser shows: of each chosen question the answers by model and variant, and perhaps its pictures."""
     by_model = [(standing, {s.sample_id: s for s in standing.run.samples}) for standing in board.standings]
-    reference = sorted(board.standings[0].run.samples, key=lambda s: hashlib.sha256(s.sample_id.encode()).digest())
-    return [_describe(sample, by_model) for sample in reference[:count]]
+    pictures = pictures or Pictures()
+    return {
+        "samples": [
+            _describe(sample, by_model) | {"pictures": list(pictures.shown.get(sample.sample_id, {}).items())}
+            for sample in choose_samples(board, count)
+        ],
+        "files": pictures.files,
+    }
 
 
 def _describe(sample: ScoredSample, by_model: list[tuple[Standing, dict[str, ScoredSample]]]) -> dict[str, Any]:
