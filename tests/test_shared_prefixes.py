@@ -1,0 +1,95 @@
+"""`vrs-hf` computes each image prefix once and answers as the stock class, architecture by architecture in float32."""
+
+import copy
+
+import pytest
+from lm_eval.models.hf_vlms import HFMultimodalLM
+from support.harness_models import generation, make_requests, show_images, wrap
+from support.tiny_models import ARCHITECTURES, gemma3
+
+from vrs_lmeval.model import VrsHF
+
+SEES_THE_QUESTION = {"paligemma"}
+"""Where image tokens attend to the question, the prefix is not the same for two questions."""
+
+
+def answer_both_ways(model, processor, requests, **options):
+    """(stock answers, ours, our model info)."""
+    stock = wrap(HFMultimodalLM, model, copy.deepcopy(processor), batch_size=6)
+    ours = wrap(VrsHF, model, copy.deepcopy(processor), **{"batch_size": 5, **options})
+    for lm in (stock, ours):
+        lm.chat_applied = True  # the requests carry the model's own image marks
+    expected = stock.generate_until(requests, disable_tqdm=True)
+    return expected, ours.generate_until(requests, disable_tqdm=True), ours.get_model_info()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_answers_are_those_of_the_stock_class(name):
+    make, placeholder = ARCHITECTURES[name]
+    requests = make_requests(placeholder)
+    expected, answers, info = answer_both_ways(*make(), requests)
+    assert answers == expected
+    assert len(set(expected)) >= len(expected) // 2, "the model does not react: equality would mean little"
+    if name in SEES_THE_QUESTION:
+        assert info["vrs_prefix_path"].startswith("plain: after a shared prefix its logits differ")
+        assert info["vrs_work"]["asked_plainly"] == len(requests)
+    else:
+        assert info["vrs_prefix_path"] == "shared"
+        assert info["vrs_prefix_check"] < 1e-4
+        assert info["vrs_work"]["asked_by_prefix"] == len(requests)
+        assert info["vrs_work"]["prefixes_computed"] <= 6
+
+
+@pytest.fixture(scope="module")
+def llava():
+    return ARCHITECTURES["llava"][0]()
+
+
+def test_blank_images_of_any_size_are_one_prefix_where_the_model_sees_no_size(llava):
+    expected, answers, info = answer_both_ways(*llava, make_requests())
+    assert answers == expected
+    assert info["vrs_work"]["prefixes_computed"] == 3 + 1
+
+
+@pytest.mark.parametrize("options", [{"prefix_cache_bytes": 1}, {"batch_size": 1}, {"share_prefixes": False}])
+def test_answers_depend_on_no_option(llava, options):
+    expected, answers, info = answer_both_ways(*llava, make_requests(), **options)
+    assert answers == expected
+    assert (info["vrs_prefix_path"] == "shared") == ("share_prefixes" not in options)
+
+
+def test_prompts_of_several_tasks_share_an_image(llava):
+    """Two instructions after the image, two sets of generation settings, in one call."""
+    requests = make_requests(max_gen_toks=5) + make_requests("<image> Short: ", max_gen_toks=4)
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert info["vrs_work"]["prefixes_computed"] == 3 + 1
+
+
+def test_prompts_with_two_images_share_both(llava):
+    one, _, other, *_ = show_images()
+    requests = [generation(f"<image> and <image>\n{text}", one, other) for text in ("same?", "which is larger?")]
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert info["vrs_work"] == {"prefixes_computed": 1, "asked_by_prefix": 2, "images_processed": 2 + 4}
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        [generation(f"{text} <image>", show_images()[0]) for text in ("what?", "why?")],
+        make_requests(num_beams=2),
+    ],
+    ids=["image after the question", "beam search"],
+)
+def test_prompts_that_cannot_share_are_asked_plainly(llava, requests):
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert info["vrs_work"]["asked_plainly"] == len(requests)
+    assert info["vrs_prefix_path"].startswith("plain")
+
+
+def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
+    expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<boi>"))
+    assert answers == expected
+    assert info["vrs_work"]["asked_plainly"] == len(answers)
