@@ -23,6 +23,7 @@ ALLOWED_BESIDES = {
     "metrics": {"intervals", "sets"},
     "sets": {"intervals"},
     "significance": {"intervals"},
+    "option_scores": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
     "preprocess_reference": {"pixels"},
 }

@@ -63,12 +63,16 @@ class Prompt:
 
 @dataclass(slots=True, eq=False)
 class ImagePrefix:
-    """What some prompts begin with, `length` tokens: `inputs` until computed, then `kept`; how each of them goes on."""
+    """What some prompts begin with, `length` tokens: `inputs` until computed, then `kept`.
+
+    By prompt number: how it goes on, the tokens of its options, and how many tokens may follow it.
+    """
 
     length: int
     inputs: dict[str, Any] | None
     continuations: dict[int, list[int]]
     options: dict[int, list[list[int]]]
+    rooms: dict[int, int]
     kept: KeptPrefix | None = field(default=None)
 
 
@@ -125,6 +129,14 @@ class Asker:
         visuals = [self._prepared(prompt.images) for prompt in prompts]
         return self._lm.tok_batch_multimodal_encode([prompt.text for prompt in prompts], visuals, **settings)
 
+    def keeps_prefixes(self, length: int) -> bool:
+        """Whether a prompt of that many tokens can be kept and gone on from."""
+        try:
+            window = token_window(self._lm.model)
+        except CannotShare:
+            return False
+        return window is None or length < window
+
     def _prepared(self, images: Sequence[Image.Image]) -> list[Any]:
         lm = self._lm
         return [resize_image(image, lm.image_width, lm.image_height, lm.image_max_side) for image in images]
@@ -142,7 +154,7 @@ class Asker:
         groups = self._encode_groups(grouped, prompts)
         for batch in plan_batches(groups, lambda: self._lm.batch_size, self._budget):
             asks = [(group.prefix, ask.index) for group, ask in batch.asks]
-            if self._fits_window(asks, prompts):
+            if self._fits_window(asks):
                 if not self._is_checked and not self._check(asks, prompts):
                     return
                 for part, answers in self._in_halves(asks, ask_together):
@@ -201,39 +213,51 @@ class Asker:
         for number, indices in enumerate(grouped):
             token_ids: dict[int, list[int]] = {}
             options: dict[int, list[list[int]]] = {}
+            rooms: dict[int, int] = {}
             first: Mapping[str, Any] = {}
             with self.images.recalling(number):
                 for index in indices:
                     encoding = self.encode([prompts[index]])
                     ids = encoding["input_ids"][0].tolist()
-                    if len(ids) + prompts[index].room <= self._lm.max_length:
+                    options[index] = self.encode_options(prompts[index], ids)
+                    rooms[index] = max(prompts[index].room, *map(len, options[index]), 0)
+                    if len(ids) + rooms[index] <= self._lm.max_length:
                         first = first or encoding
                         token_ids[index] = ids
-                        options[index] = self._encode_options(prompts[index], len(ids))
             shared = common_length(list(token_ids.values())) if token_ids else 0
             if not all(self._holds_images(ids, shared) for ids in token_ids.values()) or not shared:
                 continue
             inputs = {name: value[:, :shared] if name in TOKEN_ALIGNED else value for name, value in first.items()}
             continuations = {index: ids[shared:] for index, ids in token_ids.items()}
-            prefix = ImagePrefix(shared, inputs, continuations, options)
+            prefix = ImagePrefix(shared, inputs, continuations, options, rooms)
             yield Group(prefix, shared * cost, [Ask(index, prompts[index].settings) for index in token_ids])
 
-    def _encode_options(self, prompt: Prompt, length: int) -> list[list[int]]:
-        """Each option's own tokens: those that the prompt with it has beyond the prompt's `length`, as lm_eval cuts."""
-        wholes = [Prompt(prompt.text + option, prompt.images) for option in prompt.options]
-        return [self.encode([whole])["input_ids"][0, length:].tolist() for whole in wholes]
+    def encode_options(self, prompt: Prompt, token_ids: Sequence[int]) -> list[list[int]]:
+        """Each option's own tokens: those that the prompt with it has beyond the prompt's, as lm_eval cuts.
+
+        Where a processor writes something after the prompt (PaliGemma's line feed), the option is written after that.
+        """
+        encoded = []
+        for option in prompt.options:
+            whole = self.encode([Prompt(prompt.text + option, prompt.images)])["input_ids"][0].tolist()
+            goes_on = whole[: len(token_ids)] == list(token_ids)
+            own = whole[len(token_ids) :] if goes_on else self._lm.tokenizer.encode(option, add_special_tokens=False)
+            if not own:
+                raise ValueError(f"option {option!r} adds no token to its prompt, so it has no log-likelihood")
+            encoded.append(own)
+        return encoded
 
     def _holds_images(self, token_ids: Sequence[int], length: int) -> bool:
         config = self._lm.config
         image = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
         return image in token_ids[:length] and image not in token_ids[length:]
 
-    def _fits_window(self, asks: Sequence[tuple[ImagePrefix, int]], prompts: Mapping[int, Prompt]) -> bool:
+    def _fits_window(self, asks: Sequence[tuple[ImagePrefix, int]]) -> bool:
         """Whether in this batch, padding included, no token slides out of a sliding window."""
         if self._window is None:
             return True
         before = max(prefix.length for prefix, _ in asks)
-        after = max(len(prefix.continuations[index]) + prompts[index].room for prefix, index in asks)
+        after = max(len(prefix.continuations[index]) + prefix.rooms[index] for prefix, index in asks)
         return before + after < self._window
 
     def _continue(self, asks: Sequence[tuple[ImagePrefix, int]], prompts: Mapping[int, Prompt]) -> list[Continued]:

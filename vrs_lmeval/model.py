@@ -14,7 +14,9 @@ from lm_eval.models.utils import handle_stop_sequences
 from vrs_lmeval.asking import Asker, Continued, Prompt
 from vrs_lmeval.geometry import UnsupportedGeometry
 from vrs_lmeval.image_processor import FusedImageProcessor
-from vrs_lmeval.shared_prefill import continue_prefixes
+from vrs_lmeval.option_scores import Scored, group_options, score_options, score_whole
+from vrs_lmeval.prefixes import identify_image
+from vrs_lmeval.shared_prefill import continue_prefixes, extend, prefill
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         text, settings, visual = request.args
         if not isinstance(settings, dict):
             raise ValueError(f"generation_kwargs: expected a mapping, got {type(settings).__name__}")
-        room = int(settings.get("max_gen_toks", self.max_gen_toks))
+        room: int = settings.get("max_gen_toks", self.max_gen_toks)
         is_shareable = set(settings) <= SHAREABLE_SETTINGS
         # A prompt without room is left to the plain path.
         return Prompt(
@@ -92,6 +94,49 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         room = json.loads(batch[0].settings).get("max_gen_toks", self.max_gen_toks)
         inputs = self._asker.encode(batch, left_truncate_len=self.max_length - room, truncation=self.truncation)
         return self._generate(inputs, batch[0].settings)
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Scored]:
+        """Each request's option after its prompt and images: log-probability, and whether greedy decoding writes it."""
+        if requests and len(requests[0].args) < 3:
+            scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+            return scores
+        options, places = group_options([_read_scoring(request) for request in requests])
+        keys = list(options)
+        visuals = {_image_key(request): tuple(request.args[2]["visual"]) for request in requests}
+        prompts = {
+            number: Prompt(context, visuals[images][: self.max_images], options=tuple(options[images, context]))
+            for number, (images, context) in enumerate(keys)
+        }
+        answers: dict[int, list[Scored]] = {}
+        for batch in self._asker.ask(prompts, self._score_continued, self._score_plainly):
+            answers.update(batch)
+        numbers = {key: number for number, key in enumerate(keys)}
+        return [answers[numbers[key]][position] for key, position in places]
+
+    def _score_continued(self, batch: Sequence[Continued]) -> list[list[Scored]]:
+        pad = self.tokenizer.pad_token_id
+        continuations = [one.continuation for one in batch]
+        logits, questions = extend(self.model, [one.prefix for one in batch], continuations, pad)
+        options = [one.options for one in batch]
+        return score_options(self.model, logits[:, -1], questions, options, pad, self.batch_size)
+
+    def _score_plainly(self, batch: Sequence[Prompt]) -> list[list[Scored]]:
+        encodings = [self._asker.encode([prompt]) for prompt in batch]
+        token_ids = [encoding["input_ids"][0].tolist() for encoding in encodings]
+        options = [self._asker.encode_options(*pair) for pair in zip(batch, token_ids, strict=True)]
+        longest = max(len(ids) + max(map(len, own)) for ids, own in zip(token_ids, options, strict=True))
+        if longest > self.max_length:
+            raise ValueError(f"a prompt takes {longest} tokens with its option, the model {self.max_length}")
+        if self._asker.keeps_prefixes(longest):
+            logits, questions = prefill(self.model, encodings)
+            return score_options(self.model, logits, questions, options, self.tokenizer.pad_token_id, self.batch_size)
+        return [
+            [
+                score_whole(self.model, self._asker.encode([Prompt(prompt.text + text, prompt.images)]), ids)
+                for text, ids in zip(prompt.options, own, strict=True)
+            ]
+            for prompt, own in zip(batch, options, strict=True)
+        ]
 
     def _generate(self, inputs: Any, settings: str) -> list[str]:
         """As `hf-multimodal` generates and cuts its texts."""
@@ -120,6 +165,17 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             logger.info("vrs-hf leaves images to %s: %s", type(image_processor).__name__, reason)
             return f"transformers: {reason}"
         return "fused"
+
+
+def _image_key(request: Any) -> tuple[Any, ...]:
+    return tuple(map(identify_image, request.args[2]["visual"]))
+
+
+def _read_scoring(request: Any) -> tuple[tuple[Any, ...], str, str]:
+    context, option, _ = request.args
+    if not context.strip():
+        raise ValueError("log-likelihood with images: the prompt is empty (acc_mutual_info asks so); drop that metric")
+    return _image_key(request), context, option
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""Prompts with images -> a model's inputs, by its own processor, which processes each image once for all its prompts."""
+"""Prompts with images -> a model's inputs by its own processor, which processes an image once for all its prompts."""
 
 from __future__ import annotations
 

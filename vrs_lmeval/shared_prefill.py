@@ -73,7 +73,7 @@ def prefill(model: Any, encodings: Sequence[Mapping[str, Any]]) -> tuple[torch.T
         names = [name for name in chosen[0] if name != "labels"]  # PaliGemma's processor adds them
         inputs = {name: _join([encoding[name] for encoding in chosen]) for name in names}
         cache = DynamicCache(config=model.config)
-        last = _forward(model, past_key_values=cache, **inputs)[:, -1]
+        last = forward(model, past_key_values=cache, **inputs)[:, -1]
         prefixes = _keep(model, cache, inputs["attention_mask"], [row.tolist() for row in inputs["input_ids"]])
         logits.update(zip(indices, last, strict=True))
         kept.update(zip(indices, prefixes, strict=True))
@@ -103,24 +103,41 @@ def continue_prefixes(
 
 
 def extend(
-    model: Any, prefixes: Sequence[KeptPrefix], continuations: Sequence[Sequence[int]], pad_token_id: int
+    model: Any,
+    prefixes: Sequence[KeptPrefix],
+    continuations: Sequence[Sequence[int]],
+    pad_token_id: int,
+    keep: bool = True,
 ) -> tuple[torch.Tensor, list[KeptPrefix]]:
-    """Prefixes one continuation longer, and the logits after each of its tokens: (n, longest, vocabulary).
+    """Run the continuations once: logits and, with `keep`, the prefixes that much longer.
 
-    Logits are aligned at the end: [row, -1] belongs to the last token.
+    Logits are (n, tokens, vocabulary), aligned at the end: [row, -1] follows the row's last token. With `keep` there
+    is only that one, without it as many as the longest continuation has tokens.
     """
     inputs = continue_prefixes(model, prefixes, continuations, pad_token_id)
     length = max(len(continuation) for continuation in continuations)
     cache, mask, token_ids = inputs["past_key_values"], inputs["attention_mask"], inputs["input_ids"]
-    logits = _forward(
-        model,
-        keep=length,
-        input_ids=token_ids[:, -length:],
-        attention_mask=mask,
-        position_ids=_positions(model, token_ids, mask, cache)[..., -length:],
+    prepared = model.prepare_inputs_for_generation(  # knows how the model counts positions
+        token_ids,
+        next_sequence_length=length,
         past_key_values=cache,
+        attention_mask=mask,
+        position_ids=model._prepare_position_ids_for_generation(
+            token_ids, {"attention_mask": mask, "past_key_values": cache}
+        ),
+        use_cache=True,
     )
-    return logits, _keep(model, cache, mask, [row.tolist() for row in token_ids])
+    logits = forward(model, keep=1 if keep else length, **prepared)
+    return logits, _keep(model, cache, mask, [row.tolist() for row in token_ids]) if keep else []
+
+
+def forward(model: Any, keep: int = 1, **inputs: Any) -> torch.Tensor:
+    """Logits of the last `keep` positions, (n, keep, vocabulary)."""
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        inputs["logits_to_keep"] = keep  # all positions of an image prompt times the vocabulary would take gigabytes
+    with torch.inference_mode():
+        logits: torch.Tensor = model(**{**inputs, "use_cache": True}).logits
+    return logits[:, -keep:]
 
 
 def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
@@ -151,15 +168,6 @@ def _join(values: Sequence[Any]) -> Any:
     if isinstance(values[0], torch.Tensor):
         return torch.cat(list(values))
     return [item for value in values for item in value] if isinstance(values[0], list) else values[0]
-
-
-def _forward(model: Any, keep: int = 1, **inputs: Any) -> torch.Tensor:
-    """Logits of the last `keep` positions."""
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        inputs["logits_to_keep"] = keep  # all positions of an image prompt times the vocabulary would take gigabytes
-    with torch.inference_mode():
-        logits: torch.Tensor = model(**inputs, use_cache=True).logits
-    return logits[:, -keep:]
 
 
 def _keep(model: Any, cache: Any, mask: torch.Tensor, rows: Sequence[Sequence[int]]) -> list[KeptPrefix]:
@@ -203,15 +211,6 @@ def _pad_and_join(states: Sequence[torch.Tensor], width: int) -> torch.Tensor:
     for row, state in zip(joined, states, strict=True):
         row[:, width - state.shape[2] :] = state[0]
     return joined
-
-
-def _positions(model: Any, token_ids: torch.Tensor, mask: torch.Tensor, cache: Any) -> torch.Tensor:
-    """As `generate` counts them: by the model's own rule where transformers lets a model have one."""
-    if hasattr(model, "_prepare_position_ids_for_generation"):
-        settings = {"attention_mask": mask, "past_key_values": cache}
-        positions: torch.Tensor = model._prepare_position_ids_for_generation(token_ids, settings)
-        return positions
-    return (mask.cumsum(-1) - 1).clamp_min(0)
 
 
 def _modules_with_deltas(model: Any) -> Iterator[Any]:
