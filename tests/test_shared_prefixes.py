@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.harness_models import generation, make_requests, show_images, wrap
 from support.tiny_models import ARCHITECTURES, gemma3
@@ -71,7 +72,8 @@ def test_prompts_with_two_images_share_both(llava):
     requests = [generation(f"<image> and <image>\n{text}", one, other) for text in ("same?", "which is larger?")]
     expected, answers, info = answer_both_ways(*llava, requests)
     assert answers == expected
-    assert info["vrs_work"] == {"prefixes_computed": 1, "asked_by_prefix": 2, "images_processed": 2 + 4}
+    assert (info["vrs_work"]["prefixes_computed"], info["vrs_work"]["prefixes_reused"]) == (1, 1)
+    assert info["vrs_work"]["images_processed"] == 2 + 4  # once for the prefix, twice for the self-check's plain path
 
 
 @pytest.mark.parametrize(
@@ -93,3 +95,39 @@ def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
     expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<boi>"))
     assert answers == expected
     assert info["vrs_work"]["asked_plainly"] == len(answers)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(llava, monkeypatch, share):
+    requests = make_requests()
+    sizes = []
+    generate = VrsHF._model_multimodal_generate
+
+    def runs_out_of_memory(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.cuda.OutOfMemoryError("injected")
+        return generate(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(VrsHF, "_model_multimodal_generate", runs_out_of_memory)
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size="auto", max_batch_size=8, share_prefixes=share)
+    answers = lm.generate_until(requests, disable_tqdm=True)
+    assert sizes[:3] == [8, 4, 2]
+    assert max(sizes[3:]) <= 4
+    monkeypatch.undo()
+    assert answers == wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(requests, disable_tqdm=True)
+
+
+def test_one_prompt_that_does_not_fit_ends_the_run_with_advice(llava, monkeypatch):
+    def runs_out_of_memory(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("injected")
+
+    monkeypatch.setattr(VrsHF, "_model_multimodal_generate", runs_out_of_memory)
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=4)
+    with pytest.raises(RuntimeError, match="does not suffice for one prompt"):
+        lm.generate_until(make_requests(), disable_tqdm=True)
+
+
+def test_the_progress_bar_counts_answers(llava, capsys):
+    wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(make_requests())
+    assert "18/18" in capsys.readouterr().err

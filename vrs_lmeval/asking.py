@@ -100,9 +100,14 @@ class Asker:
         self._blanks: dict[Hashable, str] = {}
         self.path = NOT_SHARED_YET if share else "plain: share_prefixes=False"
         self.difference: float | None = None
-        self.counts: Counter[str] = Counter()
+        self.counts = Counter(prefixes_computed=0, asked_by_prefix=0, asked_plainly=0, cache_hits=0)
         self.images = RecallingImageProcessor(lm.processor.image_processor)
         lm.processor.image_processor = self.images
+
+    def work(self) -> dict[str, int]:
+        """How much was done, and how often a kept prefix spared it."""
+        reused = self.counts["asked_by_prefix"] - self.counts["prefixes_computed"]
+        return {**self.counts, "prefixes_reused": max(reused, 0), "images_processed": self.images.count}
 
     def ask(
         self,

@@ -46,21 +46,12 @@ def score_whole(model: Any, inputs: Mapping[str, Any], option: Sequence[int]) ->
     return _score(logits[0, :-1], option)
 
 
-def group_options(
-    contexts: Sequence[tuple[Any, str, str]],
-) -> tuple[dict[tuple[Any, str], list[str]], list[tuple[tuple[Any, str], int]]]:
-    """(images, context, option) per request -> options by (images, context), and where each request's score will be.
-
-    Spaces at the context's end go to the option, as lm_eval scores them.
-    """
-    options: dict[tuple[Any, str], list[str]] = {}
-    places = []
-    for images, context, option in contexts:
-        stripped = context.rstrip()
-        own = options.setdefault((images, stripped), [])
-        places.append(((images, stripped), len(own)))
-        own.append(context[len(stripped) :] + option)
-    return options, places
+def split_option(context: str, option: str) -> tuple[str, str]:
+    """Prompt and option as lm_eval scores them: spaces at the prompt's end go to the option."""
+    stripped = context.rstrip()
+    if not stripped:
+        raise ValueError("log-likelihood with images: the prompt is empty (acc_mutual_info asks so); drop that metric")
+    return stripped, context[len(stripped) :] + option
 
 
 def _score(logits: torch.Tensor, option: Sequence[int]) -> Scored:
