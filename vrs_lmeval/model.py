@@ -149,8 +149,8 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def _key_generation(self, request: Any) -> str | None:
         text, settings, _ = request.args
-        if settings.get("do_sample"):
-            return None  # a drawn answer is not the next one
+        if self._cache is None or settings.get("do_sample"):  # a drawn answer is not the next one
+            return None
         return self._key("generate_until", text, settings, _image_key(request))
 
     def _identify(self) -> str:
