@@ -97,6 +97,14 @@ def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
     assert info["vrs_work"]["asked_plainly"] == len(answers)
 
 
+def test_a_second_call_sees_its_own_images(llava):
+    one, _, other, *_ = show_images()
+    lm, stock = (wrap(kind, *copy.deepcopy(llava), batch_size=2) for kind in (VrsHF, HFMultimodalLM))
+    for image in (one, other):
+        requests = [generation(f"<image>\n{text}", image) for text in ("what?", "why?")]
+        assert lm.generate_until(requests) == stock.generate_until(requests)
+
+
 @pytest.mark.parametrize("share", [True, False])
 def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(llava, monkeypatch, share):
     requests = make_requests()

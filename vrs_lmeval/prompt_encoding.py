@@ -43,12 +43,12 @@ class RecallingImageProcessor:
 
     @contextmanager
     def recalling(self, key: Hashable) -> Iterator[None]:
-        """Inside, all calls are for the images that `key` names; only the last key's output is kept."""
+        """Inside, all calls are for the images that `key` names; nothing is kept beyond it."""
         self._key = key
         try:
             yield
         finally:
-            self._key = None
+            self._key = self._recalled = None
 
     def _compute(self, images: Any, settings: Mapping[str, Any]) -> Any:
         self.count += sum(1 for _ in flatten_images(images))
