@@ -72,6 +72,11 @@ def test_vrs_hf_took_the_fused_path_and_answers_as_stock_hf_multimodal(vqa_rad_r
     options = ("--limit", "50", "--batch_size", "16")
     _, _, stock = run_lm_eval(tmp_path, "hf-multimodal", tiny_llava, "vrs_vqa_rad", *options)
     assert results["config"]["vrs_image_path"] == "fused"
+    assert results["config"]["vrs_prefix_path"] == "shared"
+    work = results["config"]["vrs_work"]
+    assert work["asked_by_prefix"] == 3 * 50
+    assert work["prefixes_computed"] + work["prefixes_reused"] == 3 * 50
+    assert 0 < work["prefixes_computed"] < 2 * 50
     assert answers_by_question(samples) == answers_by_question(stock)
     distinct = {answer for answers in answers_by_question(samples).values() for (answer,) in answers}
     assert len(distinct) > 50, "the tiny model does not react to images: equality would mean little"

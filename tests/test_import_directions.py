@@ -7,7 +7,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
-CONDUCTORS = {"task", "model", "image_processor", "torch_op", "cli", "leaderboard", "doctor", "preview", "study"}
+CONDUCTORS = {
+    "task",
+    "model",
+    "asking",
+    "image_processor",
+    "torch_op",
+    "cli",
+    "leaderboard",
+    "doctor",
+    "preview",
+    "study",
+}
 ALLOWED_BESIDES = {
     "aggregation": {"intervals"},
     "measures": {"likelihoods", "sets"},
@@ -19,6 +30,7 @@ ALLOWED_BESIDES = {
     "training_text": {"sources"},
     "sets": {"intervals"},
     "significance": {"intervals"},
+    "option_scores": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.images import flatten_images
 from vrs_lmeval.pixels import preprocess_pairs
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants import VariantImage
@@ -116,11 +117,13 @@ class FusedImageProcessor:
         self.geometry = Geometry.from_image_processor(wrapped)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_wrapped":  # of a copy in the making
+            raise AttributeError(name)
         return getattr(self._wrapped, name)
 
     def __call__(self, images: Any, return_tensors: str | None = None, **settings: Any) -> BatchFeature:
         """Images, nested or not -> `pixel_values`, float32 (N, 3, S, S)."""
-        flat = list(_flatten(images))
+        flat = list(flatten_images(images))
         changed = {name for name, value in settings.items() if value != getattr(self._wrapped, name, None)}
         if changed or not all(isinstance(image, Image.Image) for image in flat):
             return self._wrapped(images, return_tensors=return_tensors, **settings)
@@ -154,14 +157,6 @@ def _is_fusible(image: Any, settings: dict[str, Any]) -> bool:
     return str(getattr(layout, "value", layout)) == "channels_last" or (
         layout is None and image.shape[0] not in (1, 3, 4)
     )
-
-
-def _flatten(images: Any) -> Iterator[Any]:
-    if isinstance(images, list | tuple):
-        for item in images:
-            yield from _flatten(item)
-    else:
-        yield images
 
 
 @cache

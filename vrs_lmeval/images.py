@@ -89,6 +89,15 @@ def hash_image_set(image_ids: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(("images", *image_ids)).encode()).hexdigest()[:16]
 
 
+def flatten_images(images: Any) -> Iterator[Any]:
+    """Images, alone or nested in lists and tuples, one after the other."""
+    if isinstance(images, list | tuple):
+        for item in images:
+            yield from flatten_images(item)
+    else:
+        yield images
+
+
 class ImageStore:
     """Images by content id. Holds how to read each one; keeps at most `budget_bytes` of decoded pixels."""
 

@@ -31,6 +31,13 @@ def save_tiny_llava(folder: Path) -> Path:
     return folder
 
 
+def tiny_llava() -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """The same model and processor, in memory."""
+    tokenizer = _make_tokenizer()
+    torch.manual_seed(0)
+    return _make_model(tokenizer, initializer_range=0.4), _make_processor(tokenizer)
+
+
 def _make_tokenizer() -> PreTrainedTokenizerFast:
     characters = sorted(set(string.printable) - set("\x0b\x0c\r"))
     vocabulary = {token: index for index, token in enumerate(["<pad>", "</s>", "<unk>", IMAGE, *characters])}

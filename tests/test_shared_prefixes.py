@@ -1,0 +1,141 @@
+"""`vrs-hf` computes each image prefix once and answers as the stock class, architecture by architecture in float32."""
+
+import copy
+
+import pytest
+import torch
+from lm_eval.models.hf_vlms import HFMultimodalLM
+from support.harness_models import generation, make_requests, show_images, wrap
+from support.tiny_models import ARCHITECTURES, gemma3
+
+from vrs_lmeval.model import VrsHF
+
+SEES_THE_QUESTION = {"paligemma"}
+"""Where image tokens attend to the question, the prefix is not the same for two questions."""
+
+
+def answer_both_ways(model, processor, requests, **options):
+    """(stock answers, ours, our model info)."""
+    stock = wrap(HFMultimodalLM, model, copy.deepcopy(processor), batch_size=6)
+    ours = wrap(VrsHF, model, copy.deepcopy(processor), **{"batch_size": 5, **options})
+    for lm in (stock, ours):
+        lm.chat_applied = True  # the requests carry the model's own image marks
+    expected = stock.generate_until(requests, disable_tqdm=True)
+    return expected, ours.generate_until(requests, disable_tqdm=True), ours.get_model_info()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_answers_are_those_of_the_stock_class(name):
+    make, placeholder = ARCHITECTURES[name]
+    requests = make_requests(placeholder)
+    expected, answers, info = answer_both_ways(*make(), requests)
+    assert answers == expected
+    assert len(set(expected)) >= len(expected) // 2, "the model does not react: equality would mean little"
+    if name in SEES_THE_QUESTION:
+        assert info["vrs_prefix_path"].startswith("plain: after a shared prefix its logits differ")
+        assert info["vrs_work"]["asked_plainly"] == len(requests)
+    else:
+        assert info["vrs_prefix_path"] == "shared"
+        assert info["vrs_prefix_check"] < 1e-4
+        assert info["vrs_work"]["asked_by_prefix"] == len(requests)
+        assert info["vrs_work"]["prefixes_computed"] <= 6
+
+
+@pytest.fixture(scope="module")
+def llava():
+    return ARCHITECTURES["llava"][0]()
+
+
+def test_blank_images_of_any_size_are_one_prefix_where_the_model_sees_no_size(llava):
+    expected, answers, info = answer_both_ways(*llava, make_requests())
+    assert answers == expected
+    assert info["vrs_work"]["prefixes_computed"] == 3 + 1
+
+
+@pytest.mark.parametrize("options", [{"prefix_cache_bytes": 1}, {"batch_size": 1}, {"share_prefixes": False}])
+def test_answers_depend_on_no_option(llava, options):
+    expected, answers, info = answer_both_ways(*llava, make_requests(), **options)
+    assert answers == expected
+    assert (info["vrs_prefix_path"] == "shared") == ("share_prefixes" not in options)
+
+
+def test_prompts_of_several_tasks_share_an_image(llava):
+    """Two instructions after the image, two sets of generation settings, in one call."""
+    requests = make_requests(max_gen_toks=5) + make_requests("<image> Short: ", max_gen_toks=4)
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert info["vrs_work"]["prefixes_computed"] == 3 + 1
+
+
+def test_prompts_with_two_images_share_both(llava):
+    one, _, other, *_ = show_images()
+    requests = [generation(f"<image> and <image>\n{text}", one, other) for text in ("same?", "which is larger?")]
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert (info["vrs_work"]["prefixes_computed"], info["vrs_work"]["prefixes_reused"]) == (1, 1)
+    assert info["vrs_work"]["images_processed"] == 2 + 4  # once for the prefix, twice for the self-check's plain path
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [
+        [generation(f"{text} <image>", show_images()[0]) for text in ("what?", "why?")],
+        make_requests(num_beams=2),
+    ],
+    ids=["image after the question", "beam search"],
+)
+def test_prompts_that_cannot_share_are_asked_plainly(llava, requests):
+    expected, answers, info = answer_both_ways(*llava, requests)
+    assert answers == expected
+    assert info["vrs_work"]["asked_plainly"] == len(requests)
+    assert info["vrs_prefix_path"].startswith("plain")
+
+
+def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
+    expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<boi>"))
+    assert answers == expected
+    assert info["vrs_work"]["asked_plainly"] == len(answers)
+
+
+def test_a_second_call_sees_its_own_images(llava):
+    one, _, other, *_ = show_images()
+    lm, stock = (wrap(kind, *copy.deepcopy(llava), batch_size=2) for kind in (VrsHF, HFMultimodalLM))
+    for image in (one, other):
+        requests = [generation(f"<image>\n{text}", image) for text in ("what?", "why?")]
+        assert lm.generate_until(requests) == stock.generate_until(requests)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_batch_that_does_not_fit_is_halved_and_the_run_goes_on(llava, monkeypatch, share):
+    requests = make_requests()
+    sizes = []
+    generate = VrsHF._model_multimodal_generate
+
+    def runs_out_of_memory(self, inputs, *args, **kwargs):
+        sizes.append(len(inputs["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.cuda.OutOfMemoryError("injected")
+        return generate(self, inputs, *args, **kwargs)
+
+    monkeypatch.setattr(VrsHF, "_model_multimodal_generate", runs_out_of_memory)
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size="auto", max_batch_size=8, share_prefixes=share)
+    answers = lm.generate_until(requests, disable_tqdm=True)
+    assert sizes[:3] == [8, 4, 2]
+    assert max(sizes[3:]) <= 4
+    monkeypatch.undo()
+    assert answers == wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(requests, disable_tqdm=True)
+
+
+def test_one_prompt_that_does_not_fit_ends_the_run_with_advice(llava, monkeypatch):
+    def runs_out_of_memory(*args, **kwargs):
+        raise torch.cuda.OutOfMemoryError("injected")
+
+    monkeypatch.setattr(VrsHF, "_model_multimodal_generate", runs_out_of_memory)
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=4)
+    with pytest.raises(RuntimeError, match="does not suffice for one prompt"):
+        lm.generate_until(make_requests(), disable_tqdm=True)
+
+
+def test_the_progress_bar_counts_answers(llava, capsys):
+    wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(make_requests())
+    assert "18/18" in capsys.readouterr().err

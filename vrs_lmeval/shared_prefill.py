@@ -1,0 +1,217 @@
+"""A prompt's beginning run through the model once: its key-value cache is kept and asked several continuations.
+
+A batch that continues kept prefixes is laid out as [padding | prefix | padding | continuation]: the first padding makes
+prefixes of different lengths equal, the second their continuations. Positions count real tokens alone.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+
+TOKEN_ALIGNED = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
+"""What a processor gives per token; everything else belongs to the images."""
+
+
+class CannotShare(Exception):  # noqa: N818 - reads as what it says: this model cannot share prefixes
+    """This model's prefixes cannot be kept and continued; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptPrefix:
+    """The first tokens of a prompt as the model has them in memory.
+
+    `layers`: keys and values, (1, heads, tokens, size) each; None for a layer that keeps none. `rope_deltas`: one per
+    module that counts positions of its own after images (Qwen's), each (1, 1).
+    """
+
+    token_ids: tuple[int, ...]
+    layers: tuple[tuple[torch.Tensor, torch.Tensor] | None, ...]
+    rope_deltas: tuple[torch.Tensor | None, ...]
+
+
+def token_window(model: Any) -> int | None:
+    """The longest sequence in which every token still sees every earlier one; None without a bound.
+
+    Raises `CannotShare` for models whose memory is not keys and values by token (linear attention, chunks ...).
+    """
+    windows = []
+    for layer in DynamicCache(config=model.config).layers:
+        if type(layer) is DynamicSlidingWindowLayer:
+            windows.append(layer.sliding_window)
+        elif type(layer) is not DynamicLayer:
+            raise CannotShare(f"it remembers in a {type(layer).__name__}, not in keys and values by token")
+    return min(windows, default=None)
+
+
+def bytes_per_token(model: Any) -> int:
+    """What one kept token takes, by the model's configuration."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
+
+
+def prefill(model: Any, encodings: Sequence[Mapping[str, Any]]) -> tuple[torch.Tensor, list[KeptPrefix]]:
+    """Processor outputs of one prompt each -> logits after the last token (n, vocabulary), and the kept prefixes.
+
+    Prompts of the same number of tokens and image features of the same shape run together.
+    """
+    batches: dict[Any, list[int]] = {}
+    for index, encoding in enumerate(encodings):
+        batches.setdefault(_shape_of(encoding), []).append(index)
+    logits: dict[int, torch.Tensor] = {}
+    kept: dict[int, KeptPrefix] = {}
+    for indices in batches.values():
+        chosen = [encodings[index] for index in indices]
+        names = [name for name in chosen[0] if name != "labels"]  # PaliGemma's processor adds them
+        inputs = {name: _join([encoding[name] for encoding in chosen]) for name in names}
+        cache = DynamicCache(config=model.config)
+        last = forward(model, past_key_values=cache, **inputs)[:, -1]
+        prefixes = _keep(model, cache, inputs["attention_mask"], [row.tolist() for row in inputs["input_ids"]])
+        logits.update(zip(indices, last, strict=True))
+        kept.update(zip(indices, prefixes, strict=True))
+    order = range(len(encodings))
+    return torch.stack([logits[index] for index in order]), [kept[index] for index in order]
+
+
+def continue_prefixes(
+    model: Any, prefixes: Sequence[KeptPrefix], continuations: Sequence[Sequence[int]], pad_token_id: int
+) -> dict[str, Any]:
+    """What `model.generate` takes to go on from each prefix with its continuation; the prefixes stay as they are."""
+    width = max(len(prefix.token_ids) for prefix in prefixes)
+    length = max(len(continuation) for continuation in continuations)
+    rows, masks = [], []
+    for prefix, continuation in zip(prefixes, continuations, strict=True):
+        before, between = width - len(prefix.token_ids), length - len(continuation)
+        rows.append([pad_token_id] * before + [*prefix.token_ids] + [pad_token_id] * between + [*continuation])
+        masks.append([0] * before + [1] * len(prefix.token_ids) + [0] * between + [1] * len(continuation))
+    for position, module in enumerate(_modules_with_deltas(model)):
+        deltas = [prefix.rope_deltas[position] for prefix in prefixes]
+        module.rope_deltas = None if deltas[0] is None else torch.cat(deltas)  # type: ignore[arg-type]
+    return {
+        "input_ids": torch.tensor(rows, device=model.device),
+        "attention_mask": torch.tensor(masks, device=model.device),
+        "past_key_values": _stack(model, prefixes, width),
+    }
+
+
+def extend(
+    model: Any,
+    prefixes: Sequence[KeptPrefix],
+    continuations: Sequence[Sequence[int]],
+    pad_token_id: int,
+    keep: bool = True,
+) -> tuple[torch.Tensor, list[KeptPrefix]]:
+    """Run the continuations once: logits and, with `keep`, the prefixes that much longer.
+
+    Logits are (n, tokens, vocabulary), aligned at the end: [row, -1] follows the row's last token. With `keep` there
+    is only that one, without it as many as the longest continuation has tokens.
+    """
+    inputs = continue_prefixes(model, prefixes, continuations, pad_token_id)
+    length = max(len(continuation) for continuation in continuations)
+    cache, mask, token_ids = inputs["past_key_values"], inputs["attention_mask"], inputs["input_ids"]
+    prepared = model.prepare_inputs_for_generation(  # knows how the model counts positions
+        token_ids,
+        next_sequence_length=length,
+        past_key_values=cache,
+        attention_mask=mask,
+        position_ids=model._prepare_position_ids_for_generation(
+            token_ids, {"attention_mask": mask, "past_key_values": cache}
+        ),
+        use_cache=True,
+    )
+    logits = forward(model, keep=1 if keep else length, **prepared)
+    return logits, _keep(model, cache, mask, [row.tolist() for row in token_ids]) if keep else []
+
+
+def forward(model: Any, keep: int = 1, **inputs: Any) -> torch.Tensor:
+    """Logits of the last `keep` positions, (n, keep, vocabulary)."""
+    if "logits_to_keep" in inspect.signature(model.forward).parameters:
+        inputs["logits_to_keep"] = keep  # all positions of an image prompt times the vocabulary would take gigabytes
+    with torch.inference_mode():
+        logits: torch.Tensor = model(**{**inputs, "use_cache": True}).logits
+    return logits[:, -keep:]
+
+
+def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Root mean square of the difference of two rows of logits, in standard deviations of `theirs`."""
+    ours, theirs = ours.float(), theirs.float()
+    return float((ours - theirs).square().mean().sqrt() / theirs.std().clamp_min(torch.finfo(torch.float32).tiny))
+
+
+def tolerance(dtype: torch.dtype) -> float:
+    """How far logits may differ by rounding alone, as `relative_difference`: the square root of the type's precision.
+
+    Errors of rounding over some dozens of layers stay an order of magnitude below; a wrong mask or position does not.
+    """
+    return float(torch.finfo(dtype).eps ** 0.5)
+
+
+def _shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Prompts with equal ones can be joined along their first dimension."""
+    shapes = [encoding["input_ids"].shape[1]]
+    for name in sorted(encoding):
+        if name not in TOKEN_ALIGNED:
+            value = encoding[name]
+            shapes.append((name, tuple(value.shape[1:]) if isinstance(value, torch.Tensor) else repr(value)))
+    return tuple(shapes)
+
+
+def _join(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], torch.Tensor):
+        return torch.cat(list(values))
+    return [item for value in values for item in value] if isinstance(values[0], list) else values[0]
+
+
+def _keep(model: Any, cache: Any, mask: torch.Tensor, rows: Sequence[Sequence[int]]) -> list[KeptPrefix]:
+    """Each row of the cache as a prefix of its own, without its padding."""
+    deltas = [getattr(module, "rope_deltas", None) for module in _modules_with_deltas(model)]
+    kept = []
+    for number, row in enumerate(rows):
+        real = mask[number].bool()
+        places = real.nonzero().squeeze(1)
+        layers = tuple(
+            None
+            if layer.keys is None
+            else (layer.keys[number : number + 1, :, places], layer.values[number : number + 1, :, places])
+            for layer in cache.layers
+        )
+        token_ids = tuple(token for token, is_real in zip(row, real.tolist(), strict=True) if is_real)
+        kept.append(KeptPrefix(token_ids, layers, tuple(_row_of(delta, number) for delta in deltas)))
+    return kept
+
+
+def _row_of(delta: torch.Tensor | None, number: int) -> torch.Tensor | None:
+    return None if delta is None else delta[number : number + 1]
+
+
+def _stack(model: Any, prefixes: Sequence[KeptPrefix], width: int) -> DynamicCache:
+    """One cache of all prefixes, padded with zeros on the left, which the mask hides."""
+    cache = DynamicCache(config=model.config)
+    for index, layer in enumerate(prefixes[0].layers):
+        if layer is not None:
+            cache.update(
+                _pad_and_join([prefix.layers[index][0] for prefix in prefixes], width),  # type: ignore[index]
+                _pad_and_join([prefix.layers[index][1] for prefix in prefixes], width),  # type: ignore[index]
+                index,
+            )
+    return cache
+
+
+def _pad_and_join(states: Sequence[torch.Tensor], width: int) -> torch.Tensor:
+    _, heads, _, size = states[0].shape
+    joined = states[0].new_zeros(len(states), heads, width, size)
+    for row, state in zip(joined, states, strict=True):
+        row[:, width - state.shape[2] :] = state[0]
+    return joined
+
+
+def _modules_with_deltas(model: Any) -> Iterator[Any]:
+    return (module for module in model.modules() if hasattr(module, "rope_deltas"))
