@@ -59,7 +59,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify())
 
     def get_model_info(self) -> dict[str, Any]:
-        """What the results say about the model: which paths ran, in how many processes, and how much work they saved."""
+        """What the results say about the model: which paths ran, in how many processes, how much work they saved."""
         return {
             **super().get_model_info(),
             "vrs_image_path": self._image_path,
