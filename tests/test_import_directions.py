@@ -31,6 +31,7 @@ ALLOWED_BESIDES = {
     "sets": {"intervals"},
     "significance": {"intervals"},
     "option_scores": {"shared_prefill"},
+    "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 
