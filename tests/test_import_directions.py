@@ -10,6 +10,7 @@ FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
 CONDUCTORS = {
     "task",
     "model",
+    "vllm_model",
     "asking",
     "image_processor",
     "torch_op",
@@ -30,6 +31,7 @@ ALLOWED_BESIDES = {
     "training_text": {"sources"},
     "sets": {"intervals"},
     "significance": {"intervals"},
+    "image_order": {"prefixes"},
     "option_scores": {"shared_prefill"},
     "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},

@@ -138,10 +138,9 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
     def _show_progress(self, requests: Sequence[Any], answers: Mapping[int, Any], disable: bool) -> Any:
         """A bar of questions, each with all its variants; those found in the cache do not count into the speed."""
         names = {(r.task_name, r.doc_id if r.doc_id is not None else i) for i, r in enumerate(requests)}
-        share = len(names) / len(requests) if requests else 0
         return tqdm(
-            total=len(requests) * share,
-            initial=len(answers) * share,
+            total=len(names),
+            initial=len(answers) * len(names) / max(len(requests), 1),
             unit=" questions",
             desc="vrs-hf",
             bar_format=PROGRESS,
@@ -162,7 +161,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
                 if self._cache is not None:
                     kept = {keys[index]: answer for index, answer in batch.items()}
                     self._cache.keep({key: answer for key, answer in kept.items() if key is not None})
-                progress.update(len(batch) * progress.total / len(keys))
+                progress.update(len(answers) * progress.total / len(keys) - progress.n)
 
     def _key(self, kind: str, *parts: Any) -> str | None:
         return None if self._cache is None else self._cache.key(kind, self.chat_applied, *parts)
