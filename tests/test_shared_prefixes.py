@@ -8,6 +8,7 @@ import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.harness_models import IMAGE_SIZES, generation, make_requests, show_images, wrap
 from support.stores import make_store
+from support.tiny_llava import save_tiny_llava
 from support.tiny_models import ARCHITECTURES, gemma3
 
 from vrs_lmeval import image_processor
@@ -101,6 +102,27 @@ def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
     expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<boi>"))
     assert answers == expected
     assert info["vrs_work"]["asked_plainly"] == len(answers)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [{"parallelize": True}, {"device_map": {"model": "cpu", "lm_head": "cpu"}}],
+    ids=["parallelize, which offloads to the disk where there is no GPU", "device_map"],
+)
+def test_models_in_parts_share_prefixes(tmp_path, placement):
+    folder = str(save_tiny_llava(tmp_path / "model"))
+    requests = make_requests()
+    stock = HFMultimodalLM(pretrained=folder, device="cpu", dtype="float32", batch_size=6)
+    lm = VrsHF(
+        pretrained=folder,
+        device="cpu",
+        dtype="float32",
+        batch_size=5,
+        offload_folder=str(tmp_path / "offloaded"),
+        **placement,
+    )
+    assert lm.generate_until(requests, disable_tqdm=True) == stock.generate_until(requests, disable_tqdm=True)
+    assert lm.get_model_info()["vrs_prefix_path"] == "shared"
 
 
 def test_a_second_call_sees_its_own_images(llava):

@@ -270,7 +270,8 @@ class Asker:
         continuations = {index: ids[shared:] for index, ids in token_ids.items()}
         prefix = ImagePrefix(shared, inputs, continuations, options, rooms)
         cost = shared * bytes_per_token(self._lm.model)
-        return Group(prefix, cost, [Ask(index, prompts[index].settings) for index in token_ids])
+        by_length = sorted(token_ids, key=lambda index: -len(token_ids[index]))  # so that batches need little padding
+        return Group(prefix, cost, [Ask(index, prompts[index].settings) for index in by_length])
 
     def _holds_images(self, token_ids: Sequence[int], length: int) -> bool:
         config = self._lm.config

@@ -201,6 +201,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             [one.prefix for one in batch],
             [one.continuation for one in batch],
             self.tokenizer.pad_token_id,
+            max(one.prompt.room for one in batch),
         )
         return self._generate(inputs, batch[0].prompt.settings)
 

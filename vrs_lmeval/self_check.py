@@ -25,7 +25,8 @@ def find_differences(
 
     All prompts together go on from their prefixes; `whole` are the same prompts encoded one by one.
     """
-    ours = _first_logits(model, continue_prefixes(model, prefixes, continuations, pad_token_id), pad_token_id)
+    inputs = continue_prefixes(model, prefixes, continuations, pad_token_id, CHECKED_TOKENS)
+    ours = _first_logits(model, inputs, pad_token_id)
     theirs = [_first_logits(model, inputs, pad_token_id)[:, 0] for inputs in whole]
     return [_largest_difference(ours[:, row], other) for row, other in enumerate(theirs)]
 

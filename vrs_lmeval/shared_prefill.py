@@ -82,9 +82,16 @@ def prefill(model: Any, encodings: Sequence[Mapping[str, Any]]) -> tuple[torch.T
 
 
 def continue_prefixes(
-    model: Any, prefixes: Sequence[KeptPrefix], continuations: Sequence[Sequence[int]], pad_token_id: int
+    model: Any,
+    prefixes: Sequence[KeptPrefix],
+    continuations: Sequence[Sequence[int]],
+    pad_token_id: int,
+    room: int = 0,
 ) -> dict[str, Any]:
-    """What `model.generate` takes to go on from each prefix with its continuation; the prefixes stay as they are."""
+    """What `model.generate` takes to go on from each prefix with its continuation; the prefixes stay as they are.
+
+    `room`: how many tokens are about to be generated; more cost time, not correctness.
+    """
     width = max(len(prefix.token_ids) for prefix in prefixes)
     length = max(len(continuation) for continuation in continuations)
     rows, masks = [], []
@@ -95,10 +102,11 @@ def continue_prefixes(
     for position, module in enumerate(_modules_with_deltas(model)):
         deltas = [prefix.rope_deltas[position] for prefix in prefixes]
         module.rope_deltas = None if deltas[0] is None else torch.cat(deltas)  # type: ignore[arg-type]
+    device = next(layer[0].device for layer in prefixes[0].layers if layer)  # the model's own is none where offloaded
     return {
-        "input_ids": torch.tensor(rows, device=model.device),
-        "attention_mask": torch.tensor(masks, device=model.device),
-        "past_key_values": _stack(model, prefixes, width),
+        "input_ids": torch.tensor(rows, device=device),
+        "attention_mask": torch.tensor(masks, device=device),
+        "past_key_values": _stack(model, prefixes, width, length + room),
     }
 
 
@@ -178,24 +186,53 @@ def _row_of(delta: torch.Tensor | None, number: int) -> torch.Tensor | None:
     return None if delta is None else delta[number : number + 1]
 
 
-def _stack(model: Any, prefixes: Sequence[KeptPrefix], width: int) -> DynamicCache:
-    """One cache of all prefixes, padded with zeros on the left, which the mask hides."""
+def _stack(model: Any, prefixes: Sequence[KeptPrefix], width: int, room: int) -> DynamicCache:
+    """One cache of all prefixes, padded with zeros on the left, which the mask hides, and room for more tokens."""
     cache = DynamicCache(config=model.config)
     for index, layer in enumerate(prefixes[0].layers):
-        if layer is not None:
-            cache.update(
-                _pad_and_join([prefix.layers[index][0] for prefix in prefixes], width),  # type: ignore[index]
-                _pad_and_join([prefix.layers[index][1] for prefix in prefixes], width),  # type: ignore[index]
-                index,
-            )
+        if layer is None:
+            continue
+        has_room = type(cache.layers[index]) is DynamicLayer
+        keys, values = (
+            _pad_and_join([prefix.layers[index][part] for prefix in prefixes], width, room if has_room else 0)  # type: ignore[index]
+            for part in (0, 1)
+        )
+        if has_room:
+            cache.layers[index] = RoomyLayer(keys, values, width)
+        else:
+            cache.update(keys, values, index)
     return cache
 
 
-def _pad_and_join(states: Sequence[torch.Tensor], width: int) -> torch.Tensor:
+class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers is untyped here
+    """Writes new tokens behind the old ones, where `DynamicLayer` copies all keys and values for every token."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self._memory = keys, values
+        self.keys, self.values = keys[:, :, :length], values[:, :, :length]
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As in the base class, which also takes over once the room is full."""
+        keys, values = self._memory
+        start = self.keys.shape[2]
+        end = start + key_states.shape[2]
+        if end > keys.shape[2]:
+            grown: tuple[torch.Tensor, torch.Tensor] = super().update(key_states, value_states, *args, **kwargs)
+            return grown
+        keys[:, :, start:end], values[:, :, start:end] = key_states, value_states
+        self.keys, self.values = keys[:, :, :end], values[:, :, :end]
+        return self.keys, self.values
+
+
+def _pad_and_join(states: Sequence[torch.Tensor], width: int, room: int) -> torch.Tensor:
     _, heads, _, size = states[0].shape
-    joined = states[0].new_zeros(len(states), heads, width, size)
+    joined = states[0].new_zeros(len(states), heads, width + room, size)
     for row, state in zip(joined, states, strict=True):
-        row[:, width - state.shape[2] :] = state[0]
+        row[:, width - state.shape[2] : width] = state[0]
     return joined
 
 
