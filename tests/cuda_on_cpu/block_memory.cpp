@@ -13,11 +13,13 @@
 
 namespace cuda_on_cpu {
 
-// By hand: ThreadSanitizer would take memset for an access of the thread that laid the variable out.
+// By hand: ThreadSanitizer would take memset for an access of the thread that laid the variable
+// out.
 CUDA_ON_CPU_UNCHECKED static void fill_with_ff(unsigned char* bytes, std::size_t count) {
   volatile unsigned char* byte = bytes;
   for (; count > 0 && reinterpret_cast<std::uintptr_t>(byte) % 8 != 0; --count) *byte++ = 0xFF;
-  for (; count >= 8; count -= 8, byte += 8) *reinterpret_cast<volatile std::uint64_t*>(byte) = ~std::uint64_t{0};
+  for (; count >= 8; count -= 8, byte += 8)
+    *reinterpret_cast<volatile std::uint64_t*>(byte) = ~std::uint64_t{0};
   for (; count > 0; --count) *byte++ = 0xFF;
 }
 
@@ -29,7 +31,8 @@ void BlockMemory::free() {
   arena_ = nullptr;
 }
 
-// ThreadSanitizer forgets the accesses and the order tags of memory that is freed; otherwise filling it anew does.
+// ThreadSanitizer forgets the accesses and the order tags of memory that is freed; otherwise
+// filling it anew does.
 void BlockMemory::begin_block() {
 #ifdef __SANITIZE_THREAD__
   free();
@@ -46,15 +49,16 @@ void BlockMemory::begin_block() {
   taken_ = 0;
 }
 
-CUDA_ON_CPU_UNCHECKED void* BlockMemory::variable(const void* site, std::size_t bytes, std::size_t alignment) {
+CUDA_ON_CPU_UNCHECKED void* BlockMemory::variable(const void* site, std::size_t bytes,
+                                                  std::size_t alignment) {
   for (int i = 0; i < variable_count_; ++i) {
     if (variables_[i].site == site) return variables_[i].memory;
   }
   if (variable_count_ == kMaxVariables || taken_ + bytes > kBytes || alignment >= kRedZone) {
     return nullptr;
   }
-  // No better aligned than the type asks for, as on the GPU: the undefined-behaviour sanitizer then sees a wide access
-  // that counts on more.
+  // No better aligned than the type asks for, as on the GPU: the undefined-behaviour sanitizer then
+  // sees a wide access that counts on more.
   unsigned char* memory = arena_->bytes + (laid_out_ / kRedZone + 2) * kRedZone + alignment;
   ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
   fill_with_ff(memory, bytes);

@@ -1,5 +1,6 @@
-// The shared memory of the block that runs: filled with 0xFF (floats read NaN, indices run out of bounds), each variable
-// between bytes that AddressSanitizer forbids, and for both sanitizers never a block's that was before.
+// The shared memory of the block that runs: filled with 0xFF (floats read NaN, indices run out of
+// bounds), each variable between bytes that AddressSanitizer forbids, and for both sanitizers never
+// a block's that was before.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +11,16 @@ namespace cuda_on_cpu {
 
 class BlockMemory {
  public:
-  static constexpr std::size_t kBytes = 48 * 1024;  // static shared memory that nvcc accepts for a block
+  static constexpr std::size_t kBytes =
+      48 * 1024;  // static shared memory that nvcc accepts for a block
   static constexpr int kMaxVariables = 32;
   static constexpr int kMaxWarps = 32;
 
   void begin_block();
   void free();  // at the end of it all
 
-  // The memory of a variable, which `site`, an address, stands for; the first call of a block lays it out. Null where
-  // the block would take more than there is.
+  // The memory of a variable, which `site`, an address, stands for; the first call of a block lays
+  // it out. Null where the block would take more than there is.
   void* variable(const void* site, std::size_t bytes, std::size_t alignment);
 
   OrderTag& block_tag() { return arena_->block_tag; }

@@ -20,8 +20,9 @@ namespace {
 
 constexpr int kMaxThreads = 1024;
 
-// ThreadSanitizer takes a fiber's block for something that it did before its next block. So blocks that come one after
-// the other run on different fibers, and others do two times in three; more would cost it more time at every barrier.
+// ThreadSanitizer takes a fiber's block for something that it did before its next block. So blocks
+// that come one after the other run on different fibers, and others do two times in three; more
+// would cost it more time at every barrier.
 #ifdef __SANITIZE_THREAD__
 constexpr int kFiberGroups = 3;
 #else
@@ -33,8 +34,8 @@ enum State { kReady, kAtBarrier, kInWarp, kExited };
 struct Thread {
   uint3 index;
   State state;
-  Site site;        // what it waits at
-  unsigned mask;    // kInWarp: whom it waits for
+  Site site;            // what it waits at
+  unsigned mask;        // kInWarp: whom it waits for
   std::uint64_t value;  // kInWarp: what it brings; afterwards what it gets
   int source_lane;
 };
@@ -45,7 +46,8 @@ struct FiberGroup {
   bool joined;  // this launch
 };
 
-// All that one operating-system thread needs for its launches; kept, as stacks and race contexts are dear.
+// All that one operating-system thread needs for its launches; kept, as stacks and race contexts
+// are dear.
 struct Scheduler {
   Fiber host;
   FiberGroup groups[kFiberGroups];
@@ -106,10 +108,13 @@ CUDA_ON_CPU_UNCHECKED void go_on_with(Thread& thread) {
   switch_fiber(scheduler->host, fiber);
 }
 
-CUDA_ON_CPU_UNCHECKED bool is_same_site(const Site& a, const Site& b) { return a.line == b.line && a.what == b.what; }
+CUDA_ON_CPU_UNCHECKED bool is_same_site(const Site& a, const Site& b) {
+  return a.line == b.line && a.what == b.what;
+}
 
 void describe_wait(const Thread& thread, char (&text)[512]) {
-  int length = std::snprintf(text, sizeof(text), "waits at %s (%s:%d)", thread.site.what, thread.site.file, thread.site.line);
+  int length = std::snprintf(text, sizeof(text), "waits at %s (%s:%d)", thread.site.what,
+                             thread.site.file, thread.site.line);
   if (thread.state == kInWarp && length < 480) {
     std::snprintf(text + length, sizeof(text) - length, " for lanes 0x%08x", thread.mask);
   }
@@ -120,7 +125,8 @@ void describe_wait(const Thread& thread, char (&text)[512]) {
   describe_wait(thread, what);
   if (other.state != kExited) describe_wait(other, instead);
   scheduler->running = &thread;
-  fail("%s, but thread (%u, %u, %u) %s", what, other.index.x, other.index.y, other.index.z, instead);
+  fail("%s, but thread (%u, %u, %u) %s", what, other.index.x, other.index.y, other.index.z,
+       instead);
 }
 
 // Nobody can go on: the first thread that waits in vain, and one that it waits for.
@@ -131,7 +137,8 @@ void describe_wait(const Thread& thread, char (&text)[512]) {
     for (int lane = 0; lane < 32; ++lane) {
       const Thread& other = threads[i / 32 * 32 + lane];
       if ((threads[i].mask >> lane & 1) == 0) continue;
-      if (other.state != kInWarp || other.mask != threads[i].mask || !is_same_site(other.site, threads[i].site)) {
+      if (other.state != kInWarp || other.mask != threads[i].mask ||
+          !is_same_site(other.site, threads[i].site)) {
         fail_waiting(threads[i], other);
       }
     }
@@ -171,8 +178,9 @@ CUDA_ON_CPU_UNCHECKED void run_block(std::uint64_t block) {
   const dim3& grid = s.launch->grid;
   gridDim = grid;
   blockDim = s.launch->block;
-  blockIdx = uint3{static_cast<unsigned>(block % grid.x), static_cast<unsigned>(block / grid.x % grid.y),
-                   static_cast<unsigned>(block / grid.x / grid.y)};
+  blockIdx =
+      uint3{static_cast<unsigned>(block % grid.x), static_cast<unsigned>(block / grid.x % grid.y),
+            static_cast<unsigned>(block / grid.x / grid.y)};
   s.memory.begin_block();
   s.at_barrier_count = s.exited_count = 0;
   for (int i = 0; i < s.thread_count; ++i) s.threads[i].state = kReady;
@@ -210,8 +218,10 @@ void choose_fibers(std::uint64_t turn) {
   if (turn < kFiberGroups) {
     s.group = static_cast<int>(turn);
   } else {
-    s.group_random = s.group_random * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's, of MMIX
-    s.group = static_cast<int>((s.group + 1 + (s.group_random >> 33) % kOtherGroups) % kFiberGroups);
+    s.group_random =
+        s.group_random * 6364136223846793005ULL + 1442695040888963407ULL;  // Knuth's, of MMIX
+    s.group =
+        static_cast<int>((s.group + 1 + (s.group_random >> 33) % kOtherGroups) % kFiberGroups);
   }
   FiberGroup& group = s.groups[s.group];
   if (group.joined) return;
@@ -219,6 +229,12 @@ void choose_fibers(std::uint64_t turn) {
   for (; group.count < s.thread_count; ++group.count) {
     create_race_context(group.fibers[group.count]);
     create_fiber(group.fibers[group.count], run_threads);
+  }
+  for (int i = 0; kFiberGroups > 1 && i < s.thread_count; ++i) {
+    char name[64];
+    const uint3& index = s.threads[i].index;
+    std::snprintf(name, sizeof(name), "CUDA thread (%u, %u, %u)", index.x, index.y, index.z);
+    name_race_context(group.fibers[i], name);
   }
   join_launch(group);
 }
@@ -267,10 +283,12 @@ CUDA_ON_CPU_UNCHECKED bool arrive_in_warp(const Site& site, unsigned mask) {
   const int id = static_cast<int>(&thread - scheduler->threads);
   const int lanes = scheduler->thread_count - id / 32 * 32;
   if ((mask >> id % 32 & 1) == 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, of which it is none", site.what, site.file, site.line, mask);
+    fail("calls %s (%s:%d) for lanes 0x%08x, of which it is none", site.what, site.file, site.line,
+         mask);
   }
   if (lanes < 32 && mask >> lanes != 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, but its warp has %d", site.what, site.file, site.line, mask, lanes);
+    fail("calls %s (%s:%d) for lanes 0x%08x, but its warp has %d", site.what, site.file, site.line,
+         mask, lanes);
   }
   thread.state = kInWarp;
   thread.site = site;
@@ -278,7 +296,8 @@ CUDA_ON_CPU_UNCHECKED bool arrive_in_warp(const Site& site, unsigned mask) {
   const Thread* const warp = &thread - id % 32;
   for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
     const Thread& other = warp[__builtin_ctz(rest)];
-    if (other.state != kInWarp || other.mask != mask || !is_same_site(other.site, site)) return false;
+    if (other.state != kInWarp || other.mask != mask || !is_same_site(other.site, site))
+      return false;
   }
   return true;
 }
@@ -287,8 +306,9 @@ CUDA_ON_CPU_UNCHECKED bool arrive_in_warp(const Site& site, unsigned mask) {
 
 bool is_valid_configuration(dim3 grid, dim3 block) {
   const std::uint64_t threads = std::uint64_t{block.x} * block.y * block.z;
-  return block.x <= 1024 && block.y <= 1024 && block.z <= 64 && threads >= 1 && threads <= kMaxThreads &&
-         grid.x >= 1 && grid.x <= 0x7FFFFFFF && grid.y >= 1 && grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535;
+  return block.x <= 1024 && block.y <= 1024 && block.z <= 64 && threads >= 1 &&
+         threads <= kMaxThreads && grid.x >= 1 && grid.x <= 0x7FFFFFFF && grid.y >= 1 &&
+         grid.y <= 65535 && grid.z >= 1 && grid.z <= 65535;
 }
 
 void run_grid(const Launch& launch) {
@@ -314,7 +334,8 @@ CUDA_ON_CPU_UNCHECKED void wait_for_warp(Site site, unsigned mask) {
   if (!arrive_in_warp(site, mask)) return leave_to_host(thread);
   const int id = static_cast<int>(&thread - scheduler->threads);
   Thread* const warp = &thread - id % 32;
-  // The first lane of the mask has been at all that was ordered through its tag: it tells nobody too much.
+  // The first lane of the mask has been at all that was ordered through its tag: it tells nobody
+  // too much.
   OrderTag& tag = scheduler->memory.warp_tag(id / 32 * 32 + __builtin_ctz(mask));
   for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
     enter_race_context(fiber_of(warp[__builtin_ctz(rest)]));
@@ -329,12 +350,14 @@ CUDA_ON_CPU_UNCHECKED void wait_for_warp(Site site, unsigned mask) {
   enter_race_context(fiber_of(thread));
 }
 
-CUDA_ON_CPU_UNCHECKED std::uint64_t exchange_in_warp(Site site, unsigned mask, std::uint64_t value, int source_lane) {
+CUDA_ON_CPU_UNCHECKED std::uint64_t exchange_in_warp(Site site, unsigned mask, std::uint64_t value,
+                                                     int source_lane) {
   Thread& thread = *scheduler->running;
   thread.value = value;
   thread.source_lane = source_lane;
   if ((mask >> source_lane & 1) == 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, but reads lane %d", site.what, site.file, site.line, mask, source_lane);
+    fail("calls %s (%s:%d) for lanes 0x%08x, but reads lane %d", site.what, site.file, site.line,
+         mask, source_lane);
   }
   if (!arrive_in_warp(site, mask)) {
     leave_to_host(thread);
@@ -354,9 +377,12 @@ CUDA_ON_CPU_UNCHECKED std::uint64_t exchange_in_warp(Site site, unsigned mask, s
   return thread.value;
 }
 
-CUDA_ON_CPU_UNCHECKED int lane_id() { return static_cast<int>(scheduler->running - scheduler->threads) % 32; }
+CUDA_ON_CPU_UNCHECKED int lane_id() {
+  return static_cast<int>(scheduler->running - scheduler->threads) % 32;
+}
 
-CUDA_ON_CPU_UNCHECKED void* shared_memory(const void* site, std::size_t bytes, std::size_t alignment) {
+CUDA_ON_CPU_UNCHECKED void* shared_memory(const void* site, std::size_t bytes,
+                                          std::size_t alignment) {
   void* memory = scheduler->memory.variable(site, bytes, alignment);
   if (memory == nullptr) fail("lays out %zu bytes of shared memory beyond what a block has", bytes);
   return memory;
@@ -369,8 +395,9 @@ void fail(const char* format, ...) {
   std::vsnprintf(sentence, sizeof(sentence), format, arguments);
   va_end(arguments);
   const uint3 thread = scheduler->running->index;
-  std::fprintf(stderr, "cuda_on_cpu: kernel %s, block (%u, %u, %u), thread (%u, %u, %u) %s\n", scheduler->launch->kernel,
-               blockIdx.x, blockIdx.y, blockIdx.z, thread.x, thread.y, thread.z, sentence);
+  std::fprintf(stderr, "cuda_on_cpu: kernel %s, block (%u, %u, %u), thread (%u, %u, %u) %s\n",
+               scheduler->launch->kernel, blockIdx.x, blockIdx.y, blockIdx.z, thread.x, thread.y,
+               thread.z, sentence);
   std::abort();
 }
 

@@ -1,5 +1,6 @@
-// Runs a grid on one operating-system thread: block after block, the threads of a block in turns from barrier to
-// barrier, in the order that CUDA_ON_CPU_ORDER names (forward, reverse, or shuffle:SEED).
+// Runs a grid on one operating-system thread: block after block, the threads of a block in turns
+// from barrier to barrier, in the order that CUDA_ON_CPU_ORDER names (forward, reverse, or
+// shuffle:SEED).
 #pragma once
 
 #include <cstddef>
@@ -25,8 +26,9 @@ struct Launch {
 
 bool is_valid_configuration(dim3 grid, dim3 block);
 
-// Returns when all blocks have. Ends the program, naming kernel, block and thread, where threads wait for what cannot
-// come: a barrier that others do not reach, a shuffle with lanes that take no part.
+// Returns when all blocks have. Ends the program, naming kernel, block and thread, where threads
+// wait for what cannot come: a barrier that others do not reach, a shuffle with lanes that take no
+// part.
 void run_grid(const Launch& launch);
 
 // The rest is for the threads of a kernel.
@@ -37,7 +39,8 @@ void wait_for_block(Site site);
 // Until all lanes of `mask` are here, in the same call; orders their memory accesses.
 void wait_for_warp(Site site, unsigned mask);
 
-// The same, and gives the value that `source_lane` brought; orders no memory accesses, as CUDA's shuffles do not.
+// The same, and gives the value that `source_lane` brought; orders no memory accesses, as CUDA's
+// shuffles do not.
 std::uint64_t exchange_in_warp(Site site, unsigned mask, std::uint64_t value, int source_lane);
 
 // 0..31

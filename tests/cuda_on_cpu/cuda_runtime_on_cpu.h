@@ -1,5 +1,6 @@
-// The calls of the CUDA runtime that our host code makes, with CUDA's signatures, values and messages. Device memory is
-// host memory and everything is done at once, so that a stream never has anything left to do.
+// The calls of the CUDA runtime that our host code makes, with CUDA's signatures, values and
+// messages. Device memory is host memory and everything is done at once, so that a stream never has
+// anything left to do.
 #pragma once
 
 #include <cstddef>
@@ -70,14 +71,15 @@ cudaError_t cudaHostAlloc(T** memory, std::size_t bytes, unsigned flags) {
 
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
                             cudaStream_t stream = nullptr);
-cudaError_t cudaMemsetAsync(void* memory, int byte, std::size_t bytes, cudaStream_t stream = nullptr);
+cudaError_t cudaMemsetAsync(void* memory, int byte, std::size_t bytes,
+                            cudaStream_t stream = nullptr);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus* status);
 cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode);
 
-// CUDA_ON_CPU_LATE_EVENTS=N: an event answers "not ready" to the first N queries after it was recorded, so that the
-// path of a busy GPU runs as well. 0 otherwise.
+// CUDA_ON_CPU_LATE_EVENTS=N: an event answers "not ready" to the first N queries after it was
+// recorded, so that the path of a busy GPU runs as well. 0 otherwise.
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = nullptr);
 cudaError_t cudaEventQuery(cudaEvent_t event);

@@ -1,4 +1,5 @@
-// An array in device memory for the test programs of this folder: filled from the host, read back by to_host.
+// An array in device memory for the test programs of this folder: filled from the host, read back
+// by to_host.
 #pragma once
 
 #include <cstdio>
@@ -18,7 +19,8 @@ class DeviceArray {
  public:
   explicit DeviceArray(const std::vector<T>& values) : count_(values.size()) {
     check(cudaMalloc(&data_, count_ * sizeof(T)));
-    check(cudaMemcpyAsync(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice, nullptr));
+    check(
+        cudaMemcpyAsync(data_, values.data(), count_ * sizeof(T), cudaMemcpyHostToDevice, nullptr));
   }
   ~DeviceArray() { check(cudaFree(data_)); }
   DeviceArray(const DeviceArray&) = delete;
@@ -28,7 +30,8 @@ class DeviceArray {
 
   std::vector<T> to_host() const {
     std::vector<T> values(count_);
-    check(cudaMemcpyAsync(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost, nullptr));
+    check(
+        cudaMemcpyAsync(values.data(), data_, count_ * sizeof(T), cudaMemcpyDeviceToHost, nullptr));
     check(cudaStreamSynchronize(nullptr));
     return values;
   }

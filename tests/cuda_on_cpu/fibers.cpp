@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t kPage = 4096;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kStackBytes = 256 * 1024;  // red zones widen every frame, and reports are made on this stack
+constexpr std::size_t kStackBytes =
+    256 * 1024;  // red zones widen every frame, and reports are made on this stack
 #else
 constexpr std::size_t kStackBytes = 64 * 1024;  // touched pages alone take memory
 #endif
@@ -65,8 +66,9 @@ cuda_on_cpu_swap_stacks:
 )");
 
 static void start(Fiber& fiber, void (*entry)()) {
-  // As the switch left it: six registers and the address to return to. Above that a null return address, which ends
-  // the walk of a sanitizer up the stack and gives `entry` the alignment of a called function.
+  // As the switch left it: six registers and the address to return to. Above that a null return
+  // address, which ends the walk of a sanitizer up the stack and gives `entry` the alignment of a
+  // called function.
   void** top = reinterpret_cast<void**>(fiber.stack + fiber.stack_bytes) - 1;
   for (int i = 0; i < 8; ++i) top[-i] = nullptr;
   top[-1] = reinterpret_cast<void*>(entry);
@@ -92,7 +94,9 @@ void create_fiber(Fiber& fiber, void (*entry)()) {
   start(fiber, entry);
 }
 
-void destroy_fiber(Fiber& fiber) { munmap(fiber.stack - kPage, kPage + fiber.stack_bytes); }
+void destroy_fiber(Fiber& fiber) {
+  munmap(fiber.stack - kPage, kPage + fiber.stack_bytes);
+}
 
 CUDA_ON_CPU_UNCHECKED void switch_fiber(Fiber& from, Fiber& to) {
 #ifdef __SANITIZE_ADDRESS__

@@ -1,18 +1,21 @@
-// Fibers: stacks of their own that one operating-system thread switches between. A CUDA thread runs on each, so that a
-// barrier can leave it in the middle of the kernel. They tell AddressSanitizer which stack is in use.
+// Fibers: stacks of their own that one operating-system thread switches between. A CUDA thread runs
+// on each, so that a barrier can leave it in the middle of the kernel. They tell AddressSanitizer
+// which stack is in use.
 #pragma once
 
 #include <cstddef>
 
 #if !defined(__x86_64__) && !defined(CUDA_ON_CPU_UCONTEXT)
-#define CUDA_ON_CPU_UCONTEXT  // portable, 8 times as slow: it saves the signal mask with a system call
+#define CUDA_ON_CPU_UCONTEXT  // portable, 8 times as slow: it saves the signal mask with a system
+                              // call
 #endif
 #ifdef CUDA_ON_CPU_UCONTEXT
 #include <ucontext.h>
 #endif
 
-// The scheduler is not part of what is checked: its own reads and writes would look like races between the fibers.
-// Nothing of the standard library may be called in such functions: its inline functions would be instrumented.
+// The scheduler is not part of what is checked: its own reads and writes would look like races
+// between the fibers. Nothing of the standard library may be called in such functions: its inline
+// functions would be instrumented.
 #define CUDA_ON_CPU_UNCHECKED __attribute__((no_sanitize("address", "thread")))
 
 namespace cuda_on_cpu {

@@ -1,5 +1,5 @@
-// Right kernels that use all that the shim emulates, each compared with a loop on the host: `kernels NAME` ends with 0
-// where they agree.
+// Right kernels that use all that the shim emulates, each compared with a loop on the host:
+// `kernels NAME` ends with 0 where they agree.
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -12,7 +12,9 @@ namespace {
 
 constexpr int kThreads = 256;
 
-int value_at(int i) { return static_cast<int>(static_cast<unsigned>(i) * 2654435761u >> 8) % 2001 - 1000; }
+int value_at(int i) {
+  return static_cast<int>(static_cast<unsigned>(i) * 2654435761u >> 8) % 2001 - 1000;
+}
 
 std::vector<int> values(int count) {
   std::vector<int> result(count);
@@ -22,9 +24,10 @@ std::vector<int> values(int count) {
 
 }  // namespace
 
-// One sum a row of (planes, rows, columns): shuffles within warps, shared memory between them, 64-bit atomics between
-// the blocks of a row. Grid (blocks a row, rows, planes).
-__global__ void __launch_bounds__(kThreads) sum_rows(const int* values, unsigned long long* sums, int columns) {
+// One sum a row of (planes, rows, columns): shuffles within warps, shared memory between them,
+// 64-bit atomics between the blocks of a row. Grid (blocks a row, rows, planes).
+__global__ void __launch_bounds__(kThreads)
+    sum_rows(const int* values, unsigned long long* sums, int columns) {
   GPU_SHARED(long long, warp_sums, [kThreads / 32]);
   const int row = blockIdx.z * gridDim.y + blockIdx.y;
   long long sum = 0;
@@ -45,14 +48,16 @@ static bool sum_rows_is_right() {
   const std::vector<int> input = values(kPlanes * kRows * kColumns);
   DeviceArray<int> device_input(input);
   DeviceArray<unsigned long long> sums(std::vector<unsigned long long>(kPlanes * kRows, 0));
-  GPU_LAUNCH(sum_rows, dim3(2, kRows, kPlanes), kThreads, nullptr, device_input.data(), sums.data(), kColumns);
+  GPU_LAUNCH(sum_rows, dim3(2, kRows, kPlanes), kThreads, nullptr, device_input.data(), sums.data(),
+             kColumns);
   std::vector<unsigned long long> expected(kPlanes * kRows, 0);
-  for (std::size_t i = 0; i < input.size(); ++i) expected[i / kColumns] += static_cast<long long>(input[i]);
+  for (std::size_t i = 0; i < input.size(); ++i)
+    expected[i / kColumns] += static_cast<long long>(input[i]);
   return sums.to_host() == expected;
 }
 
-// (rows, columns) -> (columns, rows) by tiles of 16 x 16; a block takes all tiles of its columns, so that it writes the
-// tile anew after others have read it.
+// (rows, columns) -> (columns, rows) by tiles of 16 x 16; a block takes all tiles of its columns,
+// so that it writes the tile anew after others have read it.
 template <typename T, bool kNegated>
 __global__ void transpose(const T* input, T* output, int rows, int columns) {
   GPU_SHARED(T, tile, [16][17]);
@@ -72,8 +77,8 @@ static bool transpose_is_right() {
   const std::vector<int> integers = values(kRows * kColumns);
   const std::vector<float> input(integers.begin(), integers.end());
   DeviceArray<float> device_input(input), output(std::vector<float>(input.size()));
-  GPU_LAUNCH((transpose<float, true>), (kColumns + 15) / 16, dim3(16, 16), nullptr, device_input.data(), output.data(),
-             kRows, kColumns);
+  GPU_LAUNCH((transpose<float, true>), (kColumns + 15) / 16, dim3(16, 16), nullptr,
+             device_input.data(), output.data(), kRows, kColumns);
   std::vector<float> expected(input.size());
   for (int y = 0; y < kRows; ++y) {
     for (int x = 0; x < kColumns; ++x) expected[x * kRows + y] = -input[y * kColumns + x];
@@ -81,8 +86,8 @@ static bool transpose_is_right() {
   return output.to_host() == expected;
 }
 
-// Counts of the values' low four bits: atomics on shared memory, a scalar in it, and a local array with an index that
-// the compiler does not know.
+// Counts of the values' low four bits: atomics on shared memory, a scalar in it, and a local array
+// with an index that the compiler does not know.
 __global__ void count_digits(const int* values, unsigned* counts, int* total, int count) {
   GPU_SHARED(unsigned, block_counts, [16]);
   GPU_SHARED(int, block_total, );
@@ -90,7 +95,8 @@ __global__ void count_digits(const int* values, unsigned* counts, int* total, in
   if (threadIdx.x < 16) block_counts[threadIdx.x] = 0;
   if (threadIdx.x == 0) block_total = 0;
   __syncthreads();
-  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) ++own[values[i] & 15];
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x)
+    ++own[values[i] & 15];
   for (int digit = 0; digit < 16; ++digit) {
     atomicAdd(&block_counts[digit], static_cast<unsigned>(own[digit]));
     atomicAdd(&block_total, own[digit]);
@@ -110,7 +116,8 @@ static bool count_digits_is_right() {
   return counts.to_host() == expected && total.to_host()[0] == 3000;
 }
 
-// Eight results a lane: every shuffle, with segments, with half a warp, and memory handed over by __syncwarp.
+// Eight results a lane: every shuffle, with segments, with half a warp, and memory handed over by
+// __syncwarp.
 __global__ void shuffle(float* output) {
   GPU_SHARED(int, handed_over, [64]);
   const int lane = threadIdx.x % 32, value = 100 * (threadIdx.x / 32) + lane;
@@ -120,7 +127,8 @@ __global__ void shuffle(float* output) {
   out[2] = __shfl_xor_sync(0xFFFFFFFF, static_cast<unsigned>(value), 12, 8);
   out[3] = __shfl_down_sync(0xFFFFFFFF, static_cast<unsigned long long>(value), 3, 16);
   out[4] = __shfl_up_sync(0xFFFFFFFF, value, 2);
-  out[5] = lane < 16 ? __shfl_down_sync(0x0000FFFF, value, 1, 16) : __shfl_xor_sync(0xFFFF0000, value, 1);
+  out[5] = lane < 16 ? __shfl_down_sync(0x0000FFFF, value, 1, 16)
+                     : __shfl_xor_sync(0xFFFF0000, value, 1);
   handed_over[threadIdx.x] = value;
   __syncwarp();
   out[6] = handed_over[threadIdx.x ^ 31];
@@ -152,27 +160,32 @@ static bool shuffle_is_right() {
   return output.to_host() == expected;
 }
 
-// Intrinsics and vector types: swaps the bytes of every word by one rule, and adds the upper half of a product.
+// Intrinsics and vector types: swaps the bytes of every word by one rule, and adds the upper half
+// of a product.
 __global__ void mix_words(const uint4* input, uint4* output, int count) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= count) return;
   const uint4 words = __ldg(&input[i]);
-  output[i] = make_uint4(__byte_perm(words.x, words.y, 0x0123), __byte_perm(words.x, words.y, 0x7240),
-                         __umulhi(words.z, words.w), words.w + gridDim.x + warpSize);
+  output[i] =
+      make_uint4(__byte_perm(words.x, words.y, 0x0123), __byte_perm(words.x, words.y, 0x7240),
+                 __umulhi(words.z, words.w), words.w + gridDim.x + warpSize);
 }
 
 static bool mix_words_is_right() {
   std::vector<uint4> input, expected;
   for (unsigned i = 0; i < 100; ++i) {
-    const uint4 w = make_uint4(i * 2654435761u, i * 40503u + 7, ~i * 69069u, i * 1664525u + 1013904223u);
+    const uint4 w =
+        make_uint4(i * 2654435761u, i * 40503u + 7, ~i * 69069u, i * 1664525u + 1013904223u);
     input.push_back(w);
-    expected.push_back(make_uint4(__builtin_bswap32(w.x),
-                                  (w.y >> 24) << 24 | (w.x >> 16 & 255) << 16 | (w.y & 255) << 8 | (w.x & 255),
-                                  static_cast<unsigned>(std::uint64_t{w.z} * w.w >> 32), w.w + 4 + 32));
+    expected.push_back(
+        make_uint4(__builtin_bswap32(w.x),
+                   (w.y >> 24) << 24 | (w.x >> 16 & 255) << 16 | (w.y & 255) << 8 | (w.x & 255),
+                   static_cast<unsigned>(std::uint64_t{w.z} * w.w >> 32), w.w + 4 + 32));
   }
   DeviceArray<uint4> device_input(input), output(std::vector<uint4>(input.size()));
   GPU_LAUNCH(mix_words, 4, 32, nullptr, device_input.data(), output.data(), 100);
-  return std::memcmp(output.to_host().data(), expected.data(), sizeof(uint4) * expected.size()) == 0;
+  return std::memcmp(output.to_host().data(), expected.data(), sizeof(uint4) * expected.size()) ==
+         0;
 }
 
 int main(int argc, char** argv) {

@@ -1,8 +1,9 @@
-// Kernels with one bug each, which test_cuda_on_cpu.py expects to be caught: `seeded_bugs NAME` runs one and ends with 0
-// where the result is right all the same, with 1 where it is not.
+// Kernels with one bug each, which test_cuda_on_cpu.py expects to be caught: `seeded_bugs NAME`
+// runs one and ends with 0 where the result is right all the same, with 1 where it is not.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "device_array.h"
@@ -44,13 +45,14 @@ __global__ void write_after_read(Values values) {
   values.output[blockIdx.x * kThreads + thread] = sum;
 }
 
-// Each block writes its own cells and, after the last barrier, the first one of the block below in a grid that is
-// 4 blocks wide.
+// Each block writes its own cells and, after the last barrier, the first one of the block below in
+// a grid that is 4 blocks wide.
 __global__ void two_blocks_one_cell(Values values) {
   const int block = blockIdx.y * gridDim.x + blockIdx.x, thread = threadIdx.x;
   __syncthreads();
   values.output[block * kThreads + thread] = block;
-  if (thread == 0 && blockIdx.y + 1 < gridDim.y) values.output[(block + gridDim.x) * kThreads] = block;
+  if (thread == 0 && blockIdx.y + 1 < gridDim.y)
+    values.output[(block + gridDim.x) * kThreads] = block;
 }
 
 __global__ void plain_sum(Values values) {
@@ -75,7 +77,9 @@ __global__ void shared_index_overrun(Values values) {
   values.output[threadIdx.x] = tile[threadIdx.x];
 }
 
-__device__ void store(int* tile, int i, int value) { tile[i] = value; }
+__device__ void store(int* tile, int i, int value) {
+  tile[i] = value;
+}
 
 // The compiler does not see the array's length any more.
 __global__ void shared_pointer_overrun(Values values) {
@@ -98,7 +102,8 @@ __global__ void local_overrun(Values values) {
 }
 
 __global__ void shift_too_far(Values values) {
-  values.output[threadIdx.x] = values.input[threadIdx.x] << (threadIdx.x - 31);
+  values.output[threadIdx.x] = static_cast<unsigned>(values.input[threadIdx.x])
+                               << (threadIdx.x + 1);
 }
 
 __global__ void misaligned_read(Values values) {
@@ -162,8 +167,11 @@ static int expected_value(const char* name, int i, const std::vector<int>& input
   const auto is = [name](const char* other) { return std::strcmp(name, other) == 0; };
   const int thread = i % kThreads;
   if (is("missing_barrier")) return input[i - thread + kThreads - 1 - thread];
-  if (is("write_after_read")) return input[kThreads - 1 - thread] + input[2 * kThreads - 1 - thread];
+  if (is("write_after_read"))
+    return input[kThreads - 1 - thread] + input[2 * kThreads - 1 - thread];
   if (is("two_blocks_one_cell")) return i / kThreads;
+  if (is("plain_sum")) return i == 0 ? std::accumulate(input.begin(), input.end(), -2) : -2;
+  if (is("shuffle_as_barrier")) return i < kThreads ? input[thread ^ 1] : -2;
   if (is("uninitialised_shared")) return i < kThreads ? 1 : -2;
   return -3;  // the others are to be caught before anybody looks
 }
@@ -176,10 +184,10 @@ int main(int argc, char** argv) {
   const Values values{device_input.data(), output.data()};
   const char* name = argc > 1 ? argv[1] : "";
   bool found = false;
-#define RUN(kernel, grid)                                    \
-  if (std::strcmp(name, #kernel) == 0) {                     \
-    GPU_LAUNCH(kernel, grid, kThreads, nullptr, values);     \
-    found = true;                                            \
+#define RUN(kernel, grid)                                \
+  if (std::strcmp(name, #kernel) == 0) {                 \
+    GPU_LAUNCH(kernel, grid, kThreads, nullptr, values); \
+    found = true;                                        \
   }
   RUN(missing_barrier, kBlocks)
   RUN(write_after_read, kBlocks)

@@ -1,4 +1,5 @@
-// In which order blocks and threads take their turns. CUDA promises none, so that a right kernel gives the same in all.
+// In which order blocks and threads take their turns. CUDA promises none, so that a right kernel
+// gives the same in all.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,9 @@ class ThreadOrder {
       order.random_ = std::strtoull(name + 8, nullptr, 10) * 2 + 1;
       order.draw(1);
     } else {
-      std::fprintf(stderr, "cuda_on_cpu: CUDA_ON_CPU_ORDER=%s is none of forward, reverse, shuffle:SEED\n", name);
+      std::fprintf(stderr,
+                   "cuda_on_cpu: CUDA_ON_CPU_ORDER=%s is none of forward, reverse, shuffle:SEED\n",
+                   name);
       std::abort();
     }
     return order;
@@ -43,7 +46,8 @@ class ThreadOrder {
   std::uint64_t block_at(std::uint64_t turn) const {
     if (kind_ == kForward) return turn;
     if (kind_ == kReverse) return blocks_ - 1 - turn;
-    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(turn) * stride_ + first_block_) % blocks_);
+    return static_cast<std::uint64_t>(
+        (static_cast<unsigned __int128>(turn) * stride_ + first_block_) % blocks_);
   }
 
   // The threads of a block for its next turns: 0..count-1 in some order.
