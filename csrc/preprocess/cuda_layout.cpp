@@ -186,8 +186,8 @@ ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& pla
                                    const DeviceImage& target) {
   ResampleJob job{};
   job.image = source;
-  job.padded_height = source.height;
-  job.padded_width = source.width;
+  job.height = source.height;
+  job.width = source.width;
   job.rows = place_axis(plan.resample.rows);
   job.columns = place_axis(plan.resample.columns);
   job.vertical_first = plan.resample.vertical_first;
@@ -207,13 +207,12 @@ void WorkWriter::prepare_low_pass(const WorkLayout::PlannedJob& planned, Resampl
 }
 
 void WorkWriter::prepare_cells(int edge, ResampleJob& resample) {
-  DevicePerturbation& perturbation = resample.perturbation;
-  perturbation.patch_height = perturbation.patch_width = edge;
-  perturbation.rows = (resample.image.height + edge - 1) / edge;
-  perturbation.columns = (resample.image.width + edge - 1) / edge;
-  const DeviceImage cells = reserve_image({perturbation.rows, perturbation.columns});
-  cells_.push_back({resample.image, edge, perturbation.rows, perturbation.columns, pixels_of(cells)});
-  perturbation.levels = cells.pixels;
+  const int rows = (resample.image.height + edge - 1) / edge;
+  const int columns = (resample.image.width + edge - 1) / edge;
+  const DeviceImage cells = reserve_image({rows, columns});
+  cells_.push_back({resample.image, edge, rows, columns, pixels_of(cells)});
+  resample.perturbation.patch_height = resample.perturbation.patch_width = edge;
+  resample.image = cells;
 }
 
 void WorkWriter::prepare_contrast(double factor, ResampleJob& resample) {
@@ -295,8 +294,8 @@ void WorkWriter::write_job(const Job& job, const WorkLayout::PlannedJob& planned
     resample.image = place_image(job.image);
   }
   write_perturbation(job, planned, resample);
-  resample.padded_height = padding.height;
-  resample.padded_width = padding.width;
+  resample.height = size.height;
+  resample.width = size.width;
   resample.top = padding.top;
   resample.left = padding.left;
   resample.background = opaque(geometry.pad_colour);

@@ -41,9 +41,9 @@ struct DevicePerturbation {
   std::array<std::uint8_t, 4> colour;  // blank, occlusion; the fourth is 0
   Region region;                       // occlusion
   int limit;                           // impulse_noise: the first word without effect
-  int rows, columns;                   // patch_shuffle: of the grid; pixelate: of the cells
-  int patch_height, patch_width;       // patch_shuffle; pixelate: of a cell
-  const std::uint8_t* levels;          // brightness, contrast, gamma: [3][256]; pixelate: cells
+  int rows, columns;                   // patch_shuffle
+  int patch_height, patch_width;       // patch_shuffle; pixelate: of a cell, a pixel of the image
+  const std::uint8_t* levels;          // brightness, contrast, gamma: [3][256]
   const std::uint8_t* offsets;         // gaussian_noise: NoiseTable::offsets
   const std::uint16_t* factors;        // speckle_noise
   ShotView shot;                       // shot_noise
@@ -55,8 +55,8 @@ struct DevicePerturbation {
 struct ResampleJob {
   DeviceImage image;
   DevicePerturbation perturbation;
-  // The perturbed image lies at (top, left) of a padded one, which the resize reads.
-  int padded_height, padded_width;
+  // The perturbed image, which lies at (top, left) of a padded one, which the resize reads.
+  int height, width;
   int top, left;
   std::array<std::uint8_t, 4> background;  // of the padding; the fourth is 0
   DeviceAxis rows, columns;

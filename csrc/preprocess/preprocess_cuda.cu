@@ -106,17 +106,14 @@ __device__ inline int align_column(const ResampleJob& job, int column) {
 
 // Eight pixels of the padded image.
 __device__ inline void read_run(const ResampleJob& job, int y, int x, Pixel (&run)[kRunPixels]) {
-  const bool is_turned = job.perturbation.kind == PerturbationKind::rotate_90 ||
-                         job.perturbation.kind == PerturbationKind::rotate_270;
-  const int height = is_turned ? job.image.width : job.image.height;
-  const int width = is_turned ? job.image.height : job.image.width;
   const int image_y = y - job.top, image_x = x - job.left;
-  const bool is_inside = image_y >= 0 && image_y < height && image_x >= 0 && image_x < width;
-  if (is_inside) perturb_run(job.image, job.perturbation, width, image_y, image_x, run);
+  const bool is_inside =
+      image_y >= 0 && image_y < job.height && image_x >= 0 && image_x < job.width;
+  if (is_inside) perturb_run(job.image, job.perturbation, job.width, image_y, image_x, run);
   const Pixel background = pack_pixel(job.background);
   GPU_UNROLL
   for (int i = 0; i < kRunPixels; ++i) {
-    if (!is_inside || image_x + i >= width) run[i] = background;
+    if (!is_inside || image_x + i >= job.width) run[i] = background;
   }
 }
 
