@@ -33,7 +33,10 @@ std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
 class WorkWriter {
  public:
   WorkWriter(const WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
-      : layout_(layout), upload_(upload), scratch_(scratch), out_(static_cast<std::uint8_t*>(out)) {}
+      : layout_(layout),
+        upload_(upload),
+        scratch_(scratch),
+        out_(static_cast<std::uint8_t*>(out)) {}
 
   CudaWork write() {
     const Request& request = layout_.request_;
@@ -50,7 +53,9 @@ class WorkWriter {
     work.contrasts = place_list(contrasts_, [](const ContrastJob& job) { return job.image; });
     work.cells = place_list(cells_, [](const CellJob& job) { return Size{job.rows, job.columns}; });
     work.blurs = place_list(blurs_, [](const BlurJob& job) { return job.image; });
-    const auto out_size = [](const ResampleJob& job) { return Size{job.out_height, job.out_width}; };
+    const auto out_size = [](const ResampleJob& job) {
+      return Size{job.out_height, job.out_width};
+    };
     work.reductions = place_list(reductions_, out_size);
     work.enlargements = place_list(enlargements_, out_size);
     work.resamples = place_list(resamples_, out_size);
@@ -115,7 +120,7 @@ class WorkWriter {
   }
 
   DeviceAxis place_axis(const AxisPlan& plan) {
-    return {share(plan.first), share(plan.count), share(plan.weights), plan.taps,
+    return {share(plan.first), share(plan.count),  share(plan.weights),  plan.taps,
             plan.outputs,      plan.canvas_offset, plan.coefficient_bits};
   }
 
@@ -126,7 +131,8 @@ class WorkWriter {
     const auto found = images_.find(index);
     if (found != images_.end()) return found->second;
     const std::size_t row_bytes = std::size_t{1} * image.width * image.channels;
-    const std::size_t pitch = (row_bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+    const std::size_t pitch =
+        (row_bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
     const auto [host, device] = upload_.reserve<std::uint8_t>(pitch * image.height);
     if (host != nullptr) pixel_copies_.push_back({&image, host, pitch});
     placed.pixels = device;
@@ -177,8 +183,8 @@ class WorkWriter {
 
 void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights, ResampleJob& resample) {
   const DeviceImage blurred = reserve_image({resample.image.height, resample.image.width});
-  blurs_.push_back({resample.image, share(weights), static_cast<int>(weights.size()),
-                    pixels_of(blurred)});
+  blurs_.push_back(
+      {resample.image, share(weights), static_cast<int>(weights.size()), pixels_of(blurred)});
   resample.image = blurred;
 }
 
@@ -220,8 +226,7 @@ void WorkWriter::prepare_contrast(double factor, ResampleJob& resample) {
   const auto* sums = place(kZeros, 3);
   const auto [host, levels] = scratch_.reserve<std::uint8_t>(3 * 256);
   static_cast<void>(host);
-  contrasts_.push_back(
-      {resample.image, factor, const_cast<unsigned long long*>(sums), levels});
+  contrasts_.push_back({resample.image, factor, const_cast<unsigned long long*>(sums), levels});
   resample.perturbation.levels = levels;
 }
 
@@ -238,7 +243,8 @@ void WorkWriter::write_perturbation(const Job& job, const WorkLayout::PlannedJob
       return;
     case PerturbationKind::occlusion:
       written.colour = opaque(colour_parameter(job.perturbation, 4));
-      written.region = occluded_region(job.perturbation, {resample.image.height, resample.image.width});
+      written.region =
+          occluded_region(job.perturbation, {resample.image.height, resample.image.width});
       return;
     case PerturbationKind::impulse_noise:
       written.limit = round_share(parameters[0], 65536);

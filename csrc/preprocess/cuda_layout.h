@@ -62,10 +62,10 @@ class WorkLayout {
 
   // What a kind derives from its first parameter, once for all jobs.
   struct Tables {
-    LevelMaps levels{};                    // brightness, gamma
-    std::vector<std::uint8_t> offsets;     // gaussian_noise
-    std::vector<std::uint16_t> words;      // speckle_noise: factors; gaussian_blur: weights
-    ShotTable shot;                        // shot_noise
+    LevelMaps levels{};                 // brightness, gamma
+    std::vector<std::uint8_t> offsets;  // gaussian_noise
+    std::vector<std::uint16_t> words;   // speckle_noise: factors; gaussian_blur: weights
+    ShotTable shot;                     // shot_noise
   };
   using TableKey = std::pair<PerturbationKind, double>;
 

@@ -122,9 +122,8 @@ LevelMaps map_contrast(const ImageView& image, double factor) {
 }
 
 LevelMaps map_gamma(double exponent) {
-  return map_levels([=](int, int level) {
-    return round_to_level(255 * std::pow(level / 255.0, exponent));
-  });
+  return map_levels(
+      [=](int, int level) { return round_to_level(255 * std::pow(level / 255.0, exponent)); });
 }
 
 NoiseTable tabulate_gaussian_noise(double sigma) {

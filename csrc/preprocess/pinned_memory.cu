@@ -1,11 +1,10 @@
 // A pool of page-locked blocks: locking pages takes milliseconds, so blocks are kept.
-#include "pinned_memory.h"
-
 #include <algorithm>
 #include <mutex>
 #include <vector>
 
 #include "../cuda_check.h"
+#include "pinned_memory.h"
 
 namespace vrs {
 namespace {

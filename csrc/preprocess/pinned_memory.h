@@ -23,8 +23,8 @@ class PinnedMemory {
   struct Block {
     std::uint8_t* bytes = nullptr;
     std::size_t size = 0;
-    int device = 0;                // whose streams may record the event
-    cudaEvent_t event = nullptr;   // recorded when the block was given back
+    int device = 0;               // whose streams may record the event
+    cudaEvent_t event = nullptr;  // recorded when the block was given back
   };
 
  private:

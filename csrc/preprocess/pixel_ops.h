@@ -31,7 +31,8 @@ VRS_HOST_DEVICE inline std::uint8_t contrast_level(int level, double mean, doubl
   return round_to_level(mean + (level - mean) * factor);
 }
 
-VRS_HOST_DEVICE inline std::uint8_t level_from_accumulator(std::int32_t accumulator, int coefficient_bits) {
+VRS_HOST_DEVICE inline std::uint8_t level_from_accumulator(std::int32_t accumulator,
+                                                           int coefficient_bits) {
   return clamp_to_u8(accumulator >> coefficient_bits);
 }
 

@@ -1,7 +1,6 @@
 // The kernels that run before the fused one: cells of pixelate, and blur.
-#include "prepare_cuda.h"
-
 #include "perturbed_pixels.h"
+#include "prepare_cuda.h"
 
 namespace vrs {
 namespace {

@@ -1,12 +1,10 @@
 // The CUDA backend's fused kernel, and the order in which a request's kernels are queued.
 //
-// A block computes a tile of one job's output. It walks over the tile's sources in chunks: perturbed
-// pixels into shared memory, the resize's first pass from there into shared memory again, and the
-// second pass into registers, which thus hold sums over any number of chunks: the memory of a block
-// does not depend on sizes. "Along" is the axis of the first pass, columns unless vertical_first;
-// "lines" is the other one.
-#include "preprocess_cuda.h"
-
+// A block computes a tile of one job's output. It walks over the tile's sources in chunks:
+// perturbed pixels into shared memory, the resize's first pass from there into shared memory again,
+// and the second pass into registers, which thus hold sums over any number of chunks: the memory of
+// a block does not depend on sizes. "Along" is the axis of the first pass, columns unless
+// vertical_first; "lines" is the other one.
 #include <algorithm>
 
 #include "../cuda_check.h"
@@ -17,6 +15,7 @@
 #include "pinned_memory.h"
 #include "pixel_ops.h"
 #include "prepare_cuda.h"
+#include "preprocess_cuda.h"
 
 namespace vrs {
 namespace {
@@ -177,15 +176,13 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) resample(const ResampleJ
   if (tile_row * tile_height >= job.out_height) return;
   const DeviceAxis& along_axis = vertical_first ? job.rows : job.columns;
   const DeviceAxis& line_axis = vertical_first ? job.columns : job.rows;
-  const TileAxis alongs =
-      cut_axis(along_axis, vertical_first ? tile_row : tile_column, kTileAlong);
+  const TileAxis alongs = cut_axis(along_axis, vertical_first ? tile_row : tile_column, kTileAlong);
   const TileAxis lines = cut_axis(line_axis, vertical_first ? tile_column : tile_row, kTileLines);
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
 
   Sums sums[kLinesPerWarp];
   for (Sums& each : sums) each = start_sums(line_axis);
-  const bool is_computed =
-      !job.is_uniform && lines.begin < lines.end && alongs.begin < alongs.end;
+  const bool is_computed = !job.is_uniform && lines.begin < lines.end && alongs.begin < alongs.end;
   const int line_begin =
       vertical_first ? align_column(job, lines.source_begin) : lines.source_begin;
   const int along_begin =
@@ -230,7 +227,8 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks) resample(const ResampleJ
     const int column =
         vertical_first ? tile_column * kTileLines + line : tile_column * kTileAlong + lane;
     if (row >= job.out_height || column >= job.out_width) continue;
-    const bool is_image = is_kept(alongs, alongs.origin + lane) && is_kept(lines, lines.origin + line);
+    const bool is_image =
+        is_kept(alongs, alongs.origin + lane) && is_kept(lines, lines.origin + line);
     const Pixel pixel = job.is_uniform ? uniform : round_sums(sums[k], line_axis);
     store_pixel<Value>(job, row, column, is_image ? pixel : 0);
   }
@@ -284,8 +282,8 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   const WorkLayout layout(request);
   void* device = target.allocate(layout.device_bytes());
   const PinnedMemory pinned(layout.upload_bytes(), stream);
-  const CudaWork work = layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out,
-                                     target.threads);
+  const CudaWork work =
+      layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out, target.threads);
   check_cuda(cudaMemcpyAsync(device, pinned.bytes(), layout.upload_bytes(), cudaMemcpyHostToDevice,
                              stream),
              "copy the images to the device");

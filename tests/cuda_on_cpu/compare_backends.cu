@@ -61,7 +61,8 @@ vrs::Perturbation draw_perturbation(Dice& dice, const vrs::PerturbationDefinitio
   change.kind = definition.kind;
   for (int i = 0; i < definition.parameter_count; ++i) {
     const auto& [name, low, high, is_whole] = definition.parameters[i];
-    const double most = dice.flip() ? high : std::min(high, low + 12);  // else mostly without effect
+    const double most =
+        dice.flip() ? high : std::min(high, low + 12);  // else mostly without effect
     const double value = dice.real(low, most);
     change.parameters[i] = is_whole ? static_cast<int>(value) : value;
   }
@@ -74,7 +75,8 @@ vrs::Perturbation draw_perturbation(Dice& dice, const vrs::PerturbationDefinitio
 vrs::Geometry draw_geometry(Dice& dice) {
   vrs::Geometry geometry;
   geometry.pad_to_square = dice.whole(0, 3) == 0;
-  for (std::uint8_t& level : geometry.pad_colour) level = static_cast<std::uint8_t>(dice.whole(0, 255));
+  for (std::uint8_t& level : geometry.pad_colour)
+    level = static_cast<std::uint8_t>(dice.whole(0, 255));
   geometry.resize = static_cast<vrs::ResizeMode>(dice.whole(0, 2));
   geometry.resize_height = dice.whole(1, 70);
   geometry.resize_width = dice.whole(1, 70);
