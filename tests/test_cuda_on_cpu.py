@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,6 +22,7 @@ from support.cuda_on_cpu import (
     ROOT,
     Flavour,
     compile_program,
+    environment_to_load,
     reason_to_skip,
     run_program,
 )
@@ -141,6 +143,28 @@ def test_waiting_in_vain_ends_the_program_with_names(run, bug: str, flavour: Fla
     done = run("seeded_bugs", flavour, bug)
     assert done.returncode == -SIGABRT
     assert fnmatchcase(done.stdout, f"cuda_on_cpu: kernel {bug}, {WAITING_IN_VAIN[bug]}\n*")
+
+
+@in_flavours(*FLAVOURS)
+def test_python_loads_kernels_and_launches_from_its_threads(tmp_path: Path, flavour: Flavour) -> None:
+    if reason := reason_to_skip(flavour):
+        pytest.skip(reason)
+    library = compile_program([FOLDER / "library.cu"], flavour, tmp_path / "library.so", shared=True)
+    script = f"""
+import ctypes, threading
+library = ctypes.CDLL({str(library)!r})
+def launch(number, sums):
+    values = (ctypes.c_int * 96)(*range(96))
+    library.double_reversed(values, 3)
+    sums[number] = list(values) == [2 * (32 * (i // 32) + 31 - i % 32) for i in range(96)]
+sums = {{}}
+threads = [threading.Thread(target=launch, args=(number, sums)) for number in range(3)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert sums == {{0: True, 1: True, 2: True}}, sums
+"""
+    done = run_program(sys.executable, "-c", script, **environment_to_load(flavour))
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_an_unknown_order_is_refused(run) -> None:

@@ -1,14 +1,9 @@
-// The turns of a block's threads, what they wait for, and what is said when it cannot come.
+// The turns of blocks and of their threads, from barrier to barrier.
 #include "block_scheduler.h"
 
-#include <cstdarg>
 #include <cstdio>
-#include <cstdlib>
 
-#include "block_memory.h"
-#include "fibers.h"
-#include "happens_before.h"
-#include "thread_order.h"
+#include "scheduler_state.h"
 
 __thread uint3 threadIdx;
 __thread uint3 blockIdx;
@@ -16,54 +11,10 @@ __thread dim3 blockDim;
 __thread dim3 gridDim;
 
 namespace cuda_on_cpu {
-namespace {
-
-constexpr int kMaxThreads = 1024;
-
-// ThreadSanitizer takes a fiber's block for something that it did before its next block. So blocks
-// that come one after the other run on different fibers, and others do two times in three; more
-// would cost it more time at every barrier.
-#ifdef __SANITIZE_THREAD__
-constexpr int kFiberGroups = 3;
-#else
-constexpr int kFiberGroups = 1;
-#endif
-
-enum State { kReady, kAtBarrier, kInWarp, kExited };
-
-struct Thread {
-  uint3 index;
-  State state;
-  Site site;            // what it waits at
-  unsigned mask;        // kInWarp: whom it waits for
-  std::uint64_t value;  // kInWarp: what it brings; afterwards what it gets
-  int source_lane;
-};
-
-struct FiberGroup {
-  Fiber fibers[kMaxThreads];
-  int count;    // of those created; the others never ran
-  bool joined;  // this launch
-};
-
-// All that one operating-system thread needs for its launches; kept, as stacks and race contexts
-// are dear.
-struct Scheduler {
-  Fiber host;
-  FiberGroup groups[kFiberGroups];
-  int group;
-  std::uint64_t group_random;
-  Thread threads[kMaxThreads];
-  int turns[kMaxThreads];
-  int thread_count, at_barrier_count, exited_count;
-  Thread* running;       // null between launches
-  const Launch* launch;  // null between launches
-  BlockMemory memory;
-  ThreadOrder order;
-  OrderTag launch_begins, launch_ends;
-};
 
 __thread Scheduler* scheduler;
+
+namespace {
 
 struct SchedulerOwner {
   ~SchedulerOwner() {
@@ -79,15 +30,6 @@ struct SchedulerOwner {
     scheduler = nullptr;
   }
 };
-
-CUDA_ON_CPU_UNCHECKED Fiber& fiber_of(const Thread& thread) {
-  return scheduler->groups[scheduler->group].fibers[&thread - scheduler->threads];
-}
-
-CUDA_ON_CPU_UNCHECKED void leave_to_host(Thread& thread) {
-  enter_race_context(scheduler->host);
-  switch_fiber(fiber_of(thread), scheduler->host);
-}
 
 // What every fiber does: a thread of one block after another.
 CUDA_ON_CPU_UNCHECKED void run_threads() {
@@ -106,52 +48,6 @@ CUDA_ON_CPU_UNCHECKED void go_on_with(Thread& thread) {
   Fiber& fiber = fiber_of(thread);
   enter_race_context(fiber);
   switch_fiber(scheduler->host, fiber);
-}
-
-CUDA_ON_CPU_UNCHECKED bool is_same_site(const Site& a, const Site& b) {
-  return a.line == b.line && a.what == b.what;
-}
-
-void describe_wait(const Thread& thread, char (&text)[512]) {
-  int length = std::snprintf(text, sizeof(text), "waits at %s (%s:%d)", thread.site.what,
-                             thread.site.file, thread.site.line);
-  if (thread.state == kInWarp && length < 480) {
-    std::snprintf(text + length, sizeof(text) - length, " for lanes 0x%08x", thread.mask);
-  }
-}
-
-[[noreturn]] void fail_waiting(Thread& thread, const Thread& other) {
-  char what[512], instead[512] = "has exited";
-  describe_wait(thread, what);
-  if (other.state != kExited) describe_wait(other, instead);
-  scheduler->running = &thread;
-  fail("%s, but thread (%u, %u, %u) %s", what, other.index.x, other.index.y, other.index.z,
-       instead);
-}
-
-// Nobody can go on: the first thread that waits in vain, and one that it waits for.
-[[noreturn]] void fail_stuck() {
-  Thread* const threads = scheduler->threads;
-  for (int i = 0; i < scheduler->thread_count; ++i) {
-    if (threads[i].state != kInWarp) continue;
-    for (int lane = 0; lane < 32; ++lane) {
-      const Thread& other = threads[i / 32 * 32 + lane];
-      if ((threads[i].mask >> lane & 1) == 0) continue;
-      if (other.state != kInWarp || other.mask != threads[i].mask ||
-          !is_same_site(other.site, threads[i].site)) {
-        fail_waiting(threads[i], other);
-      }
-    }
-  }
-  for (int i = 0; i < scheduler->thread_count; ++i) {
-    if (threads[i].state != kAtBarrier) continue;
-    for (int other = 0; other < scheduler->thread_count; ++other) {
-      if (threads[other].state == kExited || !is_same_site(threads[other].site, threads[i].site)) {
-        fail_waiting(threads[i], threads[other]);
-      }
-    }
-  }
-  std::abort();  // not reached: somebody waits
 }
 
 CUDA_ON_CPU_UNCHECKED void open_barrier() {
@@ -246,7 +142,7 @@ void begin_launch(const Launch& launch) {
     scheduler = new Scheduler();
   }
   Scheduler& s = *scheduler;
-  if (s.launch != nullptr) fail("launches a kernel");
+  if (s.launch != nullptr) fail("launches a kernel, which CUDA code of ours does not do");
   s.launch = &launch;
   s.order = ThreadOrder::from_environment();
   s.order.begin_grid(std::uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z);
@@ -277,31 +173,6 @@ CUDA_ON_CPU_UNCHECKED void end_launch() {
   s.running = nullptr;
 }
 
-// True where the running thread is the last that the others waited for.
-CUDA_ON_CPU_UNCHECKED bool arrive_in_warp(const Site& site, unsigned mask) {
-  Thread& thread = *scheduler->running;
-  const int id = static_cast<int>(&thread - scheduler->threads);
-  const int lanes = scheduler->thread_count - id / 32 * 32;
-  if ((mask >> id % 32 & 1) == 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, of which it is none", site.what, site.file, site.line,
-         mask);
-  }
-  if (lanes < 32 && mask >> lanes != 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, but its warp has %d", site.what, site.file, site.line,
-         mask, lanes);
-  }
-  thread.state = kInWarp;
-  thread.site = site;
-  thread.mask = mask;
-  const Thread* const warp = &thread - id % 32;
-  for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    const Thread& other = warp[__builtin_ctz(rest)];
-    if (other.state != kInWarp || other.mask != mask || !is_same_site(other.site, site))
-      return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 bool is_valid_configuration(dim3 grid, dim3 block) {
@@ -329,76 +200,11 @@ CUDA_ON_CPU_UNCHECKED void wait_for_block(Site site) {
   leave_to_host(thread);
 }
 
-CUDA_ON_CPU_UNCHECKED void wait_for_warp(Site site, unsigned mask) {
-  Thread& thread = *scheduler->running;
-  if (!arrive_in_warp(site, mask)) return leave_to_host(thread);
-  const int id = static_cast<int>(&thread - scheduler->threads);
-  Thread* const warp = &thread - id % 32;
-  // The first lane of the mask has been at all that was ordered through its tag: it tells nobody
-  // too much.
-  OrderTag& tag = scheduler->memory.warp_tag(id / 32 * 32 + __builtin_ctz(mask));
-  for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    enter_race_context(fiber_of(warp[__builtin_ctz(rest)]));
-    release(tag);
-  }
-  for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    Thread& other = warp[__builtin_ctz(rest)];
-    enter_race_context(fiber_of(other));
-    acquire(tag);
-    other.state = kReady;
-  }
-  enter_race_context(fiber_of(thread));
-}
-
-CUDA_ON_CPU_UNCHECKED std::uint64_t exchange_in_warp(Site site, unsigned mask, std::uint64_t value,
-                                                     int source_lane) {
-  Thread& thread = *scheduler->running;
-  thread.value = value;
-  thread.source_lane = source_lane;
-  if ((mask >> source_lane & 1) == 0) {
-    fail("calls %s (%s:%d) for lanes 0x%08x, but reads lane %d", site.what, site.file, site.line,
-         mask, source_lane);
-  }
-  if (!arrive_in_warp(site, mask)) {
-    leave_to_host(thread);
-    return thread.value;
-  }
-  Thread* const warp = &thread - lane_id();
-  std::uint64_t brought[32];
-  for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    const int lane = __builtin_ctz(rest);
-    brought[lane] = warp[lane].value;
-  }
-  for (unsigned rest = mask; rest != 0; rest &= rest - 1) {
-    Thread& other = warp[__builtin_ctz(rest)];
-    other.value = brought[other.source_lane];
-    other.state = kReady;
-  }
-  return thread.value;
-}
-
-CUDA_ON_CPU_UNCHECKED int lane_id() {
-  return static_cast<int>(scheduler->running - scheduler->threads) % 32;
-}
-
 CUDA_ON_CPU_UNCHECKED void* shared_memory(const void* site, std::size_t bytes,
                                           std::size_t alignment) {
   void* memory = scheduler->memory.variable(site, bytes, alignment);
   if (memory == nullptr) fail("lays out %zu bytes of shared memory beyond what a block has", bytes);
   return memory;
-}
-
-void fail(const char* format, ...) {
-  char sentence[1024];
-  std::va_list arguments;
-  va_start(arguments, format);
-  std::vsnprintf(sentence, sizeof(sentence), format, arguments);
-  va_end(arguments);
-  const uint3 thread = scheduler->running->index;
-  std::fprintf(stderr, "cuda_on_cpu: kernel %s, block (%u, %u, %u), thread (%u, %u, %u) %s\n",
-               scheduler->launch->kernel, blockIdx.x, blockIdx.y, blockIdx.z, thread.x, thread.y,
-               thread.z, sentence);
-  std::abort();
 }
 
 }  // namespace cuda_on_cpu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "cuda_on_cpu"
 EMULATION = sorted(FOLDER.glob("*.cpp"))  # to be linked with every program
-COMPILER = os.environ.get("CXX", "g++")
+COMPILER = shlex.split(os.environ.get("CXX", "g++"))
 ORDERS = (
     "forward",
     "reverse",
@@ -46,22 +47,21 @@ FLAVOURS = (PLAIN, MEMORY, RACES)
 
 def reason_to_skip(flavour: Flavour) -> str | None:
     """Why this machine cannot compile the flavour; None where it can."""
-    if shutil.which(COMPILER) is None:
-        return f"no {COMPILER}"
+    if shutil.which(COMPILER[0]) is None:
+        return f"no {COMPILER[0]}"
     if flavour.runtime is not None:
-        # GCC answers with a path where it has the file, with the bare name where it has not.
-        command = [COMPILER, f"-print-file-name={flavour.runtime}"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-        if not Path(answer).is_absolute():
-            return f"{COMPILER} has no {flavour.runtime}"
+        path = _runtime_path(flavour.runtime)
+        if not path.is_absolute():
+            return f"{COMPILER[0]} has no {flavour.runtime}"
     return None
 
 
 def compile_program(
-    sources: Iterable[Path], flavour: Flavour, output: Path, *, extra_flags: tuple[str, ...] = ()
+    sources: Iterable[Path], flavour: Flavour, output: Path, *, shared: bool = False, extra_flags: tuple[str, ...] = ()
 ) -> Path:
     """`output`, made of these sources and the emulation; objects lie in a folder beside it, shared by flavour.
 
+    `shared` makes a library, for Python to load under `environment_to_load(flavour)`.
     Raises AssertionError with the compiler's words; warnings are errors.
     """
     objects = output.parent / f"objects-{flavour.name}"
@@ -73,16 +73,24 @@ def compile_program(
     def compile_object(source: Path) -> str:
         target = objects / f"{source.name}.o"
         if not target.exists():
-            _run([COMPILER, *flags, "-x", "c++", "-c", str(source), "-o", str(target)])
+            _run([*COMPILER, *flags, "-x", "c++", "-c", str(source), "-o", str(target)])
         return str(target)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         linked = list(pool.map(compile_object, [*sources, *EMULATION]))
-    _run([COMPILER, *flavour.flags, *linked, "-pthread", "-o", str(output)])
+    _run([*COMPILER, *flavour.flags, *(["-shared"] if shared else []), *linked, "-pthread", "-o", str(output)])
     return output
 
 
-def run_program(program: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def environment_to_load(flavour: Flavour) -> dict[str, str]:
+    """What a Python process needs from its start to load a library of this flavour."""
+    if flavour.runtime is None:
+        return {}
+    # The sanitizer has to come before all else. Python itself leaves memory to the end of the process.
+    return {"LD_PRELOAD": str(_runtime_path(flavour.runtime)), "ASAN_OPTIONS": "detect_leaks=0"}
+
+
+def run_program(program: Path | str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Its return code and what it printed, errors in `stdout` too; the keywords are environment variables."""
     return subprocess.run(
         [*_fixed_addresses(), str(program), *arguments],
@@ -93,6 +101,13 @@ def run_program(program: Path, *arguments: str, **environment: str) -> subproces
         check=False,
         timeout=300,
     )
+
+
+@cache
+def _runtime_path(name: str) -> Path:
+    """GCC answers with a path where it has the file, with the bare name where it has not."""
+    command = [*COMPILER, f"-print-file-name={name}"]
+    return Path(subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip())
 
 
 @cache
