@@ -1,9 +1,10 @@
 """Visual claims: takes a model's text, tells whether it says that something is seen in the image.
 
 A lexicon of phrases, judged sentence by sentence: it needs no model, anyone can read why a text counts, and its errors
-are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a statement about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare
-answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot
-see the image make none.
+are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a statement
+about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare answer
+("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot see the
+image make none.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _STATE = (
     r"swollen|symmetrical|thickened|thinned|unremarkable|widened|within normal limits)"
 )
 _PLACED = (
-    r"(?:occup(?:y|ies)|overl(?:ies|ie)|projects? over|lies|(?:runs?|extends?|passes) (?:across|along|through|into|from)|"
-    r"cross(?:es)?|compress(?:es)?|displaces?|surrounds?|outlines?|obscures?|fills?|marks?|points? (?:at|to)|"
+    r"(?:occup(?:y|ies)|overl(?:ies|ie)|projects? over|lies|"
+    r"(?:runs?|extends?|passes) (?:across|along|through|into|from)|cross(?:es)?|compress(?:es)?|displaces?|surrounds?|outlines?|obscures?|fills?|marks?|points? (?:at|to)|"
     r"corresponds? to|ends (?:in|at|above|below))"
 )
 _LOOK = (
@@ -53,7 +54,7 @@ _CLAIMS = tuple(
     for pattern in (
         rf"\b{_PICTURE}\b(?:\W+\w+){{0,4}}?\W+{_SHOW}\b",  # the chest x-ray clearly shows
         rf"\b(?:this|the|these|given|provided)(?: \w+){{0,3}} {_PICTURE}(?: \w+){{0,2}} is an?\b",  # the image is a CT
-        rf"\b(?:in|on|from|at|with|within|of) (?:the|this|these|that)(?: [\w-]+){{0,3}} {_PICTURE}\b",  # based on this CT
+        rf"\b(?:in|on|from|at|with|within|of) (?:the|this|these|that)(?: [\w-]+){{0,3}} {_PICTURE}\b",  # on this CT
         r"\b(?:i|we|you|one) (?:can |could )?(?:clearly |also |only )?(?:see|observe|notice|note|identify|spot)\b",
         rf"\b(?:is|are|be|was|were|being|not|clearly|also|as|no|any|the|a|an) {_SEEN}\b",  # a mass is seen; as shown
         rf"\b{_SEEN} (?:in|on|within|at|throughout|along|near|around)\b",  # opacities noted in the left base

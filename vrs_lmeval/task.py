@@ -73,14 +73,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Load the whole split: partners are drawn among all of its images, whatever the limit."""
-        self._benchmark: Benchmark = load_benchmark(self._source)
-        if self._style == BY_LIKELIHOOD:
-            self._benchmark = _keep_questions_with_options(self._benchmark)
-        self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
-        samples, images = self._benchmark.samples, self._benchmark.images
-        self._images_shown = {sample.image_id: sample.images for sample in samples}
-        split = Split(samples, {image_id: images.size(image_id) for image_id in images})
+        """Load the whole split: partners are drawn among all of its images, whatever the limit or the prompt style."""
+        whole = load_benchmark(self._source)
+        images = whole.images
+        self._images_shown = {sample.image_id: sample.images for sample in whole.samples}
+        split = Split(whole.samples, {image_id: images.size(image_id) for image_id in images})
+        self._benchmark = _keep_questions_with_options(whole) if self._style == BY_LIKELIHOOD else whole
+        samples = self._benchmark.samples
+        self._samples = {sample.sample_id: sample for sample in samples}
         self._rules = {variant.name: make_rule(variant, split) for variant in self._variants}
         self._check_kinds(split)
         self._known, self._baselines = self._find_baselines()
