@@ -113,11 +113,7 @@ def test_mmmu_keeps_its_images_amid_the_text():
     assert prompts[3][1].startswith("Compare <image> with <image>; is <image> larger?\nA. Yes\nB. No\nReason")
 
 
-PLAIN = sorted(
-    path.stem
-    for path in TASKS.glob("*/vrs_*.yaml")
-    if path.read_text().startswith("include: ../") or "_vrs_options" in path.read_text()
-)
+PLAIN = sorted(path.stem for path in TASKS.glob("*/vrs_*.yaml") if "\ntest_split:" in path.read_text())
 
 
 def test_every_benchmark_has_every_prompt_style():

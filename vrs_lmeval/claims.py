@@ -1,9 +1,9 @@
 """Visual claims: takes a model's text, tells whether it says that something is seen in the image.
 
 A lexicon of phrases, judged sentence by sentence: it needs no model, anyone can read why a text counts, and its errors
-are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a statement
-about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare answer
-("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot see the
+are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a
+statement about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare
+answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot see the
 image make none.
 """
 
@@ -38,7 +38,8 @@ _STATE = (
 )
 _PLACED = (
     r"(?:occup(?:y|ies)|overl(?:ies|ie)|projects? over|lies|"
-    r"(?:runs?|extends?|passes) (?:across|along|through|into|from)|cross(?:es)?|compress(?:es)?|displaces?|surrounds?|outlines?|obscures?|fills?|marks?|points? (?:at|to)|"
+    r"(?:runs?|extends?|passes) (?:across|along|through|into|from)|cross(?:es)?|compress(?:es)?|"
+    r"displaces?|surrounds?|outlines?|obscures?|fills?|marks?|points? (?:at|to)|"
     r"corresponds? to|ends (?:in|at|above|below))"
 )
 _LOOK = (
