@@ -32,6 +32,18 @@ def test_majority_answers_by_hand():
     }  # fmt: skip
 
 
+def test_majority_answers_of_a_field_by_hand():
+    samples = [
+        ask("1", "a", "which plane?", "axial", "open", question_type="plane"),
+        ask("2", "a", "which plane?", "axial", "open", question_type="plane"),
+        ask("3", "b", "is it axial?", "no", question_type="plane"),
+        ask("4", "b", "which organ?", "lung", "open", question_type="organ"),
+        ask("5", "b", "is it so?", "yes"),
+    ]
+    found = find_majority_answers(samples, lambda sample: sample.question_type)
+    assert found == {"1": "axial", "2": "axial", "3": "axial", "4": "lung", "5": "yes"}
+
+
 def test_question_only_answers_by_hand():
     training = [("Is it big?", "Yes"), ("is it big", "yes"), ("is it big?", "no"), ("where?", "lung"), ("who?", "lung")]
     samples = [ask("1", "a", "IS IT BIG?", "no"), ask("2", "a", "where?", "liver", "open"), ask("3", "a", "new?", "no")]

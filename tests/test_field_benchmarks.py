@@ -236,6 +236,15 @@ def test_vqa_med_2019_accepts_alternatives_with_and_without_brackets():
         assert measured["acc"] == pytest.approx(right / 4), said
 
 
+def test_vqa_med_2019_prints_each_category_beside_its_most_frequent_answer(known_runs):
+    measured = measure(run_known(known_runs, "vrs_vqa_med_2019")[0], "vrs_vqa_med_2019")
+    # Two questions each, with golds of their own: the first one's gold is right for the first alone.
+    for category in ("modality", "abnormality"):
+        assert measured[f"acc_question_type_{category}"] == 1
+        assert measured[f"acc_majority_question_type_{category}"] == 0.5
+    assert measured["acc_majority"] == 0.5  # "yes" of one closed question, and one of three open ones
+
+
 def test_vqa_med_2019_is_on_no_hub_and_says_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
     with pytest.raises(MissingDataError, match=r"on no hub, and VRS_DATA_DIR=.* Get it from Zenodo record 10499039"):

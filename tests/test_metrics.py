@@ -295,6 +295,7 @@ def test_hard_partners_draws_and_retest_worked_by_hand():
 def test_ceiling_and_baselines_worked_by_hand():
     values = measure_known(FOUR)
     assert values["vrs_ceiling"] == pytest.approx(3 / 4)
+    assert (values["vrs_ceiling_closed"], values["vrs_ceiling_open"]) == (0.5, 1)
     assert (values["acc_majority"], values["acc_majority_closed"], values["acc_majority_open"]) == (0.5, 1, 0)
     assert values["acc_question_only"] == 0.5
     assert (values["acc_question_only_closed"], values["acc_question_only_open"]) == (0.5, 0.5)
@@ -321,6 +322,25 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
     assert values["vrs_question_type_organ_system"] == 0.5
     assert values["vrs_question_type_organ_system_stderr"] == pytest.approx(0.5)
     assert (values["vrs_modality_ct"], values["vrs_modality_mri"]) == (0, 1)
+
+
+def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
+    kinds = [("1", "CT"), ("2", "CT"), ("3", "MRI"), ("4", None)]
+    samples = [Sample(name, name, "q", ("gold",), "open", modality=modality) for name, modality in kinds]
+    metrics = metrics_by(["modality"], samples, ALL, ["majority_by_modality"])
+    assert [name for name in metrics if name.startswith("acc_majority") and not name.endswith(STANDARD_ERROR)] == [
+        "acc_majority_modality_ct",
+        "acc_majority_modality_mri",
+    ]
+    known = [1.0, 0.0, 1.0, 0.0]
+    questions = [
+        Question(sample, {}, {}, {"majority_by_modality": right}) for sample, right in zip(samples, known, strict=True)
+    ]
+    values = {
+        name: metrics[name].aggregate([metrics[name].measure(question) for question in questions])
+        for name in ("acc_majority_modality_ct", "acc_majority_modality_mri")
+    }
+    assert values == {"acc_majority_modality_ct": 0.5, "acc_majority_modality_mri": 1}
 
 
 def test_a_breakdown_by_an_unknown_field_is_an_error():

@@ -3,8 +3,8 @@
 A lexicon of phrases, judged sentence by sentence: it needs no model, anyone can read why a text counts, and its errors
 are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a
 statement about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare
-answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it cannot see the
-image make none.
+answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it
+cannot see the image make none.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from typing import Any
@@ -21,8 +22,8 @@ from vrs_lmeval.baselines import find_majority_answers, find_question_only_answe
 from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
 from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
 from vrs_lmeval.likelihoods import LETTERS, LogProbabilities, offer_options, read_most_probable, share_out
-from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question
-from vrs_lmeval.metrics import metrics_by, metrics_of_variants, question_metrics
+from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
+from vrs_lmeval.metrics import metrics_by, metrics_of_variants, name_part, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
 from vrs_lmeval.rendering import prepare
@@ -87,7 +88,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         names = [variant.name for variant in self._variants]
         of_answers = LIKELIHOODS if self._style == BY_LIKELIHOOD else CLAIM
         known = {of_answers, *next(iter(self._known.values()))}
-        self._breakdowns = metrics_by(self._by, samples, names)
+        self._breakdowns = metrics_by(self._by, samples, names, known)
         self._metrics = {
             name: metric
             for name, metric in (metrics_of_variants(names, known) | self._breakdowns).items()
@@ -238,6 +239,9 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """
         samples = self._benchmark.samples
         scored: dict[str, dict[str, float]] = {MAJORITY: self._score_texts(find_majority_answers(samples))}
+        for field in self._by:
+            answers = find_majority_answers(samples, partial(name_part, field=field))
+            scored[majority_by(field)] = self._score_texts(answers)
         evidence: dict[str, Any] = {}
         if SHUFFLED in self._rules:
             shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
