@@ -7,7 +7,7 @@ from lm_eval.tasks import TaskManager
 from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
 
 from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
-from vrs_lmeval.partners import find_question_type
+from vrs_lmeval.question_types import find_question_type
 from vrs_lmeval.records import Sample
 from vrs_lmeval.sources import DatasetSource
 from vrs_lmeval.training_text import load_training_text

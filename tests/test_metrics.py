@@ -324,6 +324,12 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
     assert (values["vrs_modality_ct"], values["vrs_modality_mri"]) == (0, 1)
 
 
+def test_a_breakdown_by_the_form_of_the_question():
+    samples = [Sample("1", "a", "Is it?", ("no",), "closed"), Sample("2", "a", "Where is it?", ("left",), "open")]
+    names = [name for name in metrics_by(["question_form"], samples, ALL) if not name.endswith(STANDARD_ERROR)]
+    assert names == [f"{metric}_question_form_{form}" for form in ("where", "yes_no") for metric in ("acc", "vrs")]
+
+
 def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
     kinds = [("1", "CT"), ("2", "CT"), ("3", "MRI"), ("4", None)]
     samples = [Sample(name, name, "q", ("gold",), "open", modality=modality) for name, modality in kinds]
@@ -344,7 +350,7 @@ def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
 
 
 def test_a_breakdown_by_an_unknown_field_is_an_error():
-    with pytest.raises(ValueError, match="no 'organ'; there are question_type, modality"):
+    with pytest.raises(ValueError, match="no 'organ'; there are question_type, modality, question_form"):
         metrics_by(["organ"], [Sample("1", "a", "q", ("gold",), "open")], ALL)
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 
 from vrs_lmeval.choices import find_choices
 from vrs_lmeval.normalisation import normalise
-from vrs_lmeval.partners import find_question_type, make_key
+from vrs_lmeval.partners import make_key
+from vrs_lmeval.question_types import find_question_type
 from vrs_lmeval.records import Sample
 
 LETTERS = string.ascii_uppercase
@@ -77,7 +78,7 @@ def find_stand_ins(samples: Sequence[Sample], shown: Mapping[str, str]) -> dict[
     Most benchmarks ask a question of one image alone, so this answer is mostly not in the data. It is taken
 
     1. from the same question asked of the image shown, else
-    2. from a question of the same type (`partners.find_question_type`) asked of the image shown, else
+    2. from a question of the same type (`question_types.find_question_type`) asked of the image shown, else
     3. from a question of the same type asked of any other image,
 
     each drawn by a keyed hash; from a question with options its letter, and for an "A or B" question one of its own

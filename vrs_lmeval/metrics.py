@@ -23,6 +23,7 @@ from typing import Any
 from vrs_lmeval.likelihoods import LogProbabilities
 from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw, majority_by
 from vrs_lmeval.metric import STANDARD_ERROR, Metric, standard_error_of
+from vrs_lmeval.question_types import find_question_form
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
 from vrs_lmeval.registry import METRICS, majority_of, variant_accuracy
 
@@ -81,7 +82,7 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> tuple[tuple[str
 def metrics_by(
     fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str], known: Iterable[str] = ()
 ) -> dict[str, Metric]:
-    """`acc` and `vrs` over the questions of each value of each field ("question_type", "modality"), with their errors.
+    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS, with their errors.
 
     `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
     `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field that the data has no values of, or more
@@ -110,12 +111,14 @@ def metrics_by(
     return metrics
 
 
-BREAKDOWNS = ("question_type", "modality")
+QUESTION_FORM = "question_form"
+BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
+"""The first two are the data set's own; the last is told from the question (`question_types.find_question_form`)."""
 
 
 def name_part(sample: Sample, field: str) -> str | None:
     """What the sample's value of the field is called in names of metrics; None where it has none."""
-    value: str | None = getattr(sample, field)
+    value: str | None = find_question_form(sample) if field == QUESTION_FORM else getattr(sample, field)
     return (re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other") if value else None
 
 
