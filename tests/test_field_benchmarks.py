@@ -280,6 +280,21 @@ def test_every_yaml_file_is_in_the_harness_index_under_its_own_name():
     assert sorted(TaskManager(include_defaults=False, include_path=str(TASKS)).all_tasks) == files
 
 
+def test_the_page_of_tasks_has_every_task_in_each_of_its_tables():
+    page = (TASKS.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+    texts = {path.stem: path.read_text() for path in TASKS.rglob("*.yaml")}
+    benchmarks = {name for name, text in texts.items() if "dataset_path:" in text}
+    tables = re.split(r"^## ", page, flags=re.MULTILINE)[:3]
+    for table in tables:
+        first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ") and "`vrs_" in line]
+        assert set(re.findall(r"`(vrs_\w+)`", "".join(first_cells))) == benchmarks
+    assert "All are at version 1.0." in page
+    for name, text in texts.items():
+        style = re.fullmatch(r"(vrs_\w+)_(cot|mc|partners|robust)", name)
+        assert name in benchmarks or f"{name}`" in page or (style and style[1] in benchmarks), name
+        assert "version:" not in text or "\n  version: 1.0\n" in text, name
+
+
 def test_an_unpacked_archive_is_read_as_well(data_dir, tmp_path, monkeypatch):
     for task, path in (("vrs_medxpertqa_mm", "TsinghuaC3I/MedXpertQA"), ("vrs_vqa_med_2019", "VQA-Med-2019")):
         packed = run(task, knows)[0]["configs"][task]["vrs"]["dataset"]["content_sha256"]

@@ -236,6 +236,7 @@ def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[s
         "path": source.path,
         "split": source.split,
         "revision": table.revision,
+        "revision_asked_for": source.revision,
         "data_files": source.data_files,
         "archive": source.archive,
         "shape": source.shape,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.resources
 import json
+import logging
 import os
 import re
 import zipfile
@@ -26,8 +27,11 @@ import huggingface_hub
 from vrs_lmeval.images import EncodedImage, encoded_image
 
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
+REVISIONS_VARIABLE = "VRS_REVISIONS"
 EMBEDDED_PREFIX = "embedded:"
 READ_HERE = (".json", ".txt")
+
+logger = logging.getLogger(__name__)
 
 ClosedRule = Literal["yes_no", "yes_no_or_choice"]
 Row = Mapping[str, Any]
@@ -129,7 +133,7 @@ class Archive:
 class Table:
     """The published rows in order, where they were read, and their images.
 
-    `revision` is the commit of the hub's repository that was read: given, or found out; None where neither is known.
+    `revision` is the commit of the hub's repository that was read; None where nothing tells, whatever was asked for.
     """
 
     rows: Sequence[Row]
@@ -167,12 +171,24 @@ def open_table(source: DatasetSource) -> Table:
     return Table(
         rows=rows,
         read_from=read_from,
-        revision=_check_revision(source, _find_revision(folder, rows)),
+        revision=_check_revision(source, read_from, _find_revision(folder, rows)),
         folder=folder,
         image_folder=_find_image_folder(source, folder, archive),
         archive=archive,
         archive_folder=f"{source.image_folder}/" if source.image_folder else "",
     )
+
+
+def find_pinned_revision(path: str) -> str | None:
+    """What $VRS_REVISIONS ("owner/name=commit", several parted by spaces or commas) says of a data set, or None.
+
+    Raises ValueError for an entry of another form.
+    """
+    entries = os.environ.get(REVISIONS_VARIABLE, "").replace(",", " ").split()
+    pairs = [entry.partition("=") for entry in entries]
+    if wrong := [entry for entry, (name, _, revision) in zip(entries, pairs, strict=True) if not name or not revision]:
+        raise ValueError(f"{REVISIONS_VARIABLE}: {wrong[0]!r} should be owner/name=commit")
+    return {name: revision for name, _, revision in pairs}.get(path)
 
 
 def locate_folder(path: str) -> Path | None:
@@ -298,12 +314,18 @@ def _find_revision(folder: Path | None, rows: Any) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _check_revision(source: DatasetSource, found: str | None) -> str | None:
-    """The commit that was read, else the revision asked for. Raises MissingDataError where they are two commits."""
+def _check_revision(source: DatasetSource, read_from: str, found: str | None) -> str | None:
+    """The commit that was read. Raises MissingDataError where another one was asked for.
+
+    A hub gives the commit asked for; a mirror that does not tell its own may be of any.
+    """
     asked = source.revision
-    if found and asked and _COMMIT.fullmatch(asked) and asked != found:
+    is_commit = asked is not None and _COMMIT.fullmatch(asked) is not None
+    if found and is_commit and asked != found:
         raise MissingDataError(f"{source.path}: revision {asked} is asked for, the copy read is of {found}")
-    return found or asked
+    if found is None and asked is not None and read_from != "hub":
+        logger.warning("%s: revision %s is asked for; the local copy does not tell which it is", source.path, asked)
+    return asked if found is None and is_commit and read_from == "hub" else found
 
 
 def _explain_missing(source: DatasetSource, folder: Path | None, error: Exception) -> str:

@@ -29,7 +29,7 @@ from vrs_lmeval.records import REAL, SHUFFLED, Sample
 from vrs_lmeval.rendering import prepare
 from vrs_lmeval.samples import Benchmark, load_benchmark
 from vrs_lmeval.scoring import score_answer
-from vrs_lmeval.sources import Columns, DatasetSource
+from vrs_lmeval.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.training_text import load_training_text
 from vrs_lmeval.variants import Split, VariantError, VariantImage, make_rule, read_variants
 
@@ -304,6 +304,8 @@ def _read_source(config: dict[str, Any]) -> DatasetSource:
         raise ValueError(
             f"{config['task']}: dataset_kwargs has no {', '.join(unknown)}; it has {', '.join(SOURCE_KEYS)}"
         )
+    if pinned := find_pinned_revision(config["dataset_path"]):
+        files = {**files, "revision": pinned}
     return DatasetSource(
         path=config["dataset_path"],
         split=config["test_split"],
