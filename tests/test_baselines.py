@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
 
@@ -67,6 +69,33 @@ def test_stand_ins_come_from_the_nearest_question_there_is():
     assert found["5"].text in {"ct", "mri"}  # one of its own alternatives, not those of the x-ray question
     assert "4" not in found  # no other yes/no question
     assert "7" not in found
+
+
+rows = st.tuples(
+    st.sampled_from("abcd"), st.sampled_from(["is it?", "Is it", "where?", "where to?", "why?"]), st.sampled_from("uvw")
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_stand_ins_are_of_the_nearest_tier_of_a_naive_search(drawn):
+    samples = [ask(str(index), *row, "open") for index, row in enumerate(drawn)]
+    following = dict(zip("abcd", "bcda", strict=True))
+    found = find_stand_ins(samples, {sample.sample_id: following[sample.image_id] for sample in samples})
+    words = {sample.sample_id: sample.question.lower().rstrip("?").split() for sample in samples}
+    for sample in samples:
+        own = words[sample.sample_id]
+        alike = [other for other in samples if words[other.sample_id][0] == own[0]]
+        there = [other for other in alike if other.image_id == following[sample.image_id]]
+        tiers = [
+            ("same question", [other for other in there if words[other.sample_id] == own]),
+            ("same type on that image", there),
+            ("same type", [other for other in alike if other.image_id != sample.image_id]),
+        ]
+        basis, donors = next(((name, donors) for name, donors in tiers if donors), (None, []))
+        stand_in = found.get(sample.sample_id)
+        assert (stand_in and stand_in.basis) == basis
+        assert stand_in is None or stand_in.text in {donor.golds[0] for donor in donors}
 
 
 @pytest.fixture

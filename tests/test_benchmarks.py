@@ -11,7 +11,7 @@ import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
 from PIL import Image
-from support.medvqa_rows import BENCHMARKS, MedVqaOracle, write_labelled_slake, write_medvqa
+from support.medvqa_rows import BENCHMARKS, RIGHT, MedVqaOracle, write_labelled_slake, write_medvqa
 from support.oracles import TASKS
 from support.tiny_llava import save_tiny_llava
 
@@ -19,31 +19,6 @@ GROUP_METRICS = (
     *("acc", "acc_blank", "acc_shuffled", "acc_majority", "vrs", "vrs_ceiling", "image_sensitivity"),
     "parse_failure_rate",
 )
-
-# What a model that is always right says about the image shown: question -> answer on "a", answer on "b".
-RIGHT = {
-    "vrs_vqa_rad": {
-        "is the heart enlarged?": ("yes", "no"),
-        "is this an mri or a ct?": ("mri", "ct"),
-        "what is shown?": ("skull cartilage and medulla", "Skull cartilage and medulla."),
-    },
-    "vrs_slake": {
-        "Which plane is shown?": ("transverse plane", "coronal plane"),
-        "Is the lung healthy?": ("Yes", "Yes, it is."),
-        "Is this a CT or an MRI?": ("It is a CT.", "MRI"),
-        "How many kidneys are there?": ("two", "2"),
-    },
-    "vrs_pathvqa": {
-        "what is present?": ("acute peritonitis", "liver"),  # the other gold of "a" is peritoneum
-        "is necrosis present?": ("yes", "no"),
-        "is this normal?": ("yes", "no"),  # both are golds of "a"
-    },
-    "vrs_pmc_vqa": {
-        "What technique is used?": ("B", "C. CT"),
-        "Which panel shows the tumour?": ("fourth panel", "A"),
-        "What stain was used?": ("B", "N/A"),
-    },
-}
 
 
 def looks(task, question, image):

@@ -260,7 +260,7 @@ def seven(real, blank, shuffled, second, third, hard, retest):
 # Four questions on three images, worked by hand below. Known: claim, ceiling, majority right, question-only right.
 FOUR = [
     ("a", "closed", seven("gold", "gold", "gold", "other", "gold", "other", "gold"), (1, 0, 1, 1)),
-    ("a", "open", seven("gold", "other", "gold", "gold", "gold", "gold", "gold"), (1, 1, 0, 1)),
+    ("a", "open", seven("gold", "other", "gold", "gold", "gold", "gold", "other"), (1, 1, 0, 1)),
     ("b", "closed", seven("gold", "other", "other", "other", "gold", "not asked", "other"), (1, 1, 1, 0)),
     ("c", "open", seven("other", None, None, "gold", "other", "other", "other"), (0, 1, 0, 0)),
 ]
@@ -287,8 +287,10 @@ def test_hard_partners_draws_and_retest_worked_by_hand():
     assert values["vrs"] == pytest.approx(1 / 4)
     assert values["vrs_mean_of_draws"] == pytest.approx(1 / 6)
     assert values["vrs_sd_of_draws"] == pytest.approx(math.sqrt((1 / 9 + 1 / 9 + 4 / 9) / 2) / 4)
-    assert values["retest_sensitivity"] == pytest.approx(1 / 4)
-    assert values["image_sensitivity_above_retest"] == pytest.approx((0 + 0 + 0) / 3)  # the change is its retest's too
+    assert values["retest_sensitivity"] == pytest.approx(2 / 4)  # same, changed, changed, same
+    # Shuffled: same, same, changed, left out; minus the retest: 0 - 0, 0 - 1, 1 - 1.
+    assert values["image_sensitivity_above_retest"] == pytest.approx(-1 / 3)
+    assert values["acc_retest"] == pytest.approx(1 / 4)
     assert "acc_shuffled_2" not in values
 
 

@@ -6,7 +6,7 @@ import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
 from support.field_rows import FIELD, FieldOracle
-from support.medvqa_rows import MedVqaOracle, write_medvqa
+from support.medvqa_rows import RIGHT, MedVqaOracle, write_medvqa
 from support.oracles import TASKS
 
 from vrs_lmeval.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
@@ -111,6 +111,34 @@ def test_mmmu_keeps_its_images_amid_the_text():
     assert results["results"]["vrs_mmmu_med_cot"]["acc,none"] == 1
     assert all(prompt.count("<image>") == len(names) for names, prompt in prompts)
     assert prompts[3][1].startswith("Compare <image> with <image>; is <image> larger?\nA. Yes\nB. No\nReason")
+
+
+SAME_ON_BOTH = {"what is shown?", "Is the lung healthy?", "How many kidneys are there?", "What stain was used?"}
+
+
+def test_claims_through_the_harness_and_in_the_group_row_by_hand():
+    """A model that claims to see what it says of both images alike, and claims nothing where it really looks."""
+
+    def pretends(task, question, image):
+        if image == "blank":
+            return "<answer>I cannot tell.</answer>"
+        seen = "The image shows it clearly." if question in SAME_ON_BOTH else "Let me think."
+        return f"{seen} <answer>{RIGHT[task][question]['ab'.index(image)]}</answer>"
+
+    results = evaluate(["vrs_medvqa_cot"], pretends)[0]["results"]
+    # Claims and unchanged answers are 2 of 6, 4 of 8, 0 of 9, 2 of 6; independence would give their squares.
+    expected = {
+        "vrs_vqa_rad_cot": (2 / 6, 2 / 6, 4 / 36),
+        "vrs_slake_cot": (4 / 8, 4 / 8, 16 / 64),
+        "vrs_pathvqa_cot": (0, 0, 0),
+        "vrs_pmc_vqa_cot": (2 / 6, 2 / 6, 4 / 36),
+        "vrs_medvqa_cot": (7 / 24, 7 / 24, 17 / 144),
+    }
+    for task, values in expected.items():
+        names = ("claim_rate", "hvrr", "hvrr_if_independent")
+        assert tuple(results[task][f"{name},none"] for name in names) == pytest.approx(values), task
+    assert results["vrs_slake_cot"]["invariant_given_claim,none"] == 1
+    assert results["vrs_slake_cot"]["hvrr_with_blank,none"] == 0  # it cannot tell on a blank image
 
 
 PLAIN = sorted(path.stem for path in TASKS.glob("*/vrs_*.yaml") if "\ntest_split:" in path.read_text())

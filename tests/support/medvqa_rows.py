@@ -102,6 +102,31 @@ BENCHMARKS = {
     ),
 }
 
+RIGHT = {
+    "vrs_vqa_rad": {
+        "is the heart enlarged?": ("yes", "no"),
+        "is this an mri or a ct?": ("mri", "ct"),
+        "what is shown?": ("skull cartilage and medulla", "Skull cartilage and medulla."),
+    },
+    "vrs_slake": {
+        "Which plane is shown?": ("transverse plane", "coronal plane"),
+        "Is the lung healthy?": ("Yes", "Yes, it is."),
+        "Is this a CT or an MRI?": ("It is a CT.", "MRI"),
+        "How many kidneys are there?": ("two", "2"),
+    },
+    "vrs_pathvqa": {
+        "what is present?": ("acute peritonitis", "liver"),  # the other gold of "a" is peritoneum
+        "is necrosis present?": ("yes", "no"),
+        "is this normal?": ("yes", "no"),  # both are golds of "a"
+    },
+    "vrs_pmc_vqa": {
+        "What technique is used?": ("B", "C. CT"),
+        "Which panel shows the tumour?": ("fourth panel", "A"),
+        "What stain was used?": ("B", "N/A"),
+    },
+}
+"""What a model that is always right says about the image shown: question -> answer on "a", answer on "b"."""
+
 _CARD = """---
 dataset_info:
   features:
