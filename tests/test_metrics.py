@@ -356,6 +356,12 @@ def test_a_breakdown_by_an_unknown_field_is_an_error():
         metrics_by(["organ"], [Sample("1", "a", "q", ("gold",), "open")], ALL)
 
 
+def test_a_breakdown_into_the_whole_is_left_out(caplog):
+    samples = [Sample(str(index), "a", "q", ("gold",), "open", modality="CT") for index in range(3)]
+    assert metrics_by(["modality", "question_form"], samples, ALL) == {}
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("count", [0, 17])
 def test_a_breakdown_that_cannot_be_printed_is_left_out_with_a_warning(count, caplog):
     samples = [Sample(str(index), "a", "q", ("gold",), "open", modality=f"m{index}") for index in range(count)]

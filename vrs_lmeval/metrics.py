@@ -85,8 +85,8 @@ def metrics_by(
     """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS, with their errors.
 
     `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
-    `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field that the data has no values of, or more
-    than LARGEST_BREAKDOWN, is left out with a warning: the log of samples has every value. Raises ValueError for a
+    `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
+    left out, one that the data has no values of, or more than LARGEST_BREAKDOWN, with a warning: the log of samples has every value. Raises ValueError for a
     field that is none of BREAKDOWNS.
     """
     metrics: dict[str, Metric] = {}
@@ -94,7 +94,10 @@ def metrics_by(
     for field in fields:
         if field not in BREAKDOWNS:
             raise ValueError(f"by: no {field!r}; there are {', '.join(BREAKDOWNS)}")
-        values = sorted({value for sample in samples if (value := name_part(sample, field))})
+        parts = {name_part(sample, field) for sample in samples}
+        values = sorted(value for value in parts if value)
+        if len(values) == len(parts) == 1:
+            continue  # the whole is its only part
         if not 0 < len(values) <= LARGEST_BREAKDOWN:
             logger.warning(
                 "by: the data has %d values of %s; 1 to %d are printed, the log of samples has them all",
