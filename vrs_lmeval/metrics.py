@@ -86,8 +86,8 @@ def metrics_by(
 
     `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
     `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
-    left out, one that the data has no values of, or more than LARGEST_BREAKDOWN, with a warning: the log of samples has every value. Raises ValueError for a
-    field that is none of BREAKDOWNS.
+    left out; one that the data has no values of, or more than LARGEST_BREAKDOWN, is too, with a warning: the log of
+    samples has every value. Raises ValueError for a field that is none of BREAKDOWNS.
     """
     metrics: dict[str, Metric] = {}
     names = set(known)
