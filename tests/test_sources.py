@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -15,7 +14,6 @@ from vrs_lmeval.sources import (
     MalformedDataError,
     MissingDataError,
     _check_revision,
-    _find_revision,
     find_pinned_revision,
     open_table,
 )
@@ -116,13 +114,6 @@ def test_revisions_are_pinned_by_an_environment_variable(monkeypatch):
         monkeypatch.setenv("VRS_REVISIONS", f"c/d={OTHER} {wrong}")
         with pytest.raises(ValueError, match=f"VRS_REVISIONS: '{wrong}' should be owner/name=commit"):
             find_pinned_revision("c/d")
-
-
-def test_the_commit_stands_in_the_addresses_that_datasets_loaded():
-    address = f"hf://datasets/a/b@{COMMIT}/data/test-00000-of-00001.parquet"
-    rows = SimpleNamespace(info=SimpleNamespace(download_checksums={address: {"num_bytes": 1}}))
-    assert _find_revision(None, rows) == COMMIT
-    assert _find_revision(None, SimpleNamespace(info=SimpleNamespace(download_checksums=None))) is None
 
 
 @pytest.mark.parametrize(
