@@ -1,10 +1,12 @@
 """The claim detector against sentences labelled by hand: how often it is right is asserted, and reported in docs."""
 
+import hashlib
 import re
 from pathlib import Path
 
 import pytest
 
+from vrs_lmeval import claims
 from vrs_lmeval.claims import makes_visual_claim
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +42,13 @@ def test_the_detector_does_not_get_worse(name, precision, recall):
     measured = measure(read_labelled(name))
     assert measured[0] >= precision
     assert measured[1] >= recall
+
+
+def test_a_change_of_the_lexicon_raises_its_version():
+    parts = (*claims._CLAIMS, claims._WITHOUT_SIGHT, claims._IN_GENERAL, claims._THIS_PICTURE, claims._SENTENCE_END)
+    lexicon = "\n".join(part.pattern for part in parts)
+    known = {"2": "6c750acc3bbe074a"}
+    assert known[claims.CLAIMS_VERSION] == hashlib.sha256(lexicon.encode()).hexdigest()[:16]
 
 
 def test_no_sentence_is_in_both_sets():

@@ -1,5 +1,6 @@
 """Graded perturbations: published numbers as the ops take them, keyed draws, JPEG, and tasks that run on them."""
 
+import hashlib
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from support.stores import gradient, make_store
 from support.tiny_llava import save_tiny_llava
 from transformers import AutoProcessor
 
-from vrs_lmeval.graded import GRADED, find_graded
+from vrs_lmeval.graded import GRADED, VERSION, find_graded
 from vrs_lmeval.model import FusedImageProcessor
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation, Sample
@@ -224,6 +225,13 @@ def test_the_robust_group_row_has_what_all_four_tasks_have():
     averaged = {entry["metric"] for entry in group["aggregate_metric_list"]}
     variants = set(yaml.safe_load((TASKS / "_robust_without_noise_yaml").read_text())["variants"])
     assert {name for name in averaged if name.startswith("acc_")} == {f"acc_{name}" for name in variants - {"real"}}
+
+
+def test_a_change_of_the_table_raises_its_version():
+    """Results name a variant and the version of the table: the same two must mean the same parameters for ever."""
+    table = repr(sorted((name, row.kind, row.severities, row.has_length) for name, row in GRADED.items()))
+    known = {"1": "2e0e9e5bda0fc378"}
+    assert known[VERSION] == hashlib.sha256(table.encode()).hexdigest()[:16]
 
 
 def show_severities(row):
