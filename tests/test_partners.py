@@ -47,7 +47,8 @@ def test_an_image_on_which_the_same_question_has_the_same_answer_is_no_partner()
         (ask("1", "a", "mri or ct?", "ct"), "alternatives"),
         (ask("1", "a", "q", "x", options=("x", "y")), "options"),
         (ask("1", "a", "Where is the mass?", "lung", "open"), "open where"),
-        (ask("1", "a", "Where is the mass?", "lung", "open", question_type="organ"), "type organ"),
+        (ask("1", "a", "Where is the mass?", "lung", "open", question_type="organ"), "type organ, open"),
+        (ask("1", "a", "Is it the lung?", "yes", question_type="organ"), "type organ, yes/no"),
     ],
 )
 def test_question_types_by_hand(sample, kind):

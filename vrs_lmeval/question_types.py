@@ -10,13 +10,14 @@ QUESTION_WORDS = word_set("what which where how when who whose why")
 
 
 def find_question_type(sample: Sample) -> str:
-    """The data set's own type where it has one; else closed by yes/no, options or alternatives, open by first word.
+    """The data set's own type where it has one, and how it is closed; without one, open questions by their first word.
 
-    "where is the mass?" and "where is the fracture?" are then of one type.
+    "where is the mass?" and "where is the fracture?" are then of one type, and "yes" is no answer to either.
     """
+    form = find_closed_form(sample)
     if sample.question_type:
-        return f"type {sample.question_type}"
-    return find_closed_form(sample) or f"open {next(iter(normalise(sample.question).split()), '')}"
+        return f"type {sample.question_type}, {form or 'open'}"
+    return form or f"open {next(iter(normalise(sample.question).split()), '')}"
 
 
 def find_question_form(sample: Sample) -> str:
