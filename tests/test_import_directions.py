@@ -31,6 +31,7 @@ ALLOWED_BESIDES = {
     "sets": {"intervals"},
     "significance": {"intervals"},
     "option_scores": {"shared_prefill"},
+    "pixels": {"cuda_memory"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 
