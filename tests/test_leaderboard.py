@@ -140,6 +140,7 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
         ),
         ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
         ({"parser_version": "2"}, LOOKS, "different parser version of vrs_test"),
+        ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),
         ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
     ],
 )

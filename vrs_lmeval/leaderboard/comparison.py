@@ -121,7 +121,10 @@ def check_comparable(reference: Run, other: Run) -> None:
         raise IncomparableRunsError(f"{pair}: not the same questions of {reference.task} (different --limit?)")
 
 
-_CONDITIONS = ("data set", "variants", "parser version", "prompt", "generation settings", "system instruction")
+_CONDITIONS = (
+    *("data set", "variants", "version of the variants", "parser version", "prompt", "generation settings"),
+    "system instruction",
+)
 
 
 def _conditions(run: Run) -> tuple[Any, ...]:
@@ -129,6 +132,7 @@ def _conditions(run: Run) -> tuple[Any, ...]:
     return (
         {key: evidence["dataset"].get(key) for key in SAME_DATA},
         evidence["variants"],
+        evidence.get("variants_version"),
         evidence["parser_version"],
         run.config.get("doc_to_text"),
         run.config.get("generation_kwargs"),
