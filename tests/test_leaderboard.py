@@ -60,12 +60,12 @@ def test_comparison_worked_by_hand(tmp_path):
     comparison = compare(tmp_path)
     looks, guesses = comparison.rows
     assert (comparison.questions, comparison.images, looks.model, guesses.model) == (4, 3, "looks", "guesses")
-    assert looks.difference is None
+    assert looks.against_first is None
     assert (looks.metrics["acc"].estimate, looks.metrics["vrs"].estimate) == (1.0, 0.75)
     assert (guesses.metrics["acc"].estimate, guesses.metrics["vrs"].estimate) == (0.75, 0.0)
     # Differences by question -1, -2, 0, 0 on images a, b, c, a: mean -3/4. Residuals summed by image: a .5, b -1.25,
     # c .75; standard error sqrt(3/2 * (.25 + 1.5625 + .5625)) / 4 = .47186; t(2) at 97.5 % = 4.30265.
-    difference = guesses.difference
+    difference = guesses.against_first.difference
     assert difference.estimate == -0.75
     assert difference.low == pytest.approx(-0.75 - 4.30265 * 0.47186, abs=1e-4)
     assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
@@ -132,15 +132,17 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "rows", "message"),
     [
-        ({"dataset": {"content_sha256": "1"}}, LOOKS, "different data set of vrs_test"),
+        ({"dataset": {"content_sha256": "1"}}, LOOKS, r"different data set of vrs_test \(content_sha256: 0 and 1\)"),
         (
             {"dataset": {"content_sha256": "0", "accept_golds_of_duplicates": True}},
             LOOKS,
-            "different data set of vrs_test",
+            r"different data set of vrs_test \(accept_golds_of_duplicates: not given and True\)",
         ),
-        ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
-        ({"parser_version": "2"}, LOOKS, "different parser version of vrs_test"),
-        ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
+        ({"variants": [{"name": "blank"}]}, LOOKS, r"different variants of vrs_test \(blank: not given and given\)"),
+        ({"parser_version": "2"}, LOOKS, r"different parser version of vrs_test \(1 and 2\)"),
+        ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),
+        ({"prompt_style": "cot"}, LOOKS, r"different prompt style of vrs_test \(not given and cot\)"),
+        ({}, LOOKS[:2], r"not the same questions of vrs_test \(4 and 2, 2 of them shared; different --limit\?\)"),
     ],
 )
 def test_what_differs_in_more_than_the_model_is_refused(tmp_path, changes, rows, message):

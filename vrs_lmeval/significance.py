@@ -19,13 +19,14 @@ from vrs_lmeval.records import Interval
 
 Indices = npt.NDArray[np.int64]
 
-GROUP_METHOD = "two-way clustered t (models and images)"
-
 _MAX_ENUMERATED = 12
 """Up to so many images all 2^G sign vectors are tried: fewer than the usual 10,000 random ones, and exact."""
 
 _BLOCK_SIGNS = 4_000_000
 """Random signs held at once, 32 MB."""
+
+_CANCELLED = 1e-10
+"""Of a variance: what is left of two equal columns by rounding. One question that differs in 100,000 leaves more."""
 
 _TIE = 1e-9
 """Sums closer than this are equal: they are of halves and thirds, not of continuous numbers."""
@@ -56,6 +57,22 @@ def find_pairwise_p_values(columns: Floats, clusters: Clusters, *, key: str, fli
     p_values = np.full((models, models), np.nan)
     p_values[first, second] = p_values[second, first] = _find_p_values(sums, first, second, key, flips)
     return p_values
+
+
+def find_pairwise_errors(columns: Floats, clusters: Clusters) -> Floats:
+    """Cluster-robust standard error of the mean difference of every two columns of `columns` (n, M): (M, M).
+
+    That of `intervals.find_standard_error`, for all pairs by one matrix product; NaN with fewer than two clusters.
+    """
+    sums, _ = sum_columns_by_cluster(columns - columns.mean(axis=0), clusters)
+    if len(sums) < 2:
+        return np.full((columns.shape[1], columns.shape[1]), np.nan)
+    products = sums.T @ sums
+    own = np.diag(products)
+    both = own[:, None] + own[None, :]
+    squares = both - 2 * products
+    squares[squares < _CANCELLED * both] = 0.0
+    return np.asarray(np.sqrt(len(sums) / (len(sums) - 1) * squares) / len(columns))
 
 
 def _find_p_values(sums: Floats, first: Indices, second: Indices, key: str, flips: int) -> Floats:
@@ -130,6 +147,12 @@ def find_detectable_difference(standard_error: float, level: float = 0.95, power
     return float(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power)) * standard_error
 
 
+def find_error(interval: Interval) -> float:
+    """The standard error behind a clustered t interval; NaN where it has no limits."""
+    quantile = stats.t.ppf((1 + interval.level) / 2, max(interval.clusters - 1, 1))
+    return float((interval.high - interval.low) / 2 / quantile)
+
+
 def find_needed_images(images: int, standard_error: float, difference: float, power: float = 0.8) -> float:
     """How many images like these show `difference`; the error of a mean falls with the root of their number."""
     if difference == 0:
@@ -147,56 +170,3 @@ def find_needed_pairs(difference: float, discordance: float, level: float = 0.95
     quantile, reach = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
     root = quantile * math.sqrt(discordance) + reach * math.sqrt(discordance - difference**2)
     return math.ceil(float(root / difference) ** 2)
-
-
-def find_group_difference(
-    columns: Floats, clusters: Clusters, is_first: npt.NDArray[np.bool_], level: float = 0.95
-) -> Interval:
-    """Mean over the models of the first group minus that of the second; a column of `columns` (n, M) is a model.
-
-    Models are the random unit and so are images: the interval speaks of other models like these on other images like
-    these. Two-way clustered variance V = V(models) + V(images) - V(both) (Cameron, Gelbach and Miller 2011, "Robust
-    Inference with Multiway Clustering", J. Bus. Econ. Stat. 29:238-249), at least V(models), with Welch's degrees of
-    freedom of the models. A bootstrap of models, then images, counts V(both) twice and covers 98-100 % instead of 95.
-    NaN limits with a reason where a group has fewer than two models.
-    """
-    images = len(np.unique(np.asarray(clusters)))
-    first, second = columns[:, is_first], columns[:, ~is_first]
-    if min(first.shape[1], second.shape[1]) == 0:
-        return _no_interval(math.nan, len(columns), images, level, "a group without models")
-    estimate = float(np.nanmean(first, axis=0).mean() - np.nanmean(second, axis=0).mean())
-    if min(first.shape[1], second.shape[1]) < 2:
-        return _no_interval(estimate, len(columns), images, level, "not enough models: each group needs two")
-    if images < 2:
-        return _no_interval(
-            estimate, len(columns), images, level, "one cluster: no spread between clusters can be seen"
-        )
-    of_models = [_variance_between_models(group) for group in (first, second)]
-    signed_shares = np.where(is_first, 1 / first.shape[1], -1 / second.shape[1])
-    variance = sum(of_models) + max(0.0, _variance_between_images(columns, clusters, signed_shares))
-    if sum(of_models) == 0:
-        return _no_interval(estimate, len(columns), images, level, "the models of a group do not differ at all")
-    freedom = sum(of_models) ** 2 / sum(
-        part**2 / (group.shape[1] - 1) for part, group in zip(of_models, (first, second), strict=True)
-    )
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
-    return Interval(estimate, estimate - half, estimate + half, GROUP_METHOD, len(columns), images, level)
-
-
-def _variance_between_models(group: Floats) -> float:
-    """Of the mean of a group's models, as Welch's test has it: s^2 / k."""
-    means: Floats = np.nanmean(group, axis=0)
-    return float(np.var(means, ddof=1)) / len(means)
-
-
-def _variance_between_images(columns: Floats, clusters: Clusters, shares: Floats) -> float:
-    """V(images) - V(both) of sum over models m of shares[m] * mean(column m), clustered by image."""
-    counts = np.isfinite(columns).sum(axis=0)
-    residuals = (columns - np.nanmean(columns, axis=0)) * shares / counts
-    sums, _ = sum_columns_by_cluster(residuals, clusters)
-    factor = len(sums) / (len(sums) - 1)
-    return factor * float(np.square(sums.sum(axis=1)).sum() - np.square(sums).sum())
-
-
-def _no_interval(estimate: float, n: int, clusters: int, level: float, reason: str) -> Interval:
-    return Interval(estimate, math.nan, math.nan, GROUP_METHOD, n, clusters, level, reason)
