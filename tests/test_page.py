@@ -7,8 +7,9 @@ import pytest
 from support.results import draw_rows, log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.browser import SHOWN_CHARACTERS
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.page import SHOWN_CHARACTERS, make_page
+from vrs_lmeval.leaderboard.page import make_page
 from vrs_lmeval.leaderboard.results import read_folders
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vrs_lmeval.intervals import find_standard_error
+from vrs_lmeval.leaderboard.pairs import compare_pairs, fill_matrix
 from vrs_lmeval.significance import (
     adjust_holm,
     find_detectable_difference,
     find_mcnemar_p_value,
     find_needed_images,
     find_needed_pairs,
+    find_pairwise_errors,
     find_pairwise_p_values,
     find_rank_intervals,
     find_sign_flip_p_values,
@@ -82,8 +85,44 @@ def test_pairs_of_columns_are_tested_as_their_differences(images):
 
 
 def test_a_p_value_from_random_flips_is_never_zero():
-    columns = np.ones((200, 1))
-    assert find_sign_flip_p_values(columns, np.arange(200), key="k", flips=999) == pytest.approx([1 / 1000])
+    # 12 up and 1 down of 13: T = 11, and 2 exp(-121 / 26) = .019 is above what 999 flips leave, 1 / 1000.
+    barely = np.array([[1.0]] * 12 + [[-1.0]])
+    (p_value,) = find_sign_flip_p_values(barely, np.arange(13), key="k", flips=999)
+    assert p_value >= 1 / 1000
+
+
+def test_a_difference_that_no_flip_reaches_has_hoeffdings_bound():
+    columns, clusters = np.ones((200, 1)), np.arange(200)
+    expected = 2 * math.exp(-(200**2) / (2 * 200))
+    assert find_sign_flip_p_values(columns, clusters, key="k", flips=999) == pytest.approx([expected])
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.5, 1.0, 2.0]), min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_hoeffdings_bound_is_never_below_the_exact_p_value(values):
+    bound = 2 * math.exp(-(sum(values) ** 2) / (2 * sum(value**2 for value in values)))
+    assert naive_sign_flip(values, range(len(values))) <= bound + 1e-12
+
+
+def test_many_models_can_still_be_told_apart():
+    # 40 models, 780 pairs: with 10,000 flips alone the smallest adjusted p would be 780 / 10,001 = .078.
+    generator = np.random.default_rng(11)
+    columns = (generator.random((600, 40)) < np.linspace(0.1, 0.9, 40)).astype(float)
+    tests = compare_pairs(columns, list(map(str, range(600))), key="k")
+    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), fill_matrix(tests, 40))
+    assert tests[38].p_value < 1e-6  # the first against the last
+    assert all(1 <= best <= 40 - index <= worst <= 40 for index, (best, worst) in enumerate(ranks))
+    assert max(worst - best for best, worst in ranks) < 20
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0]), st.sampled_from("abcd"))))
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_errors_of_pairs_are_those_of_their_differences(rows):
+    columns = np.array([row[:2] for row in rows]).reshape(-1, 2)
+    clusters = [row[2] for row in rows]
+    if len(rows):
+        expected = find_standard_error(columns[:, 0] - columns[:, 1], clusters)
+        assert find_pairwise_errors(columns, clusters)[0, 1] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_holm_worked_by_hand():
