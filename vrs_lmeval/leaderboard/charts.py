@@ -45,7 +45,7 @@ PHONE = (300, 330)
 LETTER = (8, 16)
 """Width and height in pixels of a letter of a label."""
 
-LONGEST_LINE = 16
+LONGEST_LINE = 18
 """Characters of a name on the forest plot's axis: a phone needs the room for the plot."""
 
 PANELS_A_ROW, ROWS_OF_A_PANEL = 2, 6
@@ -56,13 +56,14 @@ FIGURE_HEIGHT, ROW_HEIGHT, LOW_ROW_HEIGHT = 140, 34, 18  # pixels, around the ax
 
 def draw_vrs(board: TaskBoard) -> go.Figure:
     """VRS of every model with its interval, the highest on top; 0 is marked."""
-    figure = _make_figure(len(board.standings), "VRS")
+    rows = [(escape(standing.label), standing.metrics["vrs"]) for standing in board.standings]
+    figure = _make_figure(len(rows), "VRS")
     for training in COLOUR_OF_TRAINING:
-        chosen = [standing for standing in board.standings if standing.card.training == training]
-        if chosen:
-            figure.add_trace(_trace_of_models(training, chosen))
-    figure.update_yaxes(categoryorder="array", categoryarray=[escape(s.label) for s in reversed(board.standings)])
-    figure.add_vline(x=0, line_color="#333333", line_width=1)
+        places = [place for place, s in enumerate(board.standings) if s.card.training == training]
+        marker = {"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11}
+        _add_intervals(figure, rows, places, name=training or "training data not given", marker=marker)
+    shorten = _wrap if len(rows) <= MANY_ROWS else _cut
+    _name_rows(figure, [shorten(standing.label) for standing in board.standings])
     return figure
 
 
@@ -99,7 +100,7 @@ def _place_labels(standings: Sequence[Standing]) -> dict[int, str]:
     points = [(s.metrics["acc"].estimate, s.metrics["vrs"].estimate) for s in standings]
     lowest = min(0.0, *(y for _, y in points))
     height = max(0.0, *(y for _, y in points)) - lowest or 1.0
-    centres = [(x / 1.15 * PHONE[0], (y - lowest) / height * PHONE[1]) for x, y in points]
+    centres = [((x + 0.05) / 1.15 * PHONE[0], (y - lowest) / height * PHONE[1]) for x, y in points]
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
     places = {}
     for index, (standing, (x, y)) in enumerate(zip(standings, centres, strict=True)):
@@ -107,7 +108,8 @@ def _place_labels(standings: Sequence[Standing]) -> dict[int, str]:
         for place, (right, up) in LABEL_PLACES.items():
             middle_x, middle_y = x + right * (half_width + 8), y + up * (half_height + 8)
             box = (middle_x - half_width, middle_y - half_height, middle_x + half_width, middle_y + half_height)
-            if not any(_overlap(box, other) for other in taken):
+            is_inside = box[0] > -LETTER[0] and box[2] < PHONE[0] + LETTER[0]
+            if is_inside and not any(_overlap(box, other) for other in taken):
                 places[index] = place
                 taken.append(box)
                 break
@@ -175,22 +177,22 @@ def draw_contrasts(contrasts: Sequence[GroupContrast]) -> go.Figure:
         (MATCHED, "diamond", "#D55E00"),
         (PAIRS, "circle", "#0072B2"),
     ):
-        chosen = [(place, interval) for place, (_, interval, of) in enumerate(rows) if of == kind]
-        if chosen:
-            marker = {"symbol": symbol, "color": colour, "size": 10}
-            trace = _trace_of_intervals(*zip(*chosen, strict=True), name=kind, marker=marker)
-            trace.text = [rows[place][0] for place, _ in chosen]
-            trace.hovertemplate = "%{text}: %{x:.3f}<extra></extra>"
-            figure.add_trace(trace)
-    labels = [label for label, _, _ in rows]  # places, not names: one pair of models has a row a task
-    figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=labels, range=[len(rows) - 0.5, -0.5])
-    figure.add_vline(x=0, line_color="#333333", line_width=1)
+        places = [place for place, (_, _, of) in enumerate(rows) if of == kind]
+        marker = {"symbol": symbol, "color": colour, "size": 10}
+        _add_intervals(figure, [row[:2] for row in rows], places, name=kind, marker=marker)
+    _name_rows(figure, [label for label, _, _ in rows])
     return figure
 
 
 def _wrap(name: str) -> str:
-    """Escaped, in lines of at most LONGEST_LINE characters, broken at spaces where there are any."""
-    return "<br>".join(map(escape, textwrap.wrap(name, LONGEST_LINE)[:3])) or escape(name)
+    """Escaped, in at most two lines of LONGEST_LINE characters, broken at spaces where there are any."""
+    lines = textwrap.wrap(name, LONGEST_LINE)
+    rest = [_cut(" ".join(lines[1:]))] if len(lines) > 1 else []
+    return "<br>".join([escape(lines[0]), *rest]) if lines else escape(name)
+
+
+def _cut(name: str) -> str:
+    return escape(name if len(name) <= LONGEST_LINE else f"{name[: LONGEST_LINE - 1]}\u2026")
 
 
 def escape(text: str) -> str:
@@ -214,30 +216,42 @@ def _find_curves(standing: Standing) -> dict[str, list[tuple[int, float]]]:
     return {kind: sorted(points) for kind, points in curves.items()}
 
 
-def _trace_of_models(training: str | None, standings: Sequence[Standing]) -> go.Scatter:
-    marker = {"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11}
-    labels = [escape(standing.label) for standing in standings]
-    intervals = [standing.metrics["vrs"] for standing in standings]
-    return _trace_of_intervals(labels, intervals, name=training or "training data not given", marker=marker)
-
-
-def _trace_of_intervals(
-    labels: Sequence[str] | Sequence[int], intervals: Sequence[Interval], *, name: str, marker: dict[str, object]
-) -> go.Scatter:
-    """Points with error bars; plotly leaves out the bar of an interval that is NaN."""
-    return go.Scatter(
-        x=[interval.estimate for interval in intervals],
-        y=list(labels),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [interval.high - interval.estimate for interval in intervals],
-            "arrayminus": [interval.estimate - interval.low for interval in intervals],
-        },
-        mode="markers",
-        name=name,
-        marker=marker,
+def _add_intervals(
+    figure: go.Figure,
+    rows: Sequence[tuple[str, Interval]],
+    places: Sequence[int],
+    *,
+    name: str,
+    marker: dict[str, object],
+) -> None:
+    """Points with error bars for the rows at `places`, if any; plotly leaves out the bar of an interval that is NaN."""
+    if not places:
+        return
+    intervals = [rows[place][1] for place in places]
+    figure.add_trace(
+        go.Scatter(
+            x=[interval.estimate for interval in intervals],
+            y=list(places),
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [interval.high - interval.estimate for interval in intervals],
+                "arrayminus": [interval.estimate - interval.low for interval in intervals],
+            },
+            mode="markers",
+            name=name,
+            marker=marker,
+            text=[rows[place][0] for place in places],
+            hovertemplate="%{text}: %{x:.3f}<extra></extra>",
+        )
     )
+
+
+def _name_rows(figure: go.Figure, labels: Sequence[str]) -> None:
+    """The first on top, and 0 marked. Rows are places, not names: two models may share one."""
+    count = len(labels)
+    figure.update_yaxes(tickvals=list(range(count)), ticktext=list(labels), range=[count - 0.5, -0.5])
+    figure.add_vline(x=0, line_color="#333333", line_width=1)
 
 
 def _layout(rows: int) -> go.Layout:

@@ -172,7 +172,7 @@ def _describe_difference(first: Any, second: Any) -> str:
     """The first place where two conditions differ, and what stands there: `shuffled.seed: 0 and 1`."""
     path = []
     while isinstance(first, Mapping) and isinstance(second, Mapping):
-        key = next(key for key in [*first, *second] if first.get(key) != second.get(key))
+        key = next(k for k in [*first, *second] if k not in first or k not in second or first[k] != second[k])
         path.append(str(key))
         first, second = first.get(key), second.get(key)
     values = " and ".join(_shorten(value) for value in (first, second))

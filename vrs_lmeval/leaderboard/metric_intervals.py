@@ -7,24 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from vrs_lmeval.aggregation import find_independent_rate, find_mean, find_ratio, find_spread
 from vrs_lmeval.intervals import Floats
+from vrs_lmeval.leaderboard.logged_values import LIMITS, Reading, find_reading, read_set_member
 from vrs_lmeval.leaderboard.results import Run
 from vrs_lmeval.registry import METRICS
-from vrs_lmeval.sets import SetMember, find_confusion, find_set_accuracy, measure_right_sets, measure_same_sets
-from vrs_lmeval.sum_statistics import (
-    RATE_TIMES_COMPLEMENT,
-    RATIO,
-    RESAMPLES,
-    SPREAD,
-    Form,
-    Intervals,
-    Statistic,
-    find_both_intervals,
-)
-
-_LIMITS = frozenset({"vrs_ci95_low", "vrs_ci95_high"})
-"""Logged beside the metrics, but they are the limits of one."""
+from vrs_lmeval.sets import find_confusion, find_set_accuracy, measure_right_sets, measure_same_sets
+from vrs_lmeval.sum_statistics import RATIO, RESAMPLES, Intervals, Statistic, find_both_intervals
 
 
 def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RESAMPLES) -> list[dict[str, Intervals]]:
@@ -41,9 +29,10 @@ def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RES
         by_id = {sample.sample_id: sample.values for sample in run.samples}
         rows = [by_id[sample_id] for sample_id in order]
         of_sets.append(_find_set_intervals(rows, f"{key}/sets", resamples))
-        for name in _list_metrics(rows[0]):
-            if name not in of_sets[index]:
-                statistics.append(_make_statistic(name, [row.get(name) for row in rows]))
+        for name in rows[0]:
+            reading = find_reading(name)
+            if reading is not None and name not in LIMITS:
+                statistics.append(_make_statistic(reading, [row.get(name) for row in rows]))
                 places.append((index, name))
     found: list[dict[str, Intervals]] = [{} for _ in runs]
     both = find_both_intervals(statistics, images, key=key, resamples=resamples)
@@ -52,33 +41,14 @@ def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RES
     return [{**means, **sets} for means, sets in zip(found, of_sets, strict=True)]
 
 
-def _list_metrics(values: Mapping[str, Any]) -> list[str]:
-    return [name for name in values if name not in _LIMITS]
-
-
-def _make_statistic(name: str, values: Sequence[Any]) -> Statistic:
-    """A name that the registry does not know (`acc_jpeg_3`, `vrs_modality_mri`) is a mean."""
-    aggregate = METRICS[name].aggregate if name in METRICS else find_mean
-    form, width, spread_out = _FORMS[aggregate]
+def _make_statistic(reading: Reading, values: Sequence[Any]) -> Statistic:
     applies = np.array([value is not None for value in values], dtype=bool)
-    given = [spread_out(value) for value in values if value is not None]
-    summands = np.zeros((len(values), len(given[0]) if given else width))
-    summands[applies] = given if given else np.empty((0, width))
-    return Statistic(form, summands, applies)
+    given = [reading.read(value) for value in values if value is not None]
+    summands = np.zeros((len(values), len(given[0]) if given else reading.width or 2))
+    if given:
+        summands[applies] = given
+    return Statistic(reading.form, summands, applies)
 
-
-def _claim_and_change(value: Sequence[Any]) -> list[float]:
-    claim, change, _ = value
-    return [claim, 1.0, *((0.0, 0.0) if change is None else (change, 1.0))]
-
-
-_FORMS: Mapping[Callable[..., float], tuple[Form, int, Callable[[Any], list[float]]]] = {
-    find_mean: (RATIO, 2, lambda value: [value, 1.0]),
-    find_ratio: (RATIO, 2, lambda value: [value[0], value[1]]),
-    find_independent_rate: (RATE_TIMES_COMPLEMENT, 4, _claim_and_change),
-    find_spread: (SPREAD, 3, lambda value: [*value, 1.0]),
-}
-"""How a metric is aggregated -> as what function of sums, of how many, and one question's summands."""
 
 _SET_MEASURES: Mapping[Callable[..., float], Callable[..., tuple[list[float], list[str]]]] = {
     find_set_accuracy: measure_right_sets,
@@ -92,7 +62,7 @@ def _find_set_intervals(rows: Sequence[Mapping[str, Any]], key: str, resamples: 
     for name in rows[0]:
         measure = _SET_MEASURES.get(METRICS[name].aggregate) if name in METRICS else None
         if measure is not None:
-            members = [None if row.get(name) is None else SetMember(*row[name]) for row in rows]
+            members = [None if row.get(name) is None else read_set_member(row[name]) for row in rows]
             values, clusters = measure(members)
             summands: Floats = np.column_stack([values, np.ones(len(values))])
             statistic = Statistic(RATIO, summands, np.ones(len(values), dtype=bool))

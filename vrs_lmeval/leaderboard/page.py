@@ -18,7 +18,7 @@ from vrs_lmeval.leaderboard.board_report import describe_power
 from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
 from vrs_lmeval.leaderboard.pictures import Pictures
-from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_interval, format_p_value
+from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
 from vrs_lmeval.records import Interval
 from vrs_lmeval.registry import METRICS
 
@@ -41,7 +41,6 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         loader=PackageLoader("vrs_lmeval", "leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
-        short=_format_short,
         number=_format_number,
         limits=_format_limits,
         p_value=format_p_value,
@@ -86,11 +85,6 @@ def _embed(figure: go.Figure, label: str) -> Markup:
         full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
     )
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
-
-
-def _format_short(interval: Interval) -> str:
-    """For a narrow cell: an interval that does not exist is left out, the page says why below the table."""
-    return f"{interval.estimate:+.3f}" if math.isnan(interval.low) else format_interval(interval, signed=True)
 
 
 def _format_number(interval: Interval, signed: bool = False) -> str:
