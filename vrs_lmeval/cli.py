@@ -66,7 +66,11 @@ def compare(
 ) -> None:
     """Put runs of several models on the same tasks side by side; the first is the reference."""
     try:
-        _show([run for folder in results for run in read_runs(folder)], output)
+        runs = [run for folder in results for run in read_runs(folder)]
+        tasks = [run.task for run in runs]
+        if len(results) > 1 and len(set(tasks)) == len(tasks):
+            raise IncomparableRunsError(f"no task was run by two models; there are {', '.join(tasks)}")
+        _show(runs, output)
     except (UnreadableResultsError, IncomparableRunsError) as error:
         console.print(f"[red]vrs compare:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

@@ -100,7 +100,8 @@ def describe_test(test: PairTest) -> str:
     """The difference of two models' VRS, its p-value, and what would have been found."""
     parts = [f"VRS differs by {format_interval(test.difference, signed=True)}"]
     if not math.isnan(test.p_value):
-        parts.append(f"p = {format_p_value(test.p_value)} (signs of images flipped)")
+        shown = format_p_value(test.p_value)
+        parts.append(f"p {'' if shown.startswith('<') else '= '}{shown} (signs of images flipped)")
     if not math.isnan(test.detectable):
         parts.append(f"80 % power for a difference of {test.detectable:.3f}")
         if not (test.difference.low > 0 or test.difference.high < 0) and test.needed_images < MOST_IMAGES:
@@ -109,7 +110,9 @@ def describe_test(test: PairTest) -> str:
 
 
 def format_p_value(p_value: float) -> str:
-    """Three decimals; four where that would be 0.000."""
+    """Three decimals; four where that would be 0.000; never 0."""
+    if p_value < 0.0001:
+        return "< 0.0001"
     return f"{p_value:.4f}" if p_value < 0.0005 else f"{p_value:.3f}"
 
 
