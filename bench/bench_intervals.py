@@ -107,7 +107,15 @@ def draw_models(generator: np.random.Generator, clusters: npt.NDArray[np.int64],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-sets", type=int, default=500, help="simulated data sets a row")
-    data_sets = parser.parse_args().data_sets
+    parser.add_argument("--only", choices=("intervals", "groups"), help="one of the two tables")
+    chosen = parser.parse_args()
+    if chosen.only != "groups":
+        print_intervals(chosen.data_sets)
+    if chosen.only != "intervals":
+        print_groups(chosen.data_sets // 2)
+
+
+def print_intervals(data_sets: int) -> None:
     generator = np.random.default_rng(20261123)
     print("| questions | an image | images | clustered t | clustered bootstrap | rows as independent", end=" ")
     print("| test, no difference | the same, rows independent | test, VRS .10 against .20 |")
@@ -118,10 +126,14 @@ def main() -> None:
             images = row.pop("images")
             shares = " | ".join(f"{100 * share:.1f} %" for share in row.values())
             print(f"| {questions} | {per_image} ({name}) | {images:.0f} | {shares} |", flush=True)
+
+
+def print_groups(data_sets: int) -> None:
+    generator = np.random.default_rng(20261124)
     print("\n| models a group | two-way clustered t | models, then images, resampled | same bases, two-way |")
     print("|---" * 4 + "|")
     for models in (2, 3, 5, 10):
-        shares = " | ".join(f"{100 * share:.1f} %" for share in simulate_groups(generator, models, data_sets // 2))
+        shares = " | ".join(f"{100 * share:.1f} %" for share in simulate_groups(generator, models, data_sets))
         print(f"| {models} | {shares} |", flush=True)
 
 
