@@ -15,7 +15,7 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.results import read_folders
 
 CONTROLS = Path(__file__).parent.parent / "controls"
-LIMIT = 30
+LIMIT = 20
 TASKS = ("vrs_sample", "vrs_sample_robust", "vrs_vqa_rad" if os.environ.get("VRS_DATA_DIR") else "vrs_sample_mc")
 """VQA-RAD where its data is."""
 

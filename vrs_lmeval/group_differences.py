@@ -6,8 +6,8 @@ Models are the random unit and so are images: the intervals speak of other model
   (Cameron, Gelbach and Miller 2011, "Robust Inference with Multiway Clustering", J. Bus. Econ. Stat. 29:238-249), at
   least V(models), with Welch's degrees of freedom of the models.
 - `bootstrap_group_difference`: models, then images, resampled (the hierarchical bootstrap). With few models it is too
-  narrow, since percentiles know no degrees of freedom; with many it is too wide, since a model's variation on an image
-  is counted twice. `bench/bench_intervals.py` shows both.
+  narrow, since percentiles know no degrees of freedom; where models hardly differ it is too wide, since a model's
+  variation on an image is counted twice. `bench/bench_intervals.py` shows the first.
 - `find_matched_difference`: the same two-way formula for differences within base models.
 """
 
