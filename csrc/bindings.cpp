@@ -26,7 +26,15 @@ using PerturbationTuple =
 using Normalisations = std::array<std::tuple<float, float, float>, 3>;
 using Table = py::array_t<float, py::array::c_style | py::array::forcecast>;
 
+// Pixels in a device's memory: (address, height, width, channels, row stride)
+using DeviceArray = std::tuple<std::uintptr_t, int, int, int, std::int64_t>;
+
 vrs::ImageView view_of(const py::handle& object, const std::string& name) {
+  if (py::isinstance<py::tuple>(object)) {
+    const auto [address, height, width, channels, row_stride] = object.cast<DeviceArray>();
+    const auto* pixels = reinterpret_cast<const std::uint8_t*>(address);
+    return {pixels, height, width, channels, row_stride, true};
+  }
   if (!py::isinstance<py::array_t<std::uint8_t>>(object)) {
     throw py::type_error(name + ": a numpy array of uint8 is needed");
   }
@@ -132,10 +140,11 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
   return array;
 }
 
-py::array preprocess(const py::list& images,
-                     const std::vector<std::pair<int, PerturbationTuple>>& jobs,
-                     const vrs::Geometry& geometry, int threads, const std::string& simd,
-                     const py::object& out) {
+// (index of the image, its perturbation)
+using JobPairs = std::vector<std::pair<int, PerturbationTuple>>;
+
+vrs::Request make_request(const py::list& images, const JobPairs& jobs,
+                          const vrs::Geometry& geometry) {
   vrs::Request request;
   request.geometry = geometry;
   for (std::size_t i = 0; i < images.size(); ++i) {
@@ -145,6 +154,12 @@ py::array preprocess(const py::list& images,
     request.jobs.push_back({image, perturbation_of(perturbation)});
   }
   vrs::check_request(request);
+  return request;
+}
+
+py::array preprocess(const py::list& images, const JobPairs& jobs, const vrs::Geometry& geometry,
+                     int threads, const std::string& simd, const py::object& out) {
+  vrs::Request request = make_request(images, jobs, geometry);
   py::array batch =
       output_array(out, {static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
                          py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}});
@@ -156,6 +171,27 @@ py::array preprocess(const py::list& images,
     vrs::preprocess(request, {threads, simd}, planes);
   }
   return batch;
+}
+
+// `out`, `stream`: addresses. `allocate(bytes)` gives the address of device memory.
+void preprocess_on_device(const py::list& images, const JobPairs& jobs,
+                          const vrs::Geometry& geometry, std::uintptr_t out,
+                          const std::string& output_type, int device, std::uintptr_t stream,
+                          const py::function& allocate, int threads) {
+  vrs::Request request = make_request(images, jobs, geometry);
+  request.output_type = named<vrs::OutputType>(
+      output_type, "output_type",
+      {{"float32", vrs::OutputType::float32}, {"bfloat16", vrs::OutputType::bfloat16}});
+  vrs::CudaTarget target;
+  target.device = device;
+  target.stream = reinterpret_cast<void*>(stream);
+  target.threads = threads;
+  target.allocate = [&](std::size_t bytes) {
+    const py::gil_scoped_acquire acquired;
+    return reinterpret_cast<void*>(allocate(bytes).cast<std::uintptr_t>());
+  };
+  const py::gil_scoped_release released;
+  vrs::preprocess_on_device(request, target, reinterpret_cast<void*>(out));
 }
 
 py::array_t<std::uint8_t> perturb(const py::array& image, const PerturbationTuple& perturbation) {
@@ -198,6 +234,13 @@ py::array_t<std::uint8_t> view_rgbx(const py::capsule& arrow_array, py::ssize_t 
   return py::array_t<std::uint8_t>({height, width, py::ssize_t{4}}, bytes, arrow_array);
 }
 
+// (number, why none)
+std::pair<int, std::string> count_devices() {
+  std::string reason;
+  const int devices = vrs::count_devices(reason);
+  return {devices, reason};
+}
+
 py::dict build_info() {
   py::dict info;
   info["version"] = VRS_VERSION;
@@ -212,14 +255,19 @@ py::dict build_info() {
 PYBIND11_MODULE(_native, module) {
   module.doc() =
       "Fused image perturbation and CLIP preprocessing; see csrc/preprocess/preprocess.h.";
-  py::class_<vrs::Geometry>(module, "Geometry")
+  // module_local: the tests load a second build of this module beside the first.
+  py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("arithmetic"), py::arg("pass_order"),
            py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"));
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
              py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto",
              py::arg("out") = py::none());
+  module.def("preprocess_on_device", &preprocess_on_device, py::arg("images"), py::arg("jobs"),
+             py::arg("geometry"), py::kw_only(), py::arg("out"), py::arg("output_type"),
+             py::arg("device"), py::arg("stream"), py::arg("allocate"), py::arg("threads") = 1);
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
   module.def("view_rgbx", &view_rgbx, py::arg("arrow_array"), py::arg("height"), py::arg("width"));
+  module.def("count_devices", &count_devices);
   module.def("build_info", &build_info);
 }

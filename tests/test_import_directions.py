@@ -33,6 +33,7 @@ ALLOWED_BESIDES = {
     "sum_statistics": {"intervals"},
     "group_differences": {"intervals"},
     "option_scores": {"shared_prefill"},
+    "pixels": {"cuda_memory"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 
