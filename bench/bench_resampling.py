@@ -2,8 +2,8 @@
 
 `python bench/bench_resampling.py` first checks that the fast routes agree with the slow ones on a small case, then
 prints times of one run side by side; ours are all that the leaderboard computes for its metrics, quantiles included.
-scipy and the harness resample rows, one statistic at a time, and take rows as independent; their times are of one metric
-of one model, multiplied by the number that was asked for.
+scipy and the harness resample rows, one statistic at a time, and take rows as independent; their times are of one
+metric of one model, multiplied by the number that was asked for.
 """
 
 from __future__ import annotations
