@@ -30,6 +30,8 @@ ALLOWED_BESIDES = {
     "training_text": {"sources"},
     "sets": {"intervals"},
     "significance": {"intervals"},
+    "sum_statistics": {"intervals"},
+    "group_differences": {"intervals"},
     "option_scores": {"shared_prefill"},
     "pixels": {"cuda_memory"},
     "samples": {"row_text", "row_shapes", "sources"},
