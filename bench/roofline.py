@@ -1,18 +1,22 @@
 """Prints what the CUDA kernels may reach: occupancy, work and the times that bound it. Derived, not timed on a GPU.
 
 From the budget file (registers, shared memory, instructions of the loops over taps), the plans of two resizes and
-figures of devices that the vendor publishes. `python bench/roofline.py` prints the tables of docs/kernels.md.
+figures of devices that the vendor publishes. `python bench/roofline.py` prints the tables of docs/kernels.md, with
+`--write` it puts them there.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 BUDGET = Path(__file__).parents[1] / "tests" / "data" / "kernel_budget.json"
+PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
+BEGIN, END = "<!-- bench/roofline.py --write: -->\n", "<!-- until here -->\n"
 
 # As the .cu files have them; tests/test_roofline.py compares.
 THREADS = 256
@@ -204,17 +208,33 @@ def _cell(microseconds: dict[str, float]) -> str:
 
 def report() -> str:
     budget = json.loads(BUDGET.read_text(encoding="utf-8"))
-    lines = [
-        f"Registers of a thread, bytes of shared memory of a block, warps on a multiprocessor (nvcc {budget['nvcc']}):",
-        "",
-        *occupancy_table(budget["kernels"]),
-        "",
-        "Microseconds: memory / multiply / issue / alu / load-store:",
-        "",
-        *bounds_table(budget["tap_loops"]),
-    ]
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"Registers a thread, bytes of shared memory a block, warps on a multiprocessor (nvcc {budget['nvcc']}):",
+            "",
+            *occupancy_table(budget["kernels"]),
+            "",
+            "Lower bounds in microseconds, derived, not timed on a GPU: memory / multiply / issue / alu / load-store:",
+            "",
+            *bounds_table(budget["tap_loops"]),
+            "",
+        ]
+    )
+
+
+def with_report(page: str) -> str:
+    """The page with the report between its two marks."""
+    before, rest = page.split(BEGIN)
+    _, after = rest.split(END)
+    return before + BEGIN + report() + END + after
+
+
+def main() -> None:
+    if "--write" in sys.argv[1:]:
+        PAGE.write_text(with_report(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(report())
 
 
 if __name__ == "__main__":
-    print(report())
+    main()
