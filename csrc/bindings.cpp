@@ -255,7 +255,8 @@ py::dict build_info() {
 PYBIND11_MODULE(_native, module) {
   module.doc() =
       "Fused image perturbation and CLIP preprocessing; see csrc/preprocess/preprocess.h.";
-  py::class_<vrs::Geometry>(module, "Geometry")
+  // module_local: the tests load a second build of this module beside the first.
+  py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("arithmetic"), py::arg("pass_order"),
            py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"));

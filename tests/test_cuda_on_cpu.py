@@ -28,7 +28,7 @@ from support.cuda_on_cpu import (
 )
 
 KERNELS = ("sum_rows", "transpose", "count_digits", "shuffle", "mix_words")
-PROGRAMS = dict.fromkeys(FLAVOURS, ("kernels", "runtime", "seeded_bugs")) | {PORTABLE: ("kernels",)}
+PROGRAMS = dict.fromkeys(FLAVOURS, ("kernels", "runtime", "seeded_bugs", "library")) | {PORTABLE: ("kernels",)}
 
 # What races, and whether the result tells in some order, as well as ThreadSanitizer in every order.
 RACES_SEEDED = {
@@ -70,10 +70,11 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Flavou
     folder = tmp_path_factory.mktemp("cuda_on_cpu")
 
     def compile_flavour(flavour: Flavour) -> dict[tuple[str, Flavour], Path]:
-        return {
-            (name, flavour): compile_program([FOLDER / f"{name}.cu"], flavour, folder / f"{name}-{flavour.name}")
-            for name in PROGRAMS[flavour]
-        }
+        return {(name, flavour): compile_one(name, flavour) for name in PROGRAMS[flavour]}
+
+    def compile_one(name: str, flavour: Flavour) -> Path:
+        output = folder / f"{name}-{flavour.name}"
+        return compile_program([FOLDER / f"{name}.cu"], flavour, output, shared=name == "library")
 
     possible = [flavour for flavour in PROGRAMS if reason_to_skip(flavour) is None]
     with ThreadPoolExecutor() as pool:
@@ -146,13 +147,12 @@ def test_waiting_in_vain_ends_the_program_with_names(run, bug: str, flavour: Fla
 
 
 @in_flavours(*FLAVOURS)
-def test_python_loads_kernels_and_launches_from_its_threads(tmp_path: Path, flavour: Flavour) -> None:
+def test_python_loads_kernels_and_launches_from_its_threads(programs, flavour: Flavour) -> None:
     if reason := reason_to_skip(flavour):
         pytest.skip(reason)
-    library = compile_program([FOLDER / "library.cu"], flavour, tmp_path / "library.so", shared=True)
     script = f"""
 import ctypes, threading
-library = ctypes.CDLL({str(library)!r})
+library = ctypes.CDLL({str(programs["library", flavour])!r})
 def launch(number, sums):
     values = (ctypes.c_int * 96)(*range(96))
     library.double_reversed(values, 3)

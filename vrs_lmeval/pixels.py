@@ -367,14 +367,18 @@ def _native_perturbation(change: Perturbation) -> _native.PerturbationTuple:
 
 @lru_cache(maxsize=16)
 def _native_geometry(geometry: Geometry) -> _native.Geometry:
-    return _native.Geometry(
-        resize=geometry.resize,
-        size=geometry.size,
-        crop=geometry.crop,
-        filter=geometry.filter,
-        arithmetic=geometry.arithmetic,
-        pass_order=geometry.pass_order,
-        pad_colour=geometry.pad_colour,
-        table=geometry.table(),
-        normalisation=geometry.normalisation(),
-    )
+    return _native.Geometry(**_geometry_arguments(geometry))
+
+
+def _geometry_arguments(geometry: Geometry) -> dict[str, Any]:
+    return {
+        "resize": geometry.resize,
+        "size": geometry.size,
+        "crop": geometry.crop,
+        "filter": geometry.filter,
+        "arithmetic": geometry.arithmetic,
+        "pass_order": geometry.pass_order,
+        "pad_colour": geometry.pad_colour,
+        "table": geometry.table(),
+        "normalisation": geometry.normalisation(),
+    }

@@ -160,12 +160,15 @@ static bool shuffle_is_right() {
   return output.to_host() == expected;
 }
 
-// Intrinsics and vector types: swaps the bytes of every word by one rule, and adds the upper half
-// of a product.
+// Intrinsics, vector types, and shared bytes that are aligned for them: swaps the bytes of every
+// word by one rule, and adds the upper half of a product.
 __global__ void mix_words(const uint4* input, uint4* output, int count) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= count) return;
-  const uint4 words = __ldg(&input[i]);
+  GPU_SHARED(alignas(16) unsigned char, bytes, [32 * sizeof(uint4)]);
+  uint4* own = reinterpret_cast<uint4*>(&bytes[threadIdx.x * sizeof(uint4)]);
+  *own = __ldg(&input[i]);
+  const uint4 words = *own;
   output[i] =
       make_uint4(__byte_perm(words.x, words.y, 0x0123), __byte_perm(words.x, words.y, 0x7240),
                  __umulhi(words.z, words.w), words.w + gridDim.x + warpSize);

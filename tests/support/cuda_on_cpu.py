@@ -6,11 +6,14 @@ import os
 import shlex
 import shutil
 import subprocess
+import sysconfig
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "cuda_on_cpu"
@@ -80,6 +83,40 @@ def compile_program(
         linked = list(pool.map(compile_object, [*sources, *EMULATION]))
     _run([*COMPILER, *flavour.flags, *(["-shared"] if shared else []), *linked, "-pthread", "-o", str(output)])
     return output
+
+
+def backend_sources() -> list[Path]:
+    """Both backends, the CPU's in plain C++ alone: its other instruction sets have tests of their own."""
+    sources = sorted(path for path in (ROOT / "csrc" / "preprocess").iterdir() if path.suffix in (".cpp", ".cu"))
+    return [path for path in sources if "avx" not in path.name]
+
+
+BACKEND_FLAGS = ("-DVRS_HAVE_CUDA", "-fvisibility=hidden")
+
+
+def load_extension(folder: Path) -> ModuleType:
+    """`_native`, compiled with the kernels on the host."""
+    import pybind11
+
+    includes = (sysconfig.get_path("include"), pybind11.get_include())
+    library = compile_program(
+        [*backend_sources(), ROOT / "csrc" / "bindings.cpp"],
+        PLAIN,
+        folder / "_native.so",
+        shared=True,
+        extra_flags=(
+            *BACKEND_FLAGS,
+            *(f"-I{include}" for include in includes),
+            '-DVRS_VERSION="test"',
+            '-DVRS_COMPILER="test"',
+        ),
+    )
+    spec = spec_from_file_location("_native", library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def environment_to_load(flavour: Flavour) -> dict[str, str]:
