@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from cuda_rivals import Pipeline, installed_pipelines
+from cuda_rivals import Pipeline, installed_pipelines, try_import
 from support.images import synthetic_image
 
 from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess
@@ -126,6 +126,14 @@ def validate(case: Case, device: torch.device) -> None:
                 sys.exit(f"{case}: {dtype} of a {type(image).__name__} differs from the CPU's bits")
 
 
+def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> None:
+    """It does the same work: as many pixels, and those of the unperturbed image near ours, whose filter is another's."""
+    expected = preprocess([image], VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
+    actual = pipeline(image, case.variants)
+    if actual.shape != expected.shape or (actual[0] - expected[0]).abs().mean() > 0.1:
+        sys.exit(f"{name} computes something else: {tuple(actual.shape)} for {tuple(expected.shape)}, or far from it")
+
+
 def runs_of(case: Case, clock: Clock) -> dict[tuple[str, str], Run]:
     """By candidate and way of timing."""
     device, geometry = clock.device, case.geometry()
@@ -152,6 +160,7 @@ def runs_of(case: Case, clock: Clock) -> dict[tuple[str, str], Run]:
 def _rival_runs(
     name: str, pipeline: Pipeline, case: Case, clock: Clock, images: list[Tensor], array: np.ndarray
 ) -> dict[tuple[str, str], Run]:
+    validate_rival(name, pipeline, case, images[0])
     host = torch.from_numpy(array)
     works = [lambda image=image: pipeline(image, case.variants) for image in images]
     runs: dict[tuple[str, str], Run] = {
@@ -206,12 +215,7 @@ def rows_of(case: Case, milliseconds: dict[tuple[str, str], list[float]]) -> lis
 
 
 def header(device: torch.device, rounds: int) -> list[str]:
-    versions = [f"torch {torch.__version__}"]
-    for name in ("torchvision", "kornia"):
-        try:
-            versions.append(f"{name} {__import__(name).__version__}")
-        except ImportError:
-            versions.append(f"{name} is not installed")
+    versions = [f"torch {torch.__version__}", *(f"{name} {try_import(name)[1]}" for name in ("torchvision", "kornia"))]
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         title = f"{properties.name}, {properties.multi_processor_count} multiprocessors, CUDA {torch.version.cuda}"

@@ -7,7 +7,7 @@ CUDA resizes in float), so times are compared, not pixels. Images are (height, w
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib import import_module
 
 import torch
 from torch import Tensor
@@ -89,7 +89,17 @@ def kornia_pipeline(geometry: Geometry, device: torch.device) -> Pipeline:
 def installed_pipelines(geometry: Geometry, device: torch.device) -> dict[str, Pipeline]:
     """By name, those that can be had here."""
     makers = {"torchvision": torchvision_pipeline, "kornia": kornia_pipeline}
-    return {name: make(geometry, device) for name, make in makers.items() if find_spec(name) is not None}
+    return {name: make(geometry, device) for name, make in makers.items() if try_import(name)[0]}
+
+
+def try_import(name: str) -> tuple[bool, str]:
+    """Whether the package can be imported, and its version or why not."""
+    try:
+        return True, str(import_module(name).__version__)
+    except ModuleNotFoundError:
+        return False, "not installed"
+    except (ImportError, RuntimeError) as error:  # made for another torch, as torchvision says it
+        return False, f"cannot be imported: {error}"
 
 
 def _moments(geometry: Geometry, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -76,7 +76,7 @@ has_modules() {
 }
 
 install() {
-  local begin=$SECONDS modules=(torch numpy PIL transformers hypothesis pytest pybind11 scikit_build_core)
+  local begin=$SECONDS modules=(torch numpy PIL transformers scipy hypothesis pytest pybind11 scikit_build_core)
   command -v nvcc >/dev/null ||
     give_up install "no nvcc on this machine: without it there is no CUDA backend, and nothing to check"
   export CMAKE_ARGS="-DVRS_CUDA=ON ${CMAKE_ARGS:-}"
