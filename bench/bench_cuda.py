@@ -127,7 +127,7 @@ def validate(case: Case, device: torch.device) -> None:
 
 
 def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> None:
-    """It does the same work: as many pixels, and those of the unperturbed image near ours, whose filter is another's."""
+    """It does the same work: as many pixels, and those of the unperturbed image near ours, though by another filter."""
     expected = preprocess([image], VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
     actual = pipeline(image, case.variants)
     if actual.shape != expected.shape or (actual[0] - expected[0]).abs().mean() > 0.1:

@@ -204,6 +204,37 @@ def test_names_are_shortened() -> None:
     assert short_name("vrs::blur(vrs::BlurJob const*)") == "blur"
 
 
+LISTING = """0000 BAR.SYNC.DEFER_BLOCKING 0x0
+0010 LD.E R1, desc[UR6][R36.64]
+0020 LDS.64 R2, [R4]
+0030 IMAD R5, R1, R2, R5
+0040 IMAD R6, R1, R2, R6
+0050 IMAD R7, R1, R2, R7
+0060 IMAD R5, R1, R3, R5
+0070 IMAD R6, R1, R3, R6
+0080 IMAD R7, R1, R3, R7
+0090 LOP3.LUT R2, R2, 0xff, RZ, 0xc0, !PT
+00a0 @!P0 BRA 0x10
+00b0 @P1 BRA 0x0
+00c0 BAR.SYNC.DEFER_BLOCKING 0x0
+00d0 LDS R2, [R4]
+00e0 IMAD R5, R1, R2, R5
+00f0 BRA 0xd0
+0100 EXIT"""
+
+
+def test_loops_over_taps_are_found_in_machine_code() -> None:
+    """Not the loop around it, nor one that multiplies less than three channels."""
+    assert tap_loops(LISTING.splitlines()) == {"along": TapLoop(taps=2, instructions=10, multiply=6, alu=1, memory=2)}
+
+
+def test_wide_loads_are_told_from_fields_of_a_structure() -> None:
+    run = ["0000 LD.E.64 R84, desc[UR6][R62.64+0x8]", "0010 LD.E.64 R34, desc[UR6][R62.64+0x10]"]
+    assert reads_run_of_eight_rgb([*run, "0020 LDG.E.64.CONSTANT R32, desc[UR6][R62.64]"])
+    assert not reads_run_of_eight_rgb([*run, "0020 LD.E.64 R32, desc[UR6][R64.64]"])  # another address
+    assert not reads_run_of_eight_rgb([*run, *["0020 NOP"] * 8, "0100 LD.E.64 R32, desc[UR6][R62.64]"])
+
+
 def test_more_registers_more_shared_memory_and_unknown_kernels_are_over_budget() -> None:
     budget = {"blur": {"75": {"registers": 56, "shared": 1984}}}
     assert not over_budget({("blur", "75"): Usage(56, 1984)}, budget)

@@ -45,6 +45,7 @@ ALU = (
 MEMORY = ("LD", "LDG", "LDS", "ST", "STG", "STS", "LDC", "LDSM")
 
 Key = tuple[str, str]  # kernel, target
+INSTRUCTION = re.compile(r"\s+/\*([0-9a-f]{4,})\*/\s+([^;]*?)\s*;")  # offset, text
 
 
 @dataclass(frozen=True)
@@ -149,14 +150,14 @@ def disassemble(fatbin: Path) -> dict[Key, list[str]]:
     listing: dict[Key, list[str]] = {}
     lines: list[str] = []
     target = ""
-    for line in _demangle(text).splitlines():
-        if found := re.search(r"code for sm_(\w+)", line):
+    for line in text.splitlines():
+        if found := INSTRUCTION.match(line):
+            lines.append(f"{found[1]} {found[2]}")
+        elif found := re.search(r"code for sm_(\w+)", line):
             target = found[1]
-        elif found := re.search(r"Function : (.*)", line):
-            lines = listing.setdefault((short_name(found[1]), target), [])
-        elif found := re.match(r"\s+/\*([0-9a-f]{4,})\*/\s+(.*?);", line):
-            lines.append(f"{found[1]} {found[2].strip()}")
-    return listing
+        elif found := re.search(r"Function : (\S+)", line):
+            lines = listing.setdefault((found[1], target), [])
+    return {(short_name(_demangle(kernel).strip()), target): lines for (kernel, target), lines in listing.items()}
 
 
 def operation(line: str) -> str:
