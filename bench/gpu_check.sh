@@ -146,13 +146,23 @@ main() {
   install
   find_device
   if [[ $steps == *tests* ]]; then
-    step "parity tests on the device" test_on_device
+    if [[ -n $trial ]]; then
+      step "parity tests (a trial: they skip)" test_on_device
+    else
+      step "parity tests on the device" test_on_device
+    fi
     step "every kind against the CPU" run_every_kind
   fi
   [[ $steps != *sanitizer* ]] || sanitize_all
   [[ $steps != *benchmark* ]] ||
     step "benchmark" "$python" bench/bench_cuda.py --device "$device" --output "$out/gpu_table.md"
-  if [[ $failed == 0 ]]; then say "every step passed"; else say "NOT EVERY STEP PASSED"; fi
+  if [[ $failed != 0 ]]; then
+    say "NOT EVERY STEP PASSED"
+  elif [[ -n $trial ]]; then
+    say "a trial: what runs without a GPU passed, nothing was checked on one"
+  else
+    say "every step passed"
+  fi
   cat "$summary"
   return "$failed"
 }
