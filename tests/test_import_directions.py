@@ -10,6 +10,7 @@ FOUNDATION = {"records", "images", "normalisation", "choices", "geometry", "ques
 CONDUCTORS = {
     "task",
     "model",
+    "vllm_model",
     "asking",
     "image_processor",
     "torch_op",
@@ -34,6 +35,9 @@ ALLOWED_BESIDES = {
     "group_differences": {"intervals"},
     "option_scores": {"shared_prefill"},
     "pixels": {"cuda_memory"},
+    "image_order": {"prefixes"},
+    "option_scores": {"shared_prefill"},
+    "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 
