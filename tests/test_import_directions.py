@@ -36,7 +36,6 @@ ALLOWED_BESIDES = {
     "option_scores": {"shared_prefill"},
     "pixels": {"cuda_memory"},
     "image_order": {"prefixes"},
-    "option_scores": {"shared_prefill"},
     "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
