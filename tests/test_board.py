@@ -20,6 +20,7 @@ from vrs_lmeval.leaderboard.board_report import (
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
 from vrs_lmeval.leaderboard.page import make_page
 from vrs_lmeval.leaderboard.results import read_folders, read_readable_runs
+from vrs_lmeval.significance import find_error
 
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5)}
 
@@ -80,7 +81,7 @@ def test_a_run_without_shuffled_images_is_left_out(tmp_path):
     ("spoil", "reason"),
     [
         (lambda text: text[: len(text) // 2], "not a logged VRS sample"),
-        (lambda text: text.replace('"acc": 1', '"acc": NaN'), "acc is nan"),
+        (lambda text: text.replace('"acc": 1', '"acc": NaN'), "acc: nan is no number"),
         (lambda text: "[]\n" + text, "line 1: not a logged VRS sample"),
     ],
 )
@@ -221,7 +222,157 @@ def test_the_published_example_is_no_proof(tmp_path):
     verdict = board.boards[0].standings[0].verdict
     assert "its VRS may be 0 (-0.090 [" in verdict
     assert "11 questions right with its image only, 20 with another only, McNemar p = 0.150" in verdict
+    assert "80 % power for a VRS of" in verdict
+    assert "one of 0.090 needs about" in verdict
     assert verdict in make_page(board)
+
+
+def test_every_metric_that_was_logged_has_both_intervals_in_every_format(tmp_path):
+    board = make_board(write_board(tmp_path))
+    standing = board.boards[0].standings[0]
+    assert set(standing.metrics) == set(standing.bootstraps) == {"acc", "acc_shuffled", "vrs", "acc_open"}
+    analytic, bootstrap = standing.metrics["acc"], standing.bootstraps["acc"]
+    assert analytic.estimate == bootstrap.estimate
+    assert bootstrap.high - bootstrap.low == pytest.approx(analytic.high - analytic.low, rel=0.2)
+    assert standing.bootstraps["acc_open"].reason == "no values"
+    rows = list(csv.DictReader(io.StringIO(make_board_csv(board))))
+    assert [float(row["bootstrap_low"]) for row in rows if (row["model"], row["metric"]) == ("looks", "acc")] == [
+        bootstrap.low
+    ]
+    shown = json.loads(make_board_json(board))["tasks"][0]["models"][0]["metrics"]
+    assert shown["acc"]["bootstrap"]["high"] == bootstrap.high
+    assert shown["acc_open"]["bootstrap"]["low"] is None
+
+
+def test_what_can_be_found_and_what_it_takes_is_said(tmp_path):
+    board = make_board(write_board(tmp_path))
+    (task,) = board.boards
+    error = find_error(task.pairs[0].difference)
+    assert task.pairs[0].detectable == pytest.approx(2.8015852 * error)
+    assert task.pairs[0].needed_images == pytest.approx(
+        60 * (2.8015852 * error / task.pairs[0].difference.estimate) ** 2
+    )
+    assert task.detectable == pytest.approx(sorted(pair.detectable for pair in task.pairs)[1])  # the median of three
+    assert task.needed_images == pytest.approx(60 * (task.detectable / 0.05) ** 2)
+    sentence = f"truly differ by {task.detectable:.3f} are told apart with 80 % power"
+    for text in (" ".join(make_board_notes(board)), make_board_markdown(board), make_page(board)):
+        assert sentence in text
+        assert f"{task.needed_images:,.0f} images like these with {2 * task.needed_images:,.0f} questions" in text
+    shown = json.loads(make_board_json(board))["tasks"][0]
+    assert shown["detectable_difference"] == task.detectable
+    assert [(pair["first"], pair["second"]) for pair in shown["pairs"]] == [
+        ("looks", "peeks"),
+        ("looks", "guesses"),
+        ("peeks", "guesses"),
+    ]
+
+
+def test_a_sample_asked_in_another_order_is_paired_by_its_id(tmp_path):
+    rows = draw_rows(0.8, 0.4)
+    write_run(tmp_path, "forward", rows)
+    write_run(tmp_path, "backward", rows[::-1])
+    (pair,) = make_board(tmp_path).boards[0].pairs
+    assert pair.difference.estimate == 0
+    assert pair.difference.reason == "all clusters have the same mean: no spread between them to estimate from"
+    assert math.isnan(pair.p_value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda lines: lines[:-3], "holds 117 of the 120 questions asked; was it cut?"),
+        (lambda lines: [*lines, lines[0]], "holds 1 questions more than once, e.g. q0-image0"),
+    ],
+)
+def test_a_log_that_is_cut_or_doubled_is_left_out(tmp_path, change, reason):
+    folder = write_run(tmp_path, "spoiled", draw_rows(0.8, 0.4))
+    (results,), (samples,) = folder.glob("results_*"), folder.glob("samples_*")
+    lines = change(samples.read_text().splitlines())
+    samples.write_text("\n".join(lines) + "\n")
+    asked = 120 if len(lines) < 120 else len(lines)
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"n-samples": {"vrs_test": {"effective": asked}}}))
+    board = make_board(tmp_path)
+    assert board.boards == ()
+    assert reason in board.left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("configs", "vrs_test", "vrs"), None),
+        (("configs", "vrs_test", "vrs", "variants"), [1]),
+        (("configs", "vrs_test", "vrs", "dataset"), "x"),
+        (("configs", "vrs_test", "metadata"), 1.0),
+        (("config",), [1]),
+        (("config", "limit"), {"a": 1}),
+        (("n-samples",), 7),
+    ],
+)
+def test_results_of_another_shape_are_left_out(tmp_path, path, value):
+    (results,) = write_run(write_board(tmp_path), "odd", draw_rows(0.8, 0.4)).glob("results_*")
+    content = json.loads(results.read_text())
+    part = content
+    for key in path[:-1]:
+        part = part[key]
+    part[path[-1]] = value
+    results.write_text(json.dumps(content))
+    board = make_board(tmp_path)
+    assert len(board.boards[0].standings) == 3
+    assert f"{results}: the evidence of vrs_test is not as a VRS task writes it" in board.left_out[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acc", "right"),
+        ("acc", [1]),
+        ("blank_retention", [1, 0]),
+        ("hvrr_if_independent", 1),
+        ("set_accuracy", [1] * 5),
+    ],
+)
+def test_a_metric_of_another_shape_is_left_out(tmp_path, name, value):
+    (samples,) = write_run(write_board(tmp_path), "odd", draw_rows(0.8, 0.4)).glob("samples_*")
+    first, *rest = samples.read_text().splitlines()
+    line = json.loads(first) | {name: value}
+    line["metrics"] = sorted({*line["metrics"], name})
+    samples.write_text("\n".join([json.dumps(line), *rest]))
+    (left,) = make_board(tmp_path).left_out
+    assert f'{samples}, line 1: not a logged VRS sample (ValueError("{name}: ' in left.reason.replace("('", '("')
+
+
+def test_bases_with_models_of_both_kinds_are_compared_together(tmp_path):
+    (contrast,) = write_groups(tmp_path).contrasts
+    assert contrast.bases == ("x", "y")
+    assert contrast.matched.estimate == pytest.approx(sum(pair.difference.estimate for pair in contrast.pairs) / 2)
+    assert "not enough base models (2 base models; 3 are needed)" in contrast.matched_conclusion
+    assert contrast.bootstrap.estimate == contrast.difference.estimate
+    assert contrast.bootstrap.high < 0
+
+
+def test_three_bases_are_enough(tmp_path):
+    cards = {}
+    for seed in range(6):
+        kind, base = ("synthetic", "authentic")[seed % 2], f"base{seed // 2}"
+        write_run(tmp_path, f"m{seed}", draw_rows(0.4 + 0.4 * (seed % 2), 0.3, images=150, seed=seed))
+        cards[f"m{seed}"] = ModelCard(training=kind, base=base)
+    board = make_board(tmp_path, cards)
+    (contrast,) = board.contrasts
+    assert "those tuned on synthetic pairs rely less on the image" in contrast.matched_conclusion
+    assert contrast.matched_conclusion in make_page(board)
+    assert contrast.matched_conclusion in " ".join(make_board_notes(board))
+
+
+def test_tasks_without_a_common_model_have_no_overall_contrast_but_a_reason(tmp_path):
+    for task, models in {"vrs_one": "ab", "vrs_two": "cd"}.items():
+        for seed, model in enumerate(models):
+            write_run(tmp_path / task, model, draw_rows(0.8, 0.4, seed=seed), task=task)
+    cards = {
+        model: ModelCard(training=kind) for model, kind in zip("abcd", ["synthetic", "authentic"] * 2, strict=True)
+    }
+    *_, overall = make_board(tmp_path, cards).contrasts
+    assert overall.difference.reason == "a group without models"
+    assert "not enough models to compare training data (0 synthetic and 0 authentic" in overall.conclusion
 
 
 def test_the_command_writes_every_format_and_says_what_it_left_out(tmp_path):

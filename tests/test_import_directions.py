@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
+FOUNDATION = {"records", "images", "normalisation", "choices", "geometry", "question_types"}
 CONDUCTORS = {
     "task",
     "model",
@@ -31,8 +31,11 @@ ALLOWED_BESIDES = {
     "training_text": {"sources"},
     "sets": {"intervals"},
     "significance": {"intervals"},
-    "image_order": {"prefixes"},
+    "sum_statistics": {"intervals"},
+    "group_differences": {"intervals"},
     "option_scores": {"shared_prefill"},
+    "pixels": {"cuda_memory"},
+    "image_order": {"prefixes"},
     "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }

@@ -12,7 +12,14 @@ from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError, compare_runs, find_blind_floor
-from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
+from vrs_lmeval.leaderboard.report import (
+    format_p_value,
+    make_caption,
+    make_json,
+    make_markdown,
+    make_paragraph,
+    make_table,
+)
 from vrs_lmeval.leaderboard.results import ScoredSample, UnreadableResultsError, read_runs
 from vrs_lmeval.samples import load_benchmark
 from vrs_lmeval.sources import DatasetSource
@@ -34,7 +41,7 @@ def test_runs_are_read_with_their_questions(tmp_path):
     assert (run.model, run.task, len(run.samples)) == ("some/looks", "vrs_test", 4)
     first = run.samples[0]
     assert (first.sample_id, first.image_id, first.golds) == ("q1-a", "a", ("yes",))
-    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
+    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None, "vrs_ci95_low": [1, "a"]}
 
 
 def test_likelihoods_are_read_as_those_of_each_variants_options(tmp_path):
@@ -60,12 +67,12 @@ def test_comparison_worked_by_hand(tmp_path):
     comparison = compare(tmp_path)
     looks, guesses = comparison.rows
     assert (comparison.questions, comparison.images, looks.model, guesses.model) == (4, 3, "looks", "guesses")
-    assert looks.difference is None
+    assert looks.against_first is None
     assert (looks.metrics["acc"].estimate, looks.metrics["vrs"].estimate) == (1.0, 0.75)
     assert (guesses.metrics["acc"].estimate, guesses.metrics["vrs"].estimate) == (0.75, 0.0)
     # Differences by question -1, -2, 0, 0 on images a, b, c, a: mean -3/4. Residuals summed by image: a .5, b -1.25,
     # c .75; standard error sqrt(3/2 * (.25 + 1.5625 + .5625)) / 4 = .47186; t(2) at 97.5 % = 4.30265.
-    difference = guesses.difference
+    difference = guesses.against_first.difference
     assert difference.estimate == -0.75
     assert difference.low == pytest.approx(-0.75 - 4.30265 * 0.47186, abs=1e-4)
     assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
@@ -132,15 +139,17 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "rows", "message"),
     [
-        ({"dataset": {"content_sha256": "1"}}, LOOKS, "different data set of vrs_test"),
+        ({"dataset": {"content_sha256": "1"}}, LOOKS, r"different data set of vrs_test \(content_sha256: 0 and 1\)"),
         (
             {"dataset": {"content_sha256": "0", "accept_golds_of_duplicates": True}},
             LOOKS,
-            "different data set of vrs_test",
+            r"different data set of vrs_test \(accept_golds_of_duplicates: not given and True\)",
         ),
-        ({"variants": [{"name": "blank"}]}, LOOKS, "different variants of vrs_test"),
-        ({"parser_version": "2"}, LOOKS, "different parser version of vrs_test"),
-        ({}, LOOKS[:2], r"not the same questions of vrs_test \(different --limit\?\)"),
+        ({"variants": [{"name": "blank"}]}, LOOKS, r"different variants of vrs_test \(blank: not given and given\)"),
+        ({"parser_version": "2"}, LOOKS, r"different parser version of vrs_test \(1 and 2\)"),
+        ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),
+        ({"prompt_style": "cot"}, LOOKS, r"different prompt style of vrs_test \(not given and cot\)"),
+        ({}, LOOKS[:2], r"not the same questions of vrs_test \(4 and 2, 2 of them shared; different --limit\?\)"),
     ],
 )
 def test_what_differs_in_more_than_the_model_is_refused(tmp_path, changes, rows, message):
@@ -156,7 +165,7 @@ def test_no_spread_gives_no_interval_but_the_reason(tmp_path):
     rows = [(question, image, gold, 1, 1) for question, image, gold, _, _ in LOOKS]
     comparison = compare_runs(read_runs(write_run(tmp_path, "same", rows)))
     assert math.isnan(comparison.rows[0].metrics["vrs"].low)
-    assert "gives no sign of looking at the image (all values are equal" in make_conclusions(comparison)[0]
+    assert "gives no sign of looking at the image (all values are equal" in make_paragraph(comparison)
     assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["low"] is None
 
 
@@ -203,6 +212,33 @@ def test_compare_command_writes_what_it_shows(tmp_path):
     assert shown.exit_code == 0, shown.output
     assert "+0.750" in (tmp_path / "out" / "vrs_test.md").read_text()
     assert json.loads((tmp_path / "out" / "vrs_test.json").read_text())["task"] == "vrs_test"
+    # Differences summed by image: -1, -2, 0. Of the 8 sign vectors 4 reach |-3|.
+    paragraph = " ".join(shown.output.split())
+    assert "guesses and looks are not shown to differ in how much they rely on the image" in paragraph
+    assert "p = 0.500 (signs of images flipped)" in paragraph
+    assert (tmp_path / "out" / "vrs_test.md").read_text().split("\n\n")[-1].strip() in paragraph
+
+
+def test_compare_command_refuses_runs_without_a_common_task(tmp_path):
+    folders = [str(write_run(tmp_path, "one", LOOKS)), str(write_run(tmp_path, "two", LOOKS, task="vrs_other"))]
+    shown = CliRunner().invoke(app, ["compare", *folders])
+    assert shown.exit_code == 2
+    assert "no task was run by two models; there are vrs_test, vrs_other" in " ".join(shown.output.split())
+
+
+@pytest.mark.parametrize(("p_value", "shown"), [(0.5, "0.500"), (0.00042, "0.0004"), (1e-20, "< 0.0001")])
+def test_small_p_values_are_never_shown_as_zero(p_value, shown):
+    assert format_p_value(p_value) == shown
+
+
+def test_names_are_text_on_the_terminal_and_in_markdown(tmp_path):
+    hostile = "[red]<b>a|b"
+    comparison = compare_runs(read_runs(write_run(tmp_path, "plain", LOOKS)))
+    comparison = replace(comparison, rows=(replace(comparison.rows[0], model=hostile),))
+    console = Console(width=200, record=True)
+    console.print(make_table(comparison))
+    assert hostile in console.export_text()
+    assert "| [red]&lt;b&gt;a\\|b |" in make_markdown(comparison)
 
 
 def test_compare_command_explains_what_it_cannot_read(tmp_path):

@@ -7,8 +7,9 @@ import pytest
 from support.results import draw_rows, log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.browser import SHOWN_CHARACTERS, fill_browser
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.page import SHOWN_CHARACTERS, make_page
+from vrs_lmeval.leaderboard.page import make_page
 from vrs_lmeval.leaderboard.results import read_folders
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,7 +62,8 @@ def opened(browser, tmp_path):
 
 
 def models_shown(page):
-    return page.locator("table.sortable").first.locator("tbody th").all_inner_texts()
+    names = page.locator("table.sortable").first.locator("tbody th").all_inner_texts()
+    return [name.removesuffix(" !") for name in names]  # the mark of a warning
 
 
 def vrs_shown(page):
@@ -110,6 +112,51 @@ def test_the_page_fits_a_phone_and_draws_its_charts(opened):
 
 
 @needs_chromium
+def test_every_metric_can_be_looked_up_with_both_intervals(opened, tmp_path):
+    standings = {s.label: s for s in make_board(tmp_path / "again").boards[0].standings}
+    opened.locator("details.metrics summary").first.click()
+    box = opened.locator("details.metrics").first
+    box.locator("select").select_option("acc")
+    for row in box.locator("tbody tr").all():
+        name, estimate, by_formula, by_bootstrap, questions, images, _ = row.locator("th, td").all_inner_texts()
+        analytic, bootstrap = standings[name].metrics["acc"], standings[name].bootstraps["acc"]
+        assert float(estimate) == pytest.approx(analytic.estimate, abs=5.1e-4)
+        for shown, interval in ((by_formula, analytic), (by_bootstrap, bootstrap)):
+            assert json.loads(shown) == pytest.approx([interval.low, interval.high], abs=5.1e-4)
+        assert (questions, images) == ("120", "60")
+    box.locator("select").select_option("acc_open")
+    assert box.locator("tbody tr").first.locator("td.reason").inner_text() == "no values"
+    box.locator("th button", has_text="model").focus()
+    opened.keyboard.press("Enter")
+    assert box.locator("tbody th").all_inner_texts() == sorted(SHARES, key=str.casefold, reverse=True)
+
+
+@needs_chromium
+def test_every_pair_of_models_is_tested_on_the_page(opened):
+    opened.locator("summary", has_text="Tests between models").first.click()
+    rows = opened.locator("[aria-label='Tests between models on vrs_one'] tbody tr")
+    assert rows.count() == 15
+    assert all(len(row.split("\t")) == 5 for row in rows.all_inner_texts())
+
+
+@needs_chromium
+def test_paper_gets_narrow_charts_and_what_is_folded_away(opened):
+    opened.wait_for_selector(".js-plotly-plot .main-svg")
+    before = opened.locator(".main-svg").first.bounding_box()["width"]
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    opened.wait_for_timeout(300)
+    assert opened.locator(".main-svg").first.bounding_box()["width"] == 690
+    assert opened.locator("details.metrics[open]").count() == 2
+    assert opened.locator("details.browser[open]").count() == 0
+    opened.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.wait_for_timeout(500)
+    assert opened.locator("details[open]").count() == 0
+    assert opened.locator(".main-svg").first.bounding_box()["width"] == pytest.approx(before, abs=20)
+
+
+@needs_chromium
 def test_names_of_models_are_text_and_not_html(opened):
     assert opened.locator("td, th", has_text="<script>alert(1)</script>").count() > 0
     assert opened.evaluate("[...document.scripts].filter(s => s.textContent.startsWith('alert(1)')).length") == 0
@@ -129,13 +176,40 @@ def test_hostile_answers_are_escaped_and_cut(tmp_path):
     assert "1000034 characters" in page
 
 
-def test_two_hundred_models_make_a_page(tmp_path):
+@needs_chromium
+def test_two_hundred_models_make_a_page_that_can_be_used(tmp_path, browser):
     for number in range(200):
-        write_run(tmp_path, f"model{number}", draw_rows(0.5 + number / 500, 0.5, images=20, seed=number))
+        write_run(tmp_path, f"model{number}", draw_rows(0.3 + number / 300, 0.3, images=100, seed=number))
     runs, _ = read_folders([tmp_path])
     board = make_leaderboard(runs, {})
-    assert len(board.boards[0].standings) == 200
-    assert "model199" in make_page(board, samples=5)
+    (task,) = board.boards
+    assert len(task.standings) == 200
+    assert task.standings[0].worst_rank < 199  # 19,900 pairs, and some are still told apart
+    path = tmp_path / "board.html"
+    path.write_text(make_page(board), encoding="utf-8")
+    assert path.stat().st_size < 20_000_000
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("input.find").fill("MODEL19")
+    shown = page.locator("table.sortable").first.locator("tbody tr:visible th")
+    assert {name.split()[0] for name in shown.all_inner_texts()} == {"model19", *(f"model19{i}" for i in range(10))}
+    assert page.locator(".found").inner_text() == "11 models"
+    page.locator("details.browser summary").click()
+    assert page.locator(".which").input_value() != "every model"
+    page.close()
+
+
+def test_the_browser_holds_as_many_questions_as_fit(tmp_path, monkeypatch):
+    (board,) = make_board(tmp_path).boards[:1]
+    whole = fill_browser(board, 120, None)["samples"]
+    assert len(whole) == 120
+    monkeypatch.setattr("vrs_lmeval.leaderboard.browser.LARGEST_CHARACTERS", len(json.dumps(whole)) // 2)
+    part = fill_browser(board, 120, None)["samples"]
+    assert part == whole[: len(part)]
+    assert 40 < len(part) < 70
+    monkeypatch.setattr("vrs_lmeval.leaderboard.browser.LARGEST_CHARACTERS", 1)
+    assert fill_browser(board, 120, None)["samples"] == whole[:1]
 
 
 def test_the_browser_can_be_left_out(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage, stats
+from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, synthetic_image
 
 from vrs_lmeval import _native
@@ -87,7 +89,7 @@ def test_native_equals_twin(change: Perturbation, height: int, width: int, conte
 @pytest.mark.parametrize("hw", [(150, 230), (400, 90), (64, 64)])
 @pytest.mark.parametrize("pad_colour", [None, (122, 116, 104)])
 def test_fused_variants_equal_the_perturbed_image_preprocessed(
-    hw: tuple[int, int], pad_colour: tuple[int, int, int] | None
+    native_on_cpu: ModuleType, hw: tuple[int, int], pad_colour: tuple[int, int, int] | None
 ) -> None:
     image = synthetic_image(*hw)
     geometry = Geometry(size=(96, 96), crop=(96, 96), pad_colour=pad_colour)
@@ -97,6 +99,8 @@ def test_fused_variants_equal_the_perturbed_image_preprocessed(
         for threads in (1, 3):
             batch = preprocess([image], EXAMPLES, geometry, simd=simd, threads=threads)
             np.testing.assert_array_equal(batch[0].view(np.uint32), np.array(expected).view(np.uint32))
+    batch = preprocess_on_device(native_on_cpu, [image], EXAMPLES, geometry)
+    np.testing.assert_array_equal(batch[0].view(np.uint32), np.array(expected).view(np.uint32))
 
 
 shares = st.floats(0, 1)
@@ -144,6 +148,14 @@ def test_an_occlusion_beside_the_whole_image_in_bfloat16() -> None:
     alone = preprocess(images, variants[:1], geometry, dtype="bfloat16")
     beside = preprocess(images, variants, geometry, dtype="bfloat16")
     assert torch.equal(beside[:, :1], alone)
+
+
+def test_the_cuda_backend_gives_the_same_bfloat16(native_on_cpu: ModuleType) -> None:
+    images = [synthetic_image(90, 140), synthetic_image(200, 50)]
+    geometry = Geometry(size=(64, 64), crop=(64, 72))
+    expected = preprocess(images, EXAMPLES, geometry, dtype="bfloat16").view(torch.uint16).numpy()
+    actual = preprocess_on_device(native_on_cpu, images, EXAMPLES, geometry, output_type="bfloat16")
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_rgbx_rows_are_perturbed_as_rgb_rows() -> None:

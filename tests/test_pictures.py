@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.page import choose_samples
+from vrs_lmeval.leaderboard.browser import choose_samples
 from vrs_lmeval.leaderboard.pictures import collect_pictures, make_key
 from vrs_lmeval.leaderboard.results import read_folders
 from vrs_lmeval.preview import load_task

@@ -1,29 +1,36 @@
-"""The compiled op equals its numpy twin and transformers' Pillow-backed processor, bit for bit."""
+"""The compiled op equals its numpy twin and transformers' Pillow-backed processor, bit for bit: every backend of it.
+
+The CUDA backend runs on the host here (tests/cuda_on_cpu); test_cuda_device.py runs it on a device.
+"""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, pil_image, synthetic_image
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from vrs_lmeval.pixels import Geometry, build_info, preprocess
+from vrs_lmeval.pixels import Geometry, as_rgb, build_info, preprocess
 from vrs_lmeval.preprocess_reference import preprocess_reference
 from vrs_lmeval.records import Perturbation
 
-SIZES = (96, 224, 336)
+SIZES = (224, 336, 384, 448)
 MODES = ("L", "LA", "RGB", "RGBA", "P", "P+t", "CMYK", "1")
-EXECUTIONS = [(simd, threads) for simd in build_info()["simd"] for threads in (1, 2, 5)]
+GEOMETRY_MODES = ("RGB", "RGB", "RGB", "L", "LA", "RGBA", "P", "CMYK")
+EXECUTIONS = [(simd, threads) for simd in build_info()["simd"] for threads in (1, 2)]
+MANY_THREADS = [(simd, 5) for simd in build_info()["simd"]]
 
 exactly = settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
@@ -47,15 +54,59 @@ def clip(size: int, **settings: Any) -> CLIPImageProcessorPil:
     return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size}, **settings)
 
 
-# At most 1:40, so that Pillow, which also resizes what the crop drops, stays quick.
-sides = st.tuples(st.integers(1, 700), st.integers(1, 700)).filter(lambda hw: max(hw) <= 40 * min(hw))
+def sides(longest: int, other: int) -> st.SearchStrategy[tuple[int, int]]:
+    """Either may be the height; an aspect of 1:100 at most."""
+    pairs = st.tuples(st.integers(1, longest), st.integers(1, other), st.booleans())
+    return pairs.filter(lambda pair: max(pair[:2]) <= 100 * min(pair[:2])).map(
+        lambda pair: (pair[0], pair[1]) if pair[2] else (pair[1], pair[0])
+    )
+
+
+# Small ones more often: they are quick, and half of them are enlarged.
+any_sides = st.one_of(sides(60, 60), sides(60, 60), sides(500, 60), sides(500, 500), sides(4096, 300))
+large_sides = sides(4096, 4096)
+
+
+def assert_all_agree(native_on_cpu: ModuleType, hw: tuple[int, int], size: int, mode: str, content: str) -> None:
+    """Both backends in every execution, the numpy twin and the processor."""
+    image: Any = Image.fromarray(synthetic_image(*hw, content=content)) if mode == "RGB" else pil_image(mode, *hw)
+    processor = clip(size)
+    geometry = Geometry.from_image_processor(processor)
+    expected = expected_pixels(processor, image)
+    identity = [Perturbation.identity()]
+    for simd, threads in EXECUTIONS:
+        assert_same_bits(preprocess([image], identity, geometry, simd=simd, threads=threads)[0, 0], expected)
+    assert_same_bits(preprocess_on_device(native_on_cpu, [image], identity, geometry)[0, 0], expected)
+    if hw[0] * hw[1] <= 60 * 60:  # the twin takes its time; larger ones are below
+        assert_same_bits(preprocess_reference([as_rgb(image)], identity, geometry)[0, 0], expected)
+
+
+@pytest.mark.parametrize("part", range(20))
+def test_2000_geometries(native_on_cpu: ModuleType, part: int) -> None:
+    @seed(part)
+    @settings(parent=exactly, max_examples=97, derandomize=False, database=None)
+    @given(any_sides, st.sampled_from(SIZES), st.sampled_from(GEOMETRY_MODES), st.sampled_from(CONTENTS))
+    @example((1, 100), 448, "RGB", "extremes")
+    @example((4096, 41), 224, "L", "smooth")
+    @example((225, 224), 224, "RGBA", "smooth")
+    def agree(hw: tuple[int, int], size: int, mode: str, content: str) -> None:
+        assert_all_agree(native_on_cpu, hw, size, mode, content)
+
+    agree()
+
+
+@settings(parent=exactly, max_examples=20)
+@given(large_sides, st.sampled_from(SIZES), st.sampled_from(("noise", "edges", "extremes")))
+@example((4096, 4096), 336, "extremes")
+def test_large_geometries(native_on_cpu: ModuleType, hw: tuple[int, int], size: int, content: str) -> None:
+    assert_all_agree(native_on_cpu, hw, size, "RGB", content)
 
 
 @exactly
-@given(sides, st.sampled_from(SIZES), st.sampled_from(CONTENTS), st.sampled_from((1, 2, 3)))
-def test_native_equals_clip_processor(hw: tuple[int, int], size: int, content: str, resample: int) -> None:
+@given(any_sides, st.sampled_from(CONTENTS), st.sampled_from((1, 2, 3)))
+def test_native_equals_clip_processor_by_every_filter(hw: tuple[int, int], content: str, resample: int) -> None:
     image = Image.fromarray(synthetic_image(*hw, content=content))
-    processor = clip(size, resample=resample)
+    processor = clip(96, resample=resample)
     assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
 
 
@@ -71,6 +122,7 @@ def test_native_equals_clip_processor(hw: tuple[int, int], size: int, content: s
     st.sampled_from(CONTENTS),
 )
 def test_native_equals_reference(
+    native_on_cpu: ModuleType,
     sizes: list[tuple[int, int]],
     resize: Any,
     size: tuple[int, int],
@@ -87,10 +139,13 @@ def test_native_equals_reference(
     for simd, threads in EXECUTIONS:
         actual = preprocess(images, perturbations, geometry, simd=simd, threads=threads)
         assert_same_bits(actual, expected)
+    for on_device in (False, True):
+        actual = preprocess_on_device(native_on_cpu, images, perturbations, geometry, images_on_device=on_device)
+        assert_same_bits(actual, expected)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [96, 336])
 def test_every_image_mode_becomes_rgb_as_the_processor_does(mode: str, size: int) -> None:
     processor = clip(size)
     for height, width in ((61, 97), (240, 240), (300, 113)):
@@ -171,7 +226,7 @@ def test_steps_left_out(switched_off: str) -> None:
     assert_same_bits(our_pixels(processor, image), expected_pixels(processor, image))
 
 
-@pytest.mark.parametrize(("simd", "threads"), EXECUTIONS)
+@pytest.mark.parametrize(("simd", "threads"), EXECUTIONS + MANY_THREADS)
 @pytest.mark.parametrize("hw", [(640, 480), (1100, 300), (50, 900), (225, 224)])
 def test_every_execution_gives_the_same_bits(hw: tuple[int, int], simd: str, threads: int) -> None:
     image = synthetic_image(*hw, content="extremes")

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
+from vrs_lmeval.intervals import find_standard_error
+from vrs_lmeval.leaderboard.pairs import compare_pairs, fill_matrix
 from vrs_lmeval.significance import (
     adjust_holm,
     find_detectable_difference,
-    find_group_difference,
     find_mcnemar_p_value,
     find_needed_images,
     find_needed_pairs,
+    find_pairwise_errors,
     find_pairwise_p_values,
     find_rank_intervals,
     find_sign_flip_p_values,
@@ -84,8 +85,44 @@ def test_pairs_of_columns_are_tested_as_their_differences(images):
 
 
 def test_a_p_value_from_random_flips_is_never_zero():
-    columns = np.ones((200, 1))
-    assert find_sign_flip_p_values(columns, np.arange(200), key="k", flips=999) == pytest.approx([1 / 1000])
+    # 12 up and 1 down of 13: T = 11, and 2 exp(-121 / 26) = .019 is above what 999 flips leave, 1 / 1000.
+    barely = np.array([[1.0]] * 12 + [[-1.0]])
+    (p_value,) = find_sign_flip_p_values(barely, np.arange(13), key="k", flips=999)
+    assert p_value >= 1 / 1000
+
+
+def test_a_difference_that_no_flip_reaches_has_hoeffdings_bound():
+    columns, clusters = np.ones((200, 1)), np.arange(200)
+    expected = 2 * math.exp(-(200**2) / (2 * 200))
+    assert find_sign_flip_p_values(columns, clusters, key="k", flips=999) == pytest.approx([expected])
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.5, 1.0, 2.0]), min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_hoeffdings_bound_is_never_below_the_exact_p_value(values):
+    bound = 2 * math.exp(-(sum(values) ** 2) / (2 * sum(value**2 for value in values)))
+    assert naive_sign_flip(values, range(len(values))) <= bound + 1e-12
+
+
+def test_many_models_can_still_be_told_apart():
+    # 40 models, 780 pairs: with 10,000 flips alone the smallest adjusted p would be 780 / 10,001 = .078.
+    generator = np.random.default_rng(11)
+    columns = (generator.random((600, 40)) < np.linspace(0.1, 0.9, 40)).astype(float)
+    tests = compare_pairs(columns, list(map(str, range(600))), key="k")
+    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), fill_matrix(tests, 40))
+    assert tests[38].p_value < 1e-6  # the first against the last
+    assert all(1 <= best <= 40 - index <= worst <= 40 for index, (best, worst) in enumerate(ranks))
+    assert max(worst - best for best, worst in ranks) < 20
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0]), st.sampled_from("abcd"))))
+@settings(derandomize=True, max_examples=60, deadline=None)
+def test_errors_of_pairs_are_those_of_their_differences(rows):
+    columns = np.array([row[:2] for row in rows]).reshape(-1, 2)
+    clusters = [row[2] for row in rows]
+    if len(rows):
+        expected = find_standard_error(columns[:, 0] - columns[:, 1], clusters)
+        assert find_pairwise_errors(columns, clusters)[0, 1] == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_holm_worked_by_hand():
@@ -139,69 +176,3 @@ def test_detectable_difference_worked_by_hand():
     assert find_detectable_difference(0.1) == pytest.approx(0.2801585)
     assert find_needed_images(100, 0.1, 0.2801585 / 2) == pytest.approx(400, rel=1e-5)
     assert find_needed_images(100, 0.1, 0.0) == math.inf
-
-
-def make_models(effects, images=80, seed=0):
-    generator = np.random.default_rng(seed)
-    scores = (generator.random((images * 2, len(effects))) < np.array(effects)).astype(float)
-    return scores, np.arange(images * 2) // 2
-
-
-def test_the_group_difference_worked_by_hand():
-    # Models of constant values, so that images add nothing: means .3 and .3, s^2/k = .02/2 and .08/2, and Welch's
-    # degrees of freedom .05^2 / (.01^2 + .04^2) = 1.4706.
-    columns = np.tile([0.2, 0.4, 0.1, 0.5], (4, 1))
-    interval = find_group_difference(columns, list("abcd"), np.array([True, True, False, False]))
-    half = stats.t.ppf(0.975, 0.05**2 / (0.01**2 + 0.04**2)) * math.sqrt(0.05)
-    assert (interval.estimate, interval.low, interval.high) == pytest.approx((0.0, -half, half))
-
-
-def naive_two_way_variance(columns, clusters, is_first):
-    """Cameron, Gelbach and Miller's sum over pairs of observations that share an image but not a model."""
-    k = {True: sum(is_first), False: len(is_first) - sum(is_first)}
-    residual = {}
-    for m, column in enumerate(columns.T):
-        sign = 1 if is_first[m] else -1
-        for i, value in enumerate(column):
-            residual[i, m] = sign * (value - column.mean()) / (k[bool(is_first[m])] * len(column))
-    images = len(set(clusters))
-    return sum(
-        residual[i, m] * residual[j, o] * images / (images - 1)
-        for i, m in residual
-        for j, o in residual
-        if clusters[i] == clusters[j] and m != o
-    )
-
-
-def test_the_group_variance_equals_its_naive_twin():
-    columns, clusters = make_models([0.2, 0.3, 0.4, 0.6, 0.7], images=6)
-    columns += np.arange(12)[:, None] // 2 % 3 * np.array([1, 1, 0, 0, 0])  # what the first group's models share
-    is_first = np.array([True, True, False, False, False])
-    means = columns.mean(axis=0)
-    between = means[:2].var(ddof=1) / 2, means[2:].var(ddof=1) / 3
-    freedom = sum(between) ** 2 / (between[0] ** 2 / 1 + between[1] ** 2 / 2)
-    shared = naive_two_way_variance(columns, list(clusters), is_first)
-    assert shared > 0
-    interval = find_group_difference(columns, clusters, is_first)
-    assert interval.estimate == pytest.approx(means[:2].mean() - means[2:].mean())
-    assert interval.high - interval.estimate == pytest.approx(
-        stats.t.ppf(0.975, freedom) * math.sqrt(sum(between) + shared)
-    )
-
-
-def test_the_group_interval_grows_with_the_spread_between_models():
-    alike, clusters = make_models([0.5] * 8)
-    apart, _ = make_models([0.1, 0.9] * 4)
-    is_first = np.arange(8) < 4
-    narrow, wide = (find_group_difference(each, clusters, is_first) for each in (alike, apart))
-    assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
-
-
-@pytest.mark.parametrize(
-    ("is_first", "reason"), [([True, True, True], "without models"), ([True, False, False], "two")]
-)
-def test_too_few_models_give_the_reason(is_first, reason):
-    columns, clusters = make_models([0.2, 0.3, 0.4])
-    interval = find_group_difference(columns, clusters, np.array(is_first))
-    assert math.isnan(interval.low)
-    assert reason in interval.reason

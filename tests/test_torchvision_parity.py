@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, pil_image, synthetic_image
 
 from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
@@ -78,7 +80,7 @@ def assert_same_bits(actual: np.ndarray, expected: np.ndarray) -> None:
     st.sampled_from(CONTENTS),
 )
 def test_every_execution_equals_torch(
-    hw: tuple[int, int], size: tuple[int, int], filter_name: str, content: str
+    native_on_cpu: ModuleType, hw: tuple[int, int], size: tuple[int, int], filter_name: str, content: str
 ) -> None:
     image = synthetic_image(*hw, content=content)
     geometry = levels_only("exact", size, filter_name)
@@ -89,6 +91,7 @@ def test_every_execution_equals_torch(
         for simd, threads in EXECUTIONS:
             actual = preprocess([image], IDENTITY, geometry, simd=simd, threads=threads)[0, 0]
             assert_same_bits(actual, expected)
+        assert_same_bits(preprocess_on_device(native_on_cpu, [image], IDENTITY, geometry)[0, 0], expected)
 
 
 @settings(parent=exactly, max_examples=25)

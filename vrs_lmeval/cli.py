@@ -24,11 +24,12 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_notes,
     make_board_tables,
 )
+from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
-from vrs_lmeval.leaderboard.page import SHOWN_SAMPLES, choose_samples, make_page
+from vrs_lmeval.leaderboard.page import make_page
 from vrs_lmeval.leaderboard.pictures import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
-from vrs_lmeval.leaderboard.report import make_caption, make_conclusions, make_json, make_markdown, make_table
+from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.study import StudyRun, UnreadableStudyError, read_study
@@ -65,9 +66,13 @@ def compare(
 ) -> None:
     """Put runs of several models on the same tasks side by side; the first is the reference."""
     try:
-        _show([run for folder in results for run in read_runs(folder)], output)
+        runs = [run for folder in results for run in read_runs(folder)]
+        tasks = [run.task for run in runs]
+        if len(results) > 1 and len(set(tasks)) == len(tasks):
+            raise IncomparableRunsError(f"no task was run by two models; there are {', '.join(tasks)}")
+        _show(runs, output)
     except (UnreadableResultsError, IncomparableRunsError) as error:
-        console.print(f"[red]vrs compare:[/red] {error}", highlight=False)
+        console.print(f"[red]vrs compare:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
 
 
@@ -91,7 +96,7 @@ def leaderboard(
     try:
         cards = read_model_cards(models) if models is not None else {}
     except UnreadableCardsError as error:
-        console.print(f"[red]vrs leaderboard:[/red] {error}", highlight=False)
+        console.print(f"[red]vrs leaderboard:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples, images)
     if not shown:
@@ -133,7 +138,7 @@ def _collect_pictures(board: Leaderboard, samples: int) -> dict[str, Pictures]:
         try:
             pictures[task.task] = collect_pictures(task, [sample.sample_id for sample in choose_samples(task, samples)])
         except NoPicturesError as error:
-            console.print(f"[yellow]vrs leaderboard:[/yellow] {error}", highlight=False, soft_wrap=True)
+            console.print(f"[yellow]vrs leaderboard:[/yellow] {escape(str(error))}", highlight=False, soft_wrap=True)
             continue
         if left_out := pictures[task.task].left_out:
             limit = LARGEST_BYTES // 2**20
@@ -152,7 +157,7 @@ def study(
     try:
         chosen = read_study(plan, output)
     except UnreadableStudyError as error:
-        console.print(f"[red]vrs study:[/red] {error}", highlight=False)
+        console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -200,7 +205,7 @@ def preview(
     try:
         sample, images = load_task(task).show_variants(index)
     except (PreviewError, IndexError) as error:
-        console.print(f"[red]vrs preview:[/red] {error}", highlight=False)
+        console.print(f"[red]vrs preview:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     output.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(sample.question, list(sample.golds), images).save(output, format="PNG")
@@ -246,8 +251,7 @@ def _show(runs: list[Run], output: Path | None) -> None:
         console.print()
         console.print(make_table(comparison))
         console.print(make_caption(comparison), highlight=False)
-        for sentence in make_conclusions(comparison):
-            console.print(f"  {sentence}", highlight=False)
+        console.print(f"\n{make_paragraph(comparison)}", highlight=False, markup=False)
     if output is not None:
         _write(comparisons, output)
 

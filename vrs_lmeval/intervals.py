@@ -10,13 +10,14 @@ Questions about one image share its difficulty, so the image, not the question, 
 - `find_bootstrap_interval`: percentiles of the mean over resampled clusters, for statistics without a formula. Its
   random numbers come from a key, so that the same question gives the same interval in any process.
 
-Degenerate input gives NaN limits with a reason, never a limit of 0.
+Degenerate input gives NaN limits with a reason, never a limit of 0. `sum_statistics.py` gives both intervals for many
+metrics at once, means and others.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,14 @@ Clusters = Sequence[str] | Sequence[int] | npt.NDArray[np.generic]
 T_METHOD = "clustered t"
 BOOTSTRAP_METHOD = "clustered percentile bootstrap"
 
+NO_VALUES = "no values"
+ONE_CLUSTER = "one cluster: no spread between clusters can be seen"
+ALL_EQUAL = "all values are equal: no spread to estimate from"
+CLUSTERS_ALIKE = "all clusters have the same mean: no spread between them to estimate from"
+
+NO_SPREAD = 1e-12
+"""A standard error below this is rounding: the values are shares, their differences or logarithms."""
+
 _BLOCK_DRAWS = 2_000_000
 """Cluster draws held at once, 16 MB of indices: 10,000 resamples of 2,000 images never stand in memory together."""
 
@@ -39,10 +48,10 @@ def find_t_interval(values: Values, clusters: Clusters, level: float = 0.95) -> 
     """Mean of `values` (n,) with its cluster-robust t interval; `clusters` (n,) names each value's cluster.
 
     low, high = mean -+ t(G-1) * s, s^2 = G/(G-1) * sum_g (sum_{i in g} (x_i - mean))^2 / n^2. With one value a
-    cluster it is the usual t interval. NaN limits with a reason: no values, one cluster, all values equal.
+    cluster it is the usual t interval. NaN limits with a reason: no values, one cluster, all values or clusters alike.
     """
     sums, counts, data = _sum_by_cluster(values, clusters)
-    reason = _why_degenerate(data, len(counts))
+    reason = _why_degenerate(data, sums, counts)
     if reason is not None:
         return _make_degenerate(data, len(counts), T_METHOD, level, reason)
     estimate = float(data.mean())
@@ -58,8 +67,8 @@ def find_bootstrap_interval(
     `key` names the random stream, e.g. "vrs/<task>/<model>"; the result depends on it and on the values by cluster,
     not on their order. NaN limits with a reason as in `find_t_interval`.
     """
-    _, counts, data = _sum_by_cluster(values, clusters)
-    reason = _why_degenerate(data, len(counts))
+    sums, counts, data = _sum_by_cluster(values, clusters)
+    reason = _why_degenerate(data, sums, counts)
     if reason is not None:
         return _make_degenerate(data, len(counts), BOOTSTRAP_METHOD, level, reason)
     means = resample_means(data[:, None], clusters, key=key, resamples=resamples)[:, 0]
@@ -75,20 +84,25 @@ def resample_means(columns: Floats, clusters: Clusters, *, key: str, resamples: 
     difference.
     """
     sums, counts = sum_columns_by_cluster(columns, clusters)
-    total = len(sums)
     both = np.hstack([sums, counts])
+    means = np.empty((resamples, columns.shape[1]))
+    for rows, weights in draw_cluster_weights(len(sums), key, resamples):
+        drawn_sums, drawn_counts = np.hsplit(weights @ both, 2)
+        with np.errstate(invalid="ignore"):
+            means[rows] = drawn_sums / drawn_counts
+    return means
+
+
+def draw_cluster_weights(total: int, key: str, resamples: int) -> Iterator[tuple[slice, Floats]]:
+    """How often each of `total` clusters is drawn, (rows, total), for some resamples at a time, and which they are."""
     generator = make_generator(key)
     block = max(1, _BLOCK_DRAWS // total)
-    means = np.empty((resamples, columns.shape[1]))
     for start in range(0, resamples, block):
         rows = min(block, resamples - start)
         draws = generator.integers(0, total, size=(rows, total))
         draws += np.arange(rows)[:, None] * total
         weights = np.bincount(draws.ravel(), minlength=rows * total).reshape(rows, total)
-        drawn_sums, drawn_counts = np.hsplit(weights.astype(np.float64) @ both, 2)
-        with np.errstate(invalid="ignore"):
-            means[start : start + rows] = drawn_sums / drawn_counts
-    return means
+        yield slice(start, start + rows), weights.astype(np.float64)
 
 
 def sum_columns_by_cluster(columns: Floats, clusters: Clusters) -> tuple[Floats, Floats]:
@@ -96,7 +110,7 @@ def sum_columns_by_cluster(columns: Floats, clusters: Clusters) -> tuple[Floats,
 
     A NaN is a value that does not apply: it adds nothing to either.
     """
-    codes, total = _code(clusters, len(columns))
+    codes, total = number_clusters(clusters, len(columns))
     applies = np.isfinite(columns)
     sums = np.zeros((total, columns.shape[1]))
     counts = np.zeros_like(sums)
@@ -148,12 +162,12 @@ def _sum_by_cluster(values: Values, clusters: Clusters) -> tuple[Floats, Floats,
         raise ValueError(f"values should be one number a question, their shape is {data.shape}")
     if not np.isfinite(data).all():
         raise ValueError("values should be finite: leave out the questions to which the metric does not apply")
-    codes, total = _code(clusters, len(data))
+    codes, total = number_clusters(clusters, len(data))
     sums = np.bincount(codes, weights=data, minlength=total).astype(np.float64)
     return sums, np.bincount(codes, minlength=total).astype(np.float64), data
 
 
-def _code(clusters: Clusters, expected: int) -> tuple[npt.NDArray[np.int64], int]:
+def number_clusters(clusters: Clusters, expected: int) -> tuple[npt.NDArray[np.int64], int]:
     """Each value's cluster as 0..G-1 in sorted order of the names, and G."""
     if len(clusters) != expected:
         raise ValueError(f"{expected} values need as many clusters, there are {len(clusters)}")
@@ -161,14 +175,14 @@ def _code(clusters: Clusters, expected: int) -> tuple[npt.NDArray[np.int64], int
     return codes.astype(np.int64), len(names)
 
 
-def _why_degenerate(data: Floats, total: int) -> str | None:
+def _why_degenerate(data: Floats, sums: Floats, counts: Floats) -> str | None:
     if len(data) == 0:
-        return "no values"
-    if total < 2:
-        return "one cluster: no spread between clusters can be seen"
+        return NO_VALUES
+    if len(counts) < 2:
+        return ONE_CLUSTER
     if np.ptp(data) == 0:
-        return "all values are equal: no spread to estimate from"
-    return None
+        return ALL_EQUAL
+    return CLUSTERS_ALIKE if _standard_error(sums, counts) < NO_SPREAD else None
 
 
 def _make_degenerate(data: Floats, total: int, method: str, level: float, reason: str) -> Interval:

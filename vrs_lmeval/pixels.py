@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vrs_lmeval import _native
+from vrs_lmeval import _native, cuda_memory
 from vrs_lmeval.geometry import Arithmetic, Geometry, UnsupportedGeometry
 from vrs_lmeval.records import Perturbation
 
@@ -23,8 +23,18 @@ if TYPE_CHECKING:
     import torch
 
     ImageLike: TypeAlias = npt.NDArray[np.uint8] | Image.Image | torch.Tensor
+    DeviceLike: TypeAlias = str | int | torch.device
 
-__all__ = ["Geometry", "UnsupportedGeometry", "as_rgb", "build_info", "perturb", "preprocess", "preprocess_pairs"]
+__all__ = [
+    "Geometry",
+    "UnsupportedGeometry",
+    "as_rgb",
+    "build_info",
+    "count_devices",
+    "perturb",
+    "preprocess",
+    "preprocess_pairs",
+]
 
 OutputType = Literal["float32", "bfloat16"]
 Output = TypeVar("Output")
@@ -51,7 +61,20 @@ def preprocess(
     *,
     threads: int | None = None,
     simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
     dtype: Literal["bfloat16"],
+    device: DeviceLike | None = None,
     out: None = None,
 ) -> torch.Tensor: ...
 @overload
@@ -63,6 +86,7 @@ def preprocess(
     threads: int | None = None,
     simd: str = "auto",
     dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
     out: Output,
 ) -> Output: ...
 def preprocess(
@@ -73,16 +97,20 @@ def preprocess(
     threads: int | None = None,
     simd: str = "auto",
     dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
     out: Any = None,
 ) -> Any:
     """Every image under every perturbation, ready for the model: (N, K, 3, height, width).
 
-    `images` may differ in size and kind: numpy or CPU torch arrays of uint8, (height, width) or
+    `images` may differ in size and kind: numpy or torch arrays of uint8, (height, width) or
     (height, width, 1 | 3 | 4), or PIL images of any mode; `as_rgb` says how each becomes RGB. RGB arrays whose
     rows are packed, and PIL images that fit one of Pillow's memory blocks, are read where they lie.
     `dtype` "bfloat16" is the float32 result rounded to nearest, ties to even, and comes as a torch tensor, as
-    numpy has no such type. `out` is written to and returned: a contiguous numpy array (float32) or CPU torch
+    numpy has no such type. `out` is written to and returned: a contiguous numpy array (float32) or torch
     tensor (float32 or bfloat16) of the result's shape.
+    With a `device` the result is a torch tensor there. On a CUDA device, which `out` or images that lie on one choose
+    as well, the work is queued on torch's current stream, and gives the same bits. Images of the host are uploaded once
+    for all perturbations; while a CUDA graph is captured, images must lie on the device.
     `threads` is how many may work at once, None for every CPU that this process may use; `simd` names one of
     `build_info()["simd"]`, "auto" takes the fastest. Neither changes a bit.
     Raises `ValueError` or `TypeError` naming the argument at fault.
@@ -90,7 +118,8 @@ def preprocess(
     if not perturbations:
         raise ValueError("perturbations: empty")
     pairs = [(index, change) for index in range(len(images)) for change in perturbations]
-    return _run_jobs(images, pairs, geometry, threads, simd, dtype, out, (len(images), len(perturbations)))
+    shape = (len(images), len(perturbations), 3, *geometry.crop)
+    return _run_jobs(images, pairs, geometry, threads, simd, dtype, device, out, shape)
 
 
 @overload
@@ -110,7 +139,19 @@ def preprocess_pairs(
     *,
     threads: int | None = None,
     simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
     dtype: Literal["bfloat16"],
+    device: DeviceLike | None = None,
     out: None = None,
 ) -> torch.Tensor: ...
 @overload
@@ -121,6 +162,7 @@ def preprocess_pairs(
     threads: int | None = None,
     simd: str = "auto",
     dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
     out: Output,
 ) -> Output: ...
 def preprocess_pairs(
@@ -130,6 +172,7 @@ def preprocess_pairs(
     threads: int | None = None,
     simd: str = "auto",
     dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
     out: Any = None,
 ) -> Any:
     """One output per (image, perturbation): (N, 3, height, width); otherwise as `preprocess`.
@@ -139,7 +182,8 @@ def preprocess_pairs(
     images = {id(image): image for image, _ in pairs}
     index_of = {identity: index for index, identity in enumerate(images)}
     jobs = [(index_of[id(image)], change) for image, change in pairs]
-    return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, out, (len(pairs),))
+    shape = (len(pairs), 3, *geometry.crop)
+    return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, device, out, shape)
 
 
 def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
@@ -176,6 +220,11 @@ def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[n
 def build_info() -> dict[str, object]:
     """What the extension is, for provenance: version, compiler, backends."""
     return _native.build_info()
+
+
+def count_devices() -> tuple[int, str]:
+    """How many CUDA devices the op can use; where it is none, why: no device, no driver, or no CUDA in this build."""
+    return _native.count_devices()
 
 
 def _borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
@@ -221,13 +270,18 @@ def _run_jobs(
     threads: int | None,
     simd: str,
     dtype: OutputType | None,
+    device: DeviceLike | None,
     out: Any,
-    leading: tuple[int, ...],
+    shape: tuple[int, ...],
 ) -> Any:
-    """`leading`: the result's shape before (3, height, width); its product is the number of jobs."""
+    """`shape`: the result's; the product of its dimensions before (3, height, width) is the number of jobs."""
     if dtype not in (None, "float32", "bfloat16"):
         raise ValueError(f"dtype: 'float32' or 'bfloat16' is needed, not {dtype!r}")
-    shape = (*leading, 3, *geometry.crop)
+    native_jobs = [(index, _native_perturbation(change)) for index, change in jobs]
+    threads = _usable_cpus() if threads is None else threads
+    cuda_device = cuda_memory.find_device(images, out, device)
+    if cuda_device is not None:
+        return _run_on_device(images, native_jobs, geometry, threads, dtype, cuda_device, out, shape)
     if out is None and dtype == "bfloat16":
         import torch
 
@@ -235,27 +289,63 @@ def _run_jobs(
     target = None if out is None else _writable_values(out, shape, dtype).reshape(-1, *shape[-3:])
     batch = _native.preprocess(
         [_borrow_pixels(image, geometry.arithmetic) for image in images],
-        [(index, _native_perturbation(change)) for index, change in jobs],
+        native_jobs,
         _native_geometry(geometry),
-        threads=_usable_cpus() if threads is None else threads,
+        threads=threads,
         simd=simd,
         out=target,
     )
-    return batch.reshape(shape) if out is None else out
+    if out is not None:
+        return out
+    if device is not None:  # then the result is a tensor, on the CPU as well
+        import torch
+
+        return torch.from_numpy(batch.reshape(shape))
+    return batch.reshape(shape)
+
+
+def _run_on_device(
+    images: Sequence[ImageLike],
+    jobs: Sequence[tuple[int, _native.PerturbationTuple]],
+    geometry: Geometry,
+    threads: int,
+    dtype: OutputType | None,
+    device: torch.device,
+    out: Any,
+    shape: tuple[int, ...],
+) -> torch.Tensor:
+    result: torch.Tensor = cuda_memory.empty_batch(shape, dtype, device) if out is None else out
+    output_type = _check_output(result, shape, dtype)
+    pixels = [cuda_memory.pack_pixels(image) or _borrow_pixels(image, geometry.arithmetic) for image in images]
+    launch = partial(
+        _native.preprocess_on_device,
+        [each.address() if isinstance(each, cuda_memory.DevicePixels) else each for each in pixels],
+        jobs,
+        _native_geometry(geometry),
+        output_type=output_type,
+        threads=threads,
+    )
+    cuda_memory.queue(launch, result)
+    return result
+
+
+def _check_output(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> OutputType:
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out: shape must be {shape}, not {tuple(out.shape)}")
+    kind = str(out.dtype).removeprefix("torch.")
+    if (kind != "float32" and kind != "bfloat16") or dtype not in (None, kind):
+        raise TypeError(f"out: {dtype or 'float32 or bfloat16'} is needed, not {out.dtype}")
+    return kind  # type: ignore[return-value]
 
 
 def _writable_values(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> npt.NDArray[Any]:
     """`out`'s own memory as the extension takes it: float32, or the bits of bfloat16 as uint16."""
-    if tuple(out.shape) != shape:
-        raise ValueError(f"out: shape must be {shape}, not {tuple(out.shape)}")
-    kind = str(out.dtype).removeprefix("torch.")
-    if kind not in ("float32", "bfloat16") or dtype not in (None, kind):
-        raise TypeError(f"out: {dtype or 'float32 or bfloat16'} is needed, not {out.dtype}")
+    kind = _check_output(out, shape, dtype)
     if isinstance(out, np.ndarray):
         values = out
     else:
         if out.device.type != "cpu":
-            raise ValueError(f"out: a tensor in the CPU's memory is needed, not on {out.device}")
+            raise ValueError(f"out: a tensor of the CPU or of CUDA is needed, not on {out.device}")
         import torch
 
         values = (out.view(torch.uint16) if kind == "bfloat16" else out).detach().numpy()
@@ -277,14 +367,18 @@ def _native_perturbation(change: Perturbation) -> _native.PerturbationTuple:
 
 @lru_cache(maxsize=16)
 def _native_geometry(geometry: Geometry) -> _native.Geometry:
-    return _native.Geometry(
-        resize=geometry.resize,
-        size=geometry.size,
-        crop=geometry.crop,
-        filter=geometry.filter,
-        arithmetic=geometry.arithmetic,
-        pass_order=geometry.pass_order,
-        pad_colour=geometry.pad_colour,
-        table=geometry.table(),
-        normalisation=geometry.normalisation(),
-    )
+    return _native.Geometry(**_geometry_arguments(geometry))
+
+
+def _geometry_arguments(geometry: Geometry) -> dict[str, Any]:
+    return {
+        "resize": geometry.resize,
+        "size": geometry.size,
+        "crop": geometry.crop,
+        "filter": geometry.filter,
+        "arithmetic": geometry.arithmetic,
+        "pass_order": geometry.pass_order,
+        "pad_colour": geometry.pad_colour,
+        "table": geometry.table(),
+        "normalisation": geometry.normalisation(),
+    }

@@ -25,22 +25,32 @@ class SetMember(NamedTuple):
 
 def find_set_accuracy(members: Sequence[SetMember | None]) -> float:
     """Share of the whole sets whose every question is right; NaN without one."""
-    return _find_mean(_measure(members, _are_right)[0])
+    return _find_mean(measure_right_sets(members)[0])
 
 
 def find_set_accuracy_error(members: Sequence[SetMember | None]) -> float:
     """Its standard error, clustered by linked images."""
-    return find_standard_error(*_measure(members, _are_right))
+    return find_standard_error(*measure_right_sets(members))
 
 
 def find_confusion(members: Sequence[SetMember | None]) -> float:
     """Share of the whole sets, all parsed, whose questions all got the same answer; NaN without one."""
-    return _find_mean(_measure(members, _are_same)[0])
+    return _find_mean(measure_same_sets(members)[0])
 
 
 def find_confusion_error(members: Sequence[SetMember | None]) -> float:
     """Its standard error, clustered by linked images."""
-    return find_standard_error(*_measure(members, _are_same))
+    return find_standard_error(*measure_same_sets(members))
+
+
+def measure_right_sets(members: Sequence[SetMember | None]) -> tuple[list[float], list[str]]:
+    """1 or 0 of each whole set, whether its every question is right, and its cluster."""
+    return _measure(members, _are_right)
+
+
+def measure_same_sets(members: Sequence[SetMember | None]) -> tuple[list[float], list[str]]:
+    """1 or 0 of each whole set, all parsed, whether its questions all got the same answer, and its cluster."""
+    return _measure(members, _are_same)
 
 
 def _are_right(members: Sequence[SetMember]) -> float | None:

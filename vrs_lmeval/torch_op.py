@@ -21,7 +21,10 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Preprocess(torch.nn.Module):
-    """`pixels.preprocess` as a module: a list of uint8 (height, width, 3) CPU tensors -> (N, K, 3, height, width)."""
+    """`pixels.preprocess` as a module: a list of uint8 (height, width, 3) tensors -> (N, K, 3, height, width).
+
+    The result lies where the images do, or on `device`.
+    """
 
     def __init__(
         self,
@@ -30,17 +33,19 @@ class Preprocess(torch.nn.Module):
         *,
         dtype: OutputType = "float32",
         threads: int | None = None,
+        device: str | None = None,
     ) -> None:
         super().__init__()
         self.geometry = encode_geometry(geometry)
         self.perturbations = encode_perturbations(perturbations)
         self.dtype = dtype
         self.threads = threads
+        self.device = device
 
     def forward(self, images: list[torch.Tensor]) -> torch.Tensor:
         """Raises as `pixels.preprocess` does."""
         result: torch.Tensor = torch.ops.vrs.preprocess(
-            images, self.perturbations, self.geometry, self.dtype, self.threads
+            images, self.perturbations, self.geometry, self.dtype, self.threads, self.device
         )
         return result
 
@@ -69,11 +74,18 @@ def _decode_perturbations(text: str) -> list[Perturbation]:
 @torch.library.custom_op(
     "vrs::preprocess",
     mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor[] images, str perturbations, str geometry, str dtype='float32', int? threads=None) -> Tensor",
+    schema="(Tensor[] images, str perturbations, str geometry, str dtype='float32', int? threads=None, "
+    "str? device=None) -> Tensor",
 )
-def _preprocess(images: Any, perturbations: str, geometry: str, dtype: Any = "float32", threads: Any = None) -> Any:
-    out = _empty_batch(images, perturbations, geometry, dtype)
+def _preprocess(
+    images: Any,
+    perturbations: str,
+    geometry: str,
+    dtype: Any = "float32",
+    threads: Any = None,
+    device: str | None = None,
+) -> Any:
+    out = _empty_batch(images, perturbations, geometry, dtype, threads, device)
     return preprocess(
         images, _decode_perturbations(perturbations), _decode_geometry(geometry), threads=threads, out=out
     )
@@ -81,9 +93,14 @@ def _preprocess(images: Any, perturbations: str, geometry: str, dtype: Any = "fl
 
 @_preprocess.register_fake
 def _empty_batch(
-    images: Any, perturbations: str, geometry: str, dtype: str = "float32", threads: int | None = None
+    images: Any,
+    perturbations: str,
+    geometry: str,
+    dtype: str = "float32",
+    threads: int | None = None,
+    device: str | None = None,
 ) -> torch.Tensor:
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: {' or '.join(map(repr, _DTYPES))} is needed, not {dtype!r}")
     shape = (len(images), len(json.loads(perturbations)), 3, *json.loads(geometry)["crop"])
-    return torch.empty(shape, dtype=_DTYPES[dtype])
+    return torch.empty(shape, dtype=_DTYPES[dtype], device=device or images[0].device)

@@ -12,7 +12,6 @@
 #include "row_source.h"
 
 namespace vrs {
-namespace {
 
 Geometry lanczos_geometry(const Size& size) {
   Geometry geometry;
@@ -31,6 +30,8 @@ Size reduced_size(const ImageView& image, int lines) {
   const auto scale = [=](int edge) { return static_cast<int>(std::floor(edge * share + 0.5)); };
   return {scale(image.height), scale(image.width)};
 }
+
+namespace {
 
 // An image of our own: packed RGB.
 struct Pixels {

@@ -12,6 +12,12 @@ namespace vrs {
 
 struct CpuPlan;
 
+// To `size` by Filter::lanczos and PassOrder::pillow13; level tables that keep the level.
+Geometry lanczos_geometry(const Size& size);
+
+// What the filter reduces an image to. `lines` is less than the image's shorter edge.
+Size reduced_size(const ImageView& image, int lines);
+
 // Holds the image reduced, and then widened again, as the groups of rows that the kernels of the
 // resize take; a row of the result is the enlargement's vertical pass over some of them. The steps
 // are resizes like any other, so this uses what the CPU backend has, and none of what uses it.

@@ -44,6 +44,12 @@ int round_share(double share, int edge) {
   return static_cast<int>(std::floor(share * edge + 0.5));
 }
 
+Region occluded_region(const Perturbation& perturbation, const Size& image) {
+  const auto& p = perturbation.parameters;
+  return {round_share(p[0], image.height), round_share(p[1], image.width),
+          round_share(p[2], image.height), round_share(p[3], image.width)};
+}
+
 Size perturbed_size(const ImageView& image, PerturbationKind kind) {
   const bool is_turned =
       kind == PerturbationKind::rotate_90 || kind == PerturbationKind::rotate_270;
@@ -211,9 +217,7 @@ void PerturbedImage::write_shuffled(int y, std::uint8_t* out) const {
 }
 
 Region PerturbedImage::occluded() const {
-  const auto& p = perturbation_.parameters;
-  return {round_share(p[0], image_.height), round_share(p[1], image_.width),
-          round_share(p[2], image_.height), round_share(p[3], image_.width)};
+  return occluded_region(perturbation_, {image_.height, image_.width});
 }
 
 void PerturbedImage::write_occluded(int y, std::uint8_t* out) const {

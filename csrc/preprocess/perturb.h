@@ -110,6 +110,9 @@ std::array<std::uint8_t, 3> colour_parameter(const Perturbation& perturbation, i
 
 int round_share(double share, int edge);
 
+// The pixels of an occlusion's rectangle; empty if top >= bottom or left >= right.
+Region occluded_region(const Perturbation& perturbation, const Size& image);
+
 // One perturbation of one image, with what its definition derives from them once.
 class PerturbedImage {
  public:
@@ -121,7 +124,7 @@ class PerturbedImage {
   int width() const { return perturbed_size(image_, kind()).width; }
   PerturbationKind kind() const { return perturbation_.kind; }
 
-  // The pixels of an occlusion's rectangle; empty if top >= bottom or left >= right.
+  // Of an occlusion: occluded_region().
   Region occluded() const;
 
   // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.

@@ -2,13 +2,12 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "noise_ops.h"
 #include "perturb.h"
 #include "philox.h"
 
 namespace vrs {
 namespace {
-
-constexpr int kMagnitudeBits = 0x7FFF;  // of a word; the top bit is the sign
 
 // Calls change(words, begin, count) for `count` <= kNoiseWords values of a row at a time.
 template <typename Change>
@@ -39,7 +38,7 @@ void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
     alignas(64) std::uint8_t offsets[kNoiseWords];
     alignas(64) std::uint16_t factors[kNoiseWords];
     const std::uint16_t* speckle = speckle_.data();
-    for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle[words[i] & kMagnitudeBits];
+    for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle[magnitude_bits(words[i])];
     kernels_.scale_offsets(factors, out + begin, count, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
   };
@@ -48,12 +47,9 @@ void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
 }
 
 void PerturbedImage::write_shot_noise(int y, std::uint8_t* out) const {
-  const auto draw = [&](const std::uint16_t* words, int begin, int count) {
-    for (std::uint8_t* level = out + begin; level < out + begin + count; ++level, ++words) {
-      const std::int32_t* first_above = shot_.first_above.data() + *level * shot_.stride;
-      int photons = shot_.nearby[*level * 256 + *words / 256];
-      while (*words >= first_above[photons]) ++photons;
-      *level = shot_.levels[photons];
+  const auto draw = [&, table = shot_.view()](const std::uint16_t* words, int begin, int count) {
+    for (int i = 0; i < count; ++i) {
+      out[begin + i] = count_photons(table, out[begin + i], words[i]);
     }
   };
   copy_pixels(y, 0, image_.width, out);
@@ -64,7 +60,7 @@ void PerturbedImage::write_impulse_noise(int y, std::uint8_t* out) const {
   const int limit = round_share(perturbation_.parameters[0], 65536);
   const auto strike = [&](const std::uint16_t* words, int begin, int count) {
     for (int i = 0; i < count; ++i) {
-      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, words[i] % 2 == 0 ? 0 : 255);
+      if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, impulse_level(words[i]));
     }
   };
   copy_pixels(y, 0, image_.width, out);

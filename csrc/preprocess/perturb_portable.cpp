@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "cpu_features.h"
+#include "noise_ops.h"
 #include "perturb_kernels.h"
 #include "perturb_tables.h"
-#include "pixel_ops.h"
 
 namespace vrs {
 namespace {
@@ -26,7 +26,7 @@ void draw_words(const Philox& philox, int row, int begin, std::uint16_t* words) 
 
 void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
   const std::uint8_t* entries = table.offsets.data();
-  for (int i = 0; i < kNoiseWords; ++i) offsets[i] = entries[words[i] & 0x7FFF];
+  for (int i = 0; i < kNoiseWords; ++i) offsets[i] = entries[magnitude_bits(words[i])];
 }
 
 void scale_offsets(const std::uint16_t* factors, const std::uint8_t* levels, int count,
@@ -37,7 +37,7 @@ void scale_offsets(const std::uint16_t* factors, const std::uint8_t* levels, int
 void add_offsets(const std::uint16_t* words, const std::uint8_t* offsets, int count,
                  std::uint8_t* levels) {
   for (int i = 0; i < count; ++i) {
-    levels[i] = clamp_to_u8(levels[i] + (words[i] >> 15 ? -offsets[i] : offsets[i]));
+    levels[i] = add_offset(levels[i], words[i], offsets[i]);
   }
 }
 

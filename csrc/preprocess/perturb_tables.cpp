@@ -12,15 +12,12 @@
 namespace vrs {
 namespace {
 
-std::uint8_t round_to_level(double value) {
-  return clamp_to_u8(static_cast<std::int32_t>(std::floor(value + 0.5)));
-}
-
+// level_of(channel, level) -> level
 template <typename Function>
-LevelMaps map_levels(const Function& value_of) {
+LevelMaps map_levels(const Function& level_of) {
   LevelMaps maps;
   for (int c = 0; c < 3; ++c) {
-    for (int level = 0; level < 256; ++level) maps[c][level] = round_to_level(value_of(c, level));
+    for (int level = 0; level < 256; ++level) maps[c][level] = level_of(c, level);
   }
   return maps;
 }
@@ -106,7 +103,7 @@ const std::uint8_t* row_of(const ImageView& image, int y) {
 }  // namespace
 
 LevelMaps map_brightness(double factor) {
-  return map_levels([=](int, int level) { return level * factor; });
+  return map_levels([=](int, int level) { return round_to_level(level * factor); });
 }
 
 LevelMaps map_contrast(const ImageView& image, double factor) {
@@ -120,14 +117,13 @@ LevelMaps map_contrast(const ImageView& image, double factor) {
     for (int c = 0; c < 3; ++c) sums[c] += row_sums[c];
   }
   const double pixels = static_cast<double>(image.height) * image.width;
-  return map_levels([&](int c, int level) {
-    const double mean = sums[c] / pixels;
-    return mean + (level - mean) * factor;
-  });
+  return map_levels(
+      [&](int c, int level) { return contrast_level(level, sums[c] / pixels, factor); });
 }
 
 LevelMaps map_gamma(double exponent) {
-  return map_levels([=](int, int level) { return 255 * std::pow(level / 255.0, exponent); });
+  return map_levels(
+      [=](int, int level) { return round_to_level(255 * std::pow(level / 255.0, exponent)); });
 }
 
 NoiseTable tabulate_gaussian_noise(double sigma) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "pixel_ops.h"
+#include "noise_ops.h"
 #include "preprocess.h"
 
 namespace vrs {
@@ -42,12 +42,7 @@ struct NoiseTable {
 NoiseTable tabulate_gaussian_noise(double sigma);
 
 // sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
-constexpr int kSpeckleUnit = 4096;  // sigma 3 times the largest z, 4.3, still fits 16 bits
 std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
-
-inline std::uint8_t scale_offset(std::uint8_t level, std::uint16_t factor) {
-  return clamp_to_u8((level * factor + kSpeckleUnit / 2) / kSpeckleUnit);
-}
 
 // Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {
@@ -55,6 +50,8 @@ struct ShotTable {
   std::vector<std::int32_t> first_above;  // [level][count]: the first word that gives a larger one
   std::vector<std::uint16_t> nearby;      // [level][word / 256]: the count at the first such word
   std::vector<std::uint8_t> levels;       // what a count becomes
+
+  ShotView view() const { return {stride, first_above.data(), nearby.data(), levels.data()}; }
 };
 ShotTable tabulate_shot_noise(double photons);
 

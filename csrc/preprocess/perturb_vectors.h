@@ -6,10 +6,10 @@
 
 #include <cstdint>
 
+#include "noise_ops.h"
 #include "perturb_kernels.h"
 #include "perturb_tables.h"
 #include "philox.h"
-#include "pixel_ops.h"
 
 namespace vrs {
 
@@ -94,7 +94,7 @@ void add_offsets_of(const std::uint16_t* words, const std::uint8_t* offsets, int
     Vector::narrow(levels + i, Vector::add_i16(Vector::widen(levels + i), noise));
   }
   for (; i < count; ++i) {
-    levels[i] = clamp_to_u8(levels[i] + (words[i] >> 15 ? -offsets[i] : offsets[i]));
+    levels[i] = add_offset(levels[i], words[i], offsets[i]);
   }
 }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdint>
 
+#include "../host_device.h"
+
 namespace vrs {
 
 // Draws for one perturbation of one image: `key` as in Perturbation. Its low word is Philox's key,
@@ -16,14 +18,14 @@ class Philox {
   static constexpr std::uint32_t kStep0 = 0x9E3779B9, kStep1 = 0xBB67AE85;
   static constexpr int kWordsPerDraw = 8;
 
-  explicit Philox(const std::array<std::uint64_t, 2>& key)
+  VRS_HOST_DEVICE explicit Philox(const std::array<std::uint64_t, 2>& key)
       : words_{static_cast<std::uint32_t>(key[0]), static_cast<std::uint32_t>(key[0] >> 32),
                static_cast<std::uint32_t>(key[1]), static_cast<std::uint32_t>(key[1] >> 32)} {}
 
   // Philox's key, then the upper half of its counter.
   const std::array<std::uint32_t, 4>& key_words() const { return words_; }
 
-  std::array<std::uint32_t, 4> draw(std::uint32_t row, std::uint32_t block) const {
+  VRS_HOST_DEVICE std::array<std::uint32_t, 4> draw(std::uint32_t row, std::uint32_t block) const {
     std::uint32_t c0 = block, c1 = row, c2 = words_[2], c3 = words_[3];
     std::uint32_t k0 = words_[0], k1 = words_[1];
     for (int round = 0; round < kRounds; ++round) {
@@ -40,8 +42,8 @@ class Philox {
   }
 
   // A draw as 16-bit words, the low half of each number first.
-  std::array<std::uint16_t, kWordsPerDraw> draw_words(std::uint32_t row,
-                                                      std::uint32_t block) const {
+  VRS_HOST_DEVICE std::array<std::uint16_t, kWordsPerDraw> draw_words(std::uint32_t row,
+                                                                      std::uint32_t block) const {
     const std::array<std::uint32_t, 4> numbers = draw(row, block);
     std::array<std::uint16_t, kWordsPerDraw> words{};
     for (int i = 0; i < kWordsPerDraw; ++i) {

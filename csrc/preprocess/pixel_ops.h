@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "../host_device.h"
+
 namespace vrs {
 
 // Pillow's PRECISION_BITS, the most that any arithmetic here uses: 8 bits of result and 2 of
@@ -13,15 +15,24 @@ namespace vrs {
 constexpr int kCoefficientBits = 22;
 
 // Half of one level, so that the final shift rounds.
-constexpr std::int32_t rounding_bias(int coefficient_bits) {
+VRS_HOST_DEVICE constexpr std::int32_t rounding_bias(int coefficient_bits) {
   return 1 << (coefficient_bits - 1);
 }
 
-inline std::uint8_t clamp_to_u8(std::int32_t value) {
+VRS_HOST_DEVICE inline std::uint8_t clamp_to_u8(std::int32_t value) {
   return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
 }
 
-inline std::uint8_t level_from_accumulator(std::int32_t accumulator, int coefficient_bits) {
+VRS_HOST_DEVICE inline std::uint8_t round_to_level(double value) {
+  return clamp_to_u8(static_cast<std::int32_t>(std::floor(value + 0.5)));
+}
+
+VRS_HOST_DEVICE inline std::uint8_t contrast_level(int level, double mean, double factor) {
+  return round_to_level(mean + (level - mean) * factor);
+}
+
+VRS_HOST_DEVICE inline std::uint8_t level_from_accumulator(std::int32_t accumulator,
+                                                           int coefficient_bits) {
   return clamp_to_u8(accumulator >> coefficient_bits);
 }
 

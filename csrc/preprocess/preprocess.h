@@ -8,7 +8,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,12 +19,14 @@ namespace vrs {
 
 // One source image, borrowed: `height` rows of `width` pixels of `channels` bytes (3: RGB,
 // 4: RGBX, the fourth ignored). Rows are `row_stride` bytes apart; pixels are contiguous.
+// Only the CUDA backend takes pixels that lie in a device's memory.
 struct ImageView {
   const std::uint8_t* pixels = nullptr;
   int height = 0;
   int width = 0;
   int channels = 3;
   std::int64_t row_stride = 0;
+  bool is_on_device = false;
 };
 
 struct Size {
@@ -165,6 +169,25 @@ void check_request(const Request& request);
 // jobs. Checks the request and the options first.
 void preprocess(const Request& request, const Options& options, void* out);
 
+// A device, and what is to be used of it.
+struct CudaTarget {
+  int device = 0;
+  void* stream = nullptr;  // a cudaStream_t: work is queued there, nothing waits for it
+  // Gives so many bytes of the device's memory, aligned to kDeviceAlignment, which must last until
+  // the stream has come past this call's work. Called once.
+  std::function<void*(std::size_t)> allocate;
+  int threads = 1;  // at most this many copy pixels to page-locked memory, the caller included
+};
+
+// Everything in a device's memory is aligned to so many bytes: the widest load.
+constexpr std::size_t kDeviceAlignment = 16;
+
+// As preprocess(), by the CUDA backend: `out` lies in the device's memory, images in either. Each
+// image of the host is uploaded once. While the stream is captured into a graph, images must lie on
+// the device, and each captured call keeps the memory of its tables for good. Throws
+// std::runtime_error with CUDA's message, or where this build has no CUDA backend.
+void preprocess_on_device(const Request& request, const CudaTarget& target, void* out);
+
 // Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
 
@@ -175,8 +198,11 @@ Size perturbed_size(const ImageView& image, PerturbationKind kind);
 // the pixels themselves. Checks its arguments first.
 void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out);
 
-// Names of the backends in this build, e.g. {"cpu"}.
+// Names of the backends in this build: {"cpu"} or {"cpu", "cuda"}.
 std::vector<std::string> backend_names();
+
+// How many devices the CUDA backend could use; where it is none, `reason` says why.
+int count_devices(std::string& reason);
 
 // The instruction sets of the CPU backend that this processor can run, the fastest first.
 std::vector<std::string> simd_names();

@@ -76,11 +76,9 @@ bool fills_crop(const ResamplePlan& plan, const Geometry& geometry) {
 // A uniform image that stays uniform needs no resize. True where it was written.
 bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, void* out) {
   const ImageView& image = request.images[job.image];
-  const bool is_padded = request.geometry.pad_to_square && image.height != image.width;
-  if (job.perturbation.kind != PerturbationKind::blank || is_padded ||
-      !plan.resample.keeps_uniform || !fills_crop(plan.resample, request.geometry)) {
-    return false;
-  }
+  const bool is_uniform = stays_uniform(plan.resample, request.geometry,
+                                        {image.height, image.width}, job.perturbation.kind);
+  if (!is_uniform || !fills_crop(plan.resample, request.geometry)) return false;
   fill_planes(request.geometry, request.output_type, colour_parameter(job.perturbation, 0), out);
   return true;
 }

@@ -9,6 +9,9 @@
 #include "preprocess.h"
 #include "preprocess_cpu.h"
 #include "resample_kernels.h"
+#ifdef VRS_HAVE_CUDA
+#include "preprocess_cuda.h"
+#endif
 
 namespace vrs {
 namespace {
@@ -76,6 +79,11 @@ const PerturbationDefinition& definition_of(PerturbationKind kind) {
   reject("perturbation kind " + std::to_string(static_cast<int>(kind)) + " has no definition");
 }
 
+#ifndef VRS_HAVE_CUDA
+constexpr char kNoCuda[] =
+    "this build of vrs_lmeval has no CUDA backend: install it again where nvcc is found";
+#endif
+
 }  // namespace
 
 PerturbationKind perturbation_kind_from_name(std::string_view name) {
@@ -127,6 +135,9 @@ void check_request(const Request& request) {
 
 void preprocess(const Request& request, const Options& options, void* out) {
   check_request(request);
+  for (std::size_t i = 0; i < request.images.size(); ++i) {
+    if (request.images[i].is_on_device) reject(indexed("images", i) + ": not in the CPU's memory");
+  }
   check_options(options);
   preprocess_cpu(request, options, out);
 }
@@ -140,9 +151,40 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
   }
 }
 
+#ifdef VRS_HAVE_CUDA
+void preprocess_on_device(const Request& request, const CudaTarget& target, void* out) {
+  check_request(request);
+  if (target.threads < 1) reject("threads: at least 1, not " + std::to_string(target.threads));
+  std::string reason;
+  const int devices = count_devices(reason);
+  if (target.device < 0 || target.device >= devices) {
+    reject("device: no CUDA device " + std::to_string(target.device) + " among " +
+           std::to_string(devices) + (devices == 0 ? " (" + reason + ")" : ""));
+  }
+  preprocess_cuda(request, target, out);
+}
+
+std::vector<std::string> backend_names() {
+  return {"cpu", "cuda"};
+}
+
+int count_devices(std::string& reason) {
+  return count_cuda_devices(reason);
+}
+#else
+void preprocess_on_device(const Request&, const CudaTarget&, void*) {
+  throw std::runtime_error(kNoCuda);
+}
+
 std::vector<std::string> backend_names() {
   return {"cpu"};
 }
+
+int count_devices(std::string& reason) {
+  reason = kNoCuda;
+  return 0;
+}
+#endif
 
 std::vector<std::string> simd_names() {
   std::vector<std::string> names;

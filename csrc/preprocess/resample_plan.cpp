@@ -245,6 +245,12 @@ ResamplePlan plan_resample(const Geometry& geometry, int height, int width) {
   return plan;
 }
 
+bool stays_uniform(const ResamplePlan& plan, const Geometry& geometry, const Size& size,
+                   PerturbationKind kind) {
+  const bool is_padded = geometry.pad_to_square && size.height != size.width;
+  return kind == PerturbationKind::blank && !is_padded && plan.keeps_uniform;
+}
+
 std::int32_t largest_weight(const ResamplePlan& plan) {
   std::int32_t largest = 0;
   for (const AxisPlan* axis : {&plan.rows, &plan.columns}) {

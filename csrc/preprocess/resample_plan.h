@@ -36,6 +36,11 @@ struct ResamplePlan {
 // `height` x `width`: the image as the resize sees it, that is after pad_to_square.
 ResamplePlan plan_resample(const Geometry& geometry, int height, int width);
 
+// True where every output of a uniform image, perturbed by `kind`, is its colour: no resize needed.
+// `size`: of the perturbed image.
+bool stays_uniform(const ResamplePlan& plan, const Geometry& geometry, const Size& size,
+                   PerturbationKind kind);
+
 // The largest magnitude of all weights: small ones take the kernels fewer steps.
 std::int32_t largest_weight(const ResamplePlan& plan);
 

@@ -9,12 +9,23 @@
 
 namespace vrs {
 
+// The image as the resize sees it, and where in it the image itself lies.
+struct Padding {
+  int height = 0;
+  int width = 0;
+  int top = 0;
+  int left = 0;
+};
+
+// `size`: of the perturbed image.
+Padding pad_image(const Geometry& geometry, const Size& size);
+
 class RowSource {
  public:
   RowSource(PerturbedImage image, const Geometry& geometry);
 
-  int height() const { return height_; }
-  int width() const { return width_; }
+  int height() const { return padding_.height; }
+  int width() const { return padding_.width; }
   int channels() const { return is_direct_ ? image_.source().channels : 3; }
 
   PerturbationKind kind() const { return image_.kind(); }
@@ -28,10 +39,7 @@ class RowSource {
  private:
   PerturbedImage image_;
   std::array<std::uint8_t, 3> background_;
-  int height_;
-  int width_;
-  int top_;  // of the image within the padding
-  int left_;
+  Padding padding_;
   bool is_direct_;
 };
 

@@ -20,6 +20,7 @@ def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", task="vrs_
 def log_question(question, image, gold, real, shuffled, text=None):
     """One line of the samples; `text` is what the model answered to the real image."""
     values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
+    values["vrs_ci95_low"] = [real - shuffled, image]
     texts = {"real": text or (gold if real else "no idea"), "shuffled": gold if shuffled else "no idea"}
     correct = {"real": real, "shuffled": shuffled}
     document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}

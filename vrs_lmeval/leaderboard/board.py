@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,29 +10,27 @@ from functools import cached_property
 import numpy as np
 
 from vrs_lmeval.aggregation import find_interval
-from vrs_lmeval.intervals import Floats, find_standard_error
 from vrs_lmeval.leaderboard.comparison import (
     IncomparableRunsError,
+    align_vrs,
     check_comparable,
     find_blind_floor,
-    find_intervals,
     make_labels,
 )
 from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
+from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
+from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
 from vrs_lmeval.leaderboard.report import judge
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import (
-    adjust_holm,
-    find_detectable_difference,
-    find_mcnemar_p_value,
-    find_pairwise_p_values,
-    find_rank_intervals,
-)
+from vrs_lmeval.significance import find_mcnemar_p_value, find_rank_intervals
 
 MANY_PARSE_FAILURES = 0.05
 """Above this share a low score may be a matter of format, not of sight."""
+
+PLANNED_DIFFERENCE = 0.05
+"""Of two VRS: what a study should be able to see; the page says how many images like these that needs."""
 
 FEWEST_QUESTIONS = 10
 """A question type or modality with fewer questions is not shown: its interval would fill the axis."""
@@ -39,12 +38,16 @@ FEWEST_QUESTIONS = 10
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One model on one task. `best_rank`..`worst_rank` by VRS hold jointly for all models at 95 %."""
+    """One model on one task. `best_rank`..`worst_rank` by VRS hold jointly for all models at 95 %.
+
+    `metrics` are all that the run logged, with analytic intervals; `bootstraps` the same with bootstrap intervals.
+    """
 
     run: Run
     label: str
     card: ModelCard
     metrics: Mapping[str, Interval]
+    bootstraps: Mapping[str, Interval]
     best_rank: int
     worst_rank: int
     slices: Mapping[tuple[str, str], Interval]  # VRS by (field, value), e.g. ("modality", "MRI")
@@ -54,15 +57,26 @@ class Standing:
 
 @dataclass(frozen=True)
 class TaskBoard:
-    """The models on one task, the highest VRS first; `p_values` (M, M) in that order, adjusted by Holm."""
+    """The models on one task, the highest VRS first, and the tests of every two of them, in that order.
+
+    `detectable`: difference of two models' VRS found with 80 % power, the median over pairs; `needed_images`: how many
+    images like these find PLANNED_DIFFERENCE so. Both NaN without a pair that differs.
+    """
 
     task: str
     questions: int
     images: int
     blind_floor: float
     standings: tuple[Standing, ...]
-    p_values: tuple[tuple[float, ...], ...]
-    detectable: float  # difference of two models' VRS found with 80 % power; the median over pairs; NaN for one model
+    pairs: tuple[PairTest, ...]
+    detectable: float
+    needed_images: float
+
+    @cached_property
+    def p_values(self) -> list[list[float]]:
+        """(M, M), adjusted by Holm, NaN on the diagonal."""
+        p_values: list[list[float]] = fill_matrix(self.pairs, len(self.standings)).tolist()
+        return p_values
 
     @cached_property
     def variant_names(self) -> list[str]:
@@ -152,56 +166,34 @@ def _why_incomparable(reference: Run, other: Run) -> str | None:
 
 
 def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], labels: Mapping[str, str]) -> TaskBoard:
-    columns, images = _align(runs)
-    order = sorted(range(len(runs)), key=lambda index: -float(np.nanmean(columns[:, index])))
+    columns, images = align_vrs(runs)
+    order = sorted(range(len(runs)), key=lambda index: -float(columns[:, index].mean()))
     runs, columns = [runs[index] for index in order], columns[:, order]
-    p_values = _find_adjusted_p_values(columns, images, key=f"leaderboard/{task}")
-    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), p_values)
+    pairs = compare_pairs(columns, images, key=f"leaderboard/{task}")
+    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), fill_matrix(pairs, len(runs)))
     floor = find_blind_floor(runs[0].samples)
+    found = find_metric_intervals(runs, key=f"leaderboard/{task}/metrics")
     standings = []
-    for run, (best, worst) in zip(runs, ranks, strict=True):
-        card, metrics = cards[run.model], find_intervals(run)
+    for run, (best, worst), of_run in zip(runs, ranks, found, strict=True):
+        card, metrics = cards[run.model], {name: both.analytic for name, both in of_run.items()}
+        bootstraps = {name: both.bootstrap for name, both in of_run.items()}
         warnings = tuple(_find_warnings(run, card, metrics, floor))
         label = labels[run.model]
         verdict = f"{label} {judge(metrics['vrs'])}{_describe_discordance(run)}."
-        standings.append(Standing(run, label, card, metrics, best, worst, _find_slices(run), verdict, warnings))
+        slices = _find_slices(run)
+        standings.append(Standing(run, label, card, metrics, bootstraps, best, worst, slices, verdict, warnings))
+    detectable = [pair.detectable for pair in pairs if not math.isnan(pair.detectable)]
+    median = float(np.median(detectable)) if detectable else math.nan
     return TaskBoard(
         task=task,
         questions=len(runs[0].samples),
         images=len(set(images)),
         blind_floor=floor,
         standings=tuple(standings),
-        p_values=tuple(map(tuple, p_values.tolist())),
-        detectable=_find_detectable(columns, images),
+        pairs=tuple(pairs),
+        detectable=median,
+        needed_images=len(set(images)) * (median / PLANNED_DIFFERENCE) ** 2,
     )
-
-
-def _align(runs: Sequence[Run]) -> tuple[Floats, list[str]]:
-    """VRS differences (n, M) of the runs on the same questions, by sample id, and each question's image."""
-    image_of = {sample.sample_id: sample.image_id for sample in runs[0].samples}
-    order = sorted(image_of)
-    columns = np.empty((len(order), len(runs)))
-    for index, run in enumerate(runs):
-        by_id = {sample.sample_id: sample.values["vrs"] for sample in run.samples}
-        columns[:, index] = [by_id[sample_id] for sample_id in order]
-    return columns, [image_of[sample_id] for sample_id in order]
-
-
-def _find_adjusted_p_values(columns: Floats, images: Sequence[str], key: str) -> Floats:
-    p_values = find_pairwise_p_values(columns, images, key=key)
-    upper = np.triu_indices(len(p_values), 1)
-    adjusted = np.full_like(p_values, np.nan)
-    adjusted[upper] = adjust_holm(p_values[upper])
-    adjusted.T[upper] = adjusted[upper]
-    return adjusted
-
-
-def _find_detectable(columns: Floats, images: Sequence[str]) -> float:
-    models = columns.shape[1]
-    errors = [
-        find_standard_error(columns[:, i] - columns[:, j], images) for i in range(models) for j in range(i + 1, models)
-    ]
-    return find_detectable_difference(float(np.median(errors))) if errors else float("nan")
 
 
 def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:

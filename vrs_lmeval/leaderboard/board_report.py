@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import math
@@ -13,8 +14,10 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
-from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, without_nan
+from vrs_lmeval.leaderboard.board import PLANNED_DIFFERENCE, Leaderboard, Standing, TaskBoard
+from vrs_lmeval.leaderboard.groups import GroupContrast
+from vrs_lmeval.leaderboard.pairs import PairTest
+from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, make_markdown_row, without_nan
 from vrs_lmeval.records import Interval
 
 SHOWN = ("acc", "acc_blank", "acc_shuffled", "vrs", "parse_failure_rate")
@@ -34,6 +37,8 @@ CSV_COLUMNS = (
     "images",
     "method",
     "reason",
+    "bootstrap_low",
+    "bootstrap_high",
 )
 
 
@@ -50,8 +55,15 @@ def make_board_tables(board: Leaderboard) -> Iterator[Table]:
 
 
 def make_board_notes(board: Leaderboard) -> list[str]:
-    """Verdicts, conclusions on training data, warnings, and what was left out and why, a sentence each."""
+    """Verdicts, what could be found, conclusions on training data, warnings, and what was left out, a sentence each."""
     verdicts = [f"{task.task}: {standing.verdict}" for task in board.boards for standing in task.standings]
+    verdicts += [f"{task.task}: {describe_power(task)}" for task in board.boards if not math.isnan(task.detectable)]
+    conclusions = [
+        conclusion
+        for contrast in board.contrasts
+        for conclusion in (contrast.conclusion, contrast.matched_conclusion)
+        if conclusion is not None
+    ]
     warnings = [
         f"{task.task}, {standing.label}: {warning}"
         for task in board.boards
@@ -59,7 +71,17 @@ def make_board_notes(board: Leaderboard) -> list[str]:
         for warning in standing.warnings
     ]
     left_out = [f"left out: {each.name}: {each.reason}" for each in board.left_out]
-    return [*verdicts, *(contrast.conclusion for contrast in board.contrasts), *warnings, *left_out]
+    return [*verdicts, *conclusions, *warnings, *left_out]
+
+
+def describe_power(task: TaskBoard) -> str:
+    """The difference of two models' VRS that a study like this finds, and how large one for a small one must be."""
+    questions = task.needed_images * task.questions / task.images
+    return (
+        f"two of its models whose VRS truly differ by {task.detectable:.3f} are told apart with 80 % power (one test "
+        f"at 5 %, the median pair); a difference of {PLANNED_DIFFERENCE:.2f} needs about "
+        f"{task.needed_images:,.0f} images like these with {questions:,.0f} questions."
+    )
 
 
 def make_board_markdown(board: Leaderboard) -> str:
@@ -67,10 +89,10 @@ def make_board_markdown(board: Leaderboard) -> str:
     lines = ["# Which model looks at the image?", ""]
     for task in board.boards:
         headings = ["model", "rank", *(HEADINGS[name] for name in _names(task)), "training data"]
-        lines += [f"## {_title(task)}", "", _markdown_row(headings), "|---" * len(headings) + "|"]
-        lines += [_markdown_row(_cells(task, standing)) for standing in task.standings]
+        lines += [f"## {_title(task)}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
+        lines += [make_markdown_row(_cells(task, standing)) for standing in task.standings]
         lines += ["", f"Blind floor: {task.blind_floor:.3f}. Ranks by VRS hold jointly at 95 %.", ""]
-    lines += [f"- {note}" for note in make_board_notes(board)]
+    lines += [f"- {html.escape(note, quote=False)}" for note in make_board_notes(board)]
     return "\n".join(lines) + "\n"
 
 
@@ -90,7 +112,7 @@ def make_board_json(board: Leaderboard) -> str:
     """Everything but the samples, as JSON; a limit that does not exist is null, with its reason beside it."""
     content = {
         "tasks": [_describe_task(task) for task in board.boards],
-        "training_data": [asdict(contrast) | {"conclusion": contrast.conclusion} for contrast in board.contrasts],
+        "training_data": [_describe_contrast(contrast) for contrast in board.contrasts],
         "left_out": [asdict(each) for each in board.left_out],
     }
     return json.dumps(without_nan(content), indent=2) + "\n"
@@ -103,9 +125,20 @@ def _describe_task(task: TaskBoard) -> dict[str, Any]:
         "images": task.images,
         "blind_floor": task.blind_floor,
         "detectable_difference": task.detectable,
+        "images_needed_for_0.05": task.needed_images,
         "models": [_describe_standing(standing) for standing in task.standings],
-        "adjusted_p_values": task.p_values,
+        "pairs": [_describe_pair(task, pair) for pair in task.pairs],
     }
+
+
+def _describe_pair(task: TaskBoard, pair: PairTest) -> dict[str, Any]:
+    names = {"first": task.standings[pair.first].label, "second": task.standings[pair.second].label}
+    return asdict(pair) | names
+
+
+def _describe_contrast(contrast: GroupContrast) -> dict[str, Any]:
+    sentences = {"conclusion": contrast.conclusion, "matched_conclusion": contrast.matched_conclusion}
+    return asdict(contrast) | sentences
 
 
 def _describe_standing(standing: Standing) -> dict[str, Any]:
@@ -115,7 +148,10 @@ def _describe_standing(standing: Standing) -> dict[str, Any]:
         "card": asdict(standing.card),
         "best_rank": standing.best_rank,
         "worst_rank": standing.worst_rank,
-        "metrics": {name: asdict(value) for name, value in standing.metrics.items()},
+        "metrics": {
+            name: asdict(value) | {"bootstrap": asdict(standing.bootstraps[name])}
+            for name, value in standing.metrics.items()
+        },
         "vrs_by": [
             {"field": field, "value": value, "vrs": asdict(interval)}
             for (field, value), interval in standing.slices.items()
@@ -129,7 +165,9 @@ def _csv_row(task: TaskBoard, standing: Standing, name: str, value: Interval) ->
     row = {"task": task.task, "model": standing.label, "best_rank": standing.best_rank, "metric": name}
     row |= {"worst_rank": standing.worst_rank, "n": value.n, "images": value.clusters, "method": value.method}
     row |= {field: getattr(standing.card, field) for field in ("training", "base", "size")}
+    bootstrap = standing.bootstraps[name]
     numbers = {"estimate": value.estimate, "low": value.low, "high": value.high}
+    numbers |= {"bootstrap_low": bootstrap.low, "bootstrap_high": bootstrap.high}
     return (
         row | {key: "" if math.isnan(number) else number for key, number in numbers.items()} | {"reason": value.reason}
     )
@@ -150,7 +188,3 @@ def _cells(task: TaskBoard, standing: Standing) -> list[str]:
         value = standing.metrics[name]
         cells.append(format_interval(value, signed=True) if name == "vrs" else f"{value.estimate:.3f}")
     return [*cells, standing.card.training or "not given"]
-
-
-def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 
 from plotly import graph_objects as go
@@ -31,43 +32,58 @@ SYMBOL_OF_TRAINING = {
 CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 CURVE_DASHES = ("solid", "dash", "dot", "dashdot")
 
-GROUPS, PAIRS = "groups of models", "pairs of one base model"
+GROUPS, MATCHED, PAIRS = "groups", "same bases, together", "pairs of one base"
 
 SEVERITY_NAME = re.compile(r"acc_(?P<kind>[a-z_]+)_(?P<severity>\d+)$")
 
-LABEL_PLACES = ("top center", "bottom center", "middle right", "middle left")
-"""In turn, so that labels of neighbours overlap less."""
+LABEL_PLACES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
+"""Where a label may stand beside its point, and in what direction."""
+
+PHONE = (300, 330)
+"""Width and height in pixels of the scatter plot's axes on a phone: what fits there fits everywhere."""
+
+LETTER = (8, 16)
+"""Width and height in pixels of a letter of a label."""
+
+LONGEST_LINE = 18
+"""Characters of a name on the forest plot's axis: a phone needs the room for the plot."""
 
 PANELS_A_ROW, ROWS_OF_A_PANEL = 2, 6
 
-FIGURE_HEIGHT, ROW_HEIGHT = 140, 34  # pixels, around the axes and per model
+MANY_ROWS = 40
+FIGURE_HEIGHT, ROW_HEIGHT, LOW_ROW_HEIGHT = 140, 34, 18  # pixels, around the axes and per model, and per one of many
 
 
 def draw_vrs(board: TaskBoard) -> go.Figure:
     """VRS of every model with its interval, the highest on top; 0 is marked."""
-    figure = _make_figure(len(board.standings), "VRS")
+    rows = [(escape(standing.label), standing.metrics["vrs"]) for standing in board.standings]
+    figure = _make_figure(len(rows), "VRS")
     for training in COLOUR_OF_TRAINING:
-        chosen = [standing for standing in board.standings if standing.card.training == training]
-        if chosen:
-            figure.add_trace(_trace_of_models(training, chosen))
-    figure.update_yaxes(categoryorder="array", categoryarray=[escape(s.label) for s in reversed(board.standings)])
-    figure.add_vline(x=0, line_color="#333333", line_width=1)
+        places = [place for place, s in enumerate(board.standings) if s.card.training == training]
+        marker = {"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11}
+        _add_intervals(figure, rows, places, name=training or "training data not given", marker=marker)
+    shorten = _wrap if len(rows) <= MANY_ROWS else _cut
+    _name_rows(figure, [shorten(standing.label) for standing in board.standings])
     return figure
 
 
 def draw_accuracy(board: TaskBoard) -> go.Figure:
-    """VRS against accuracy: right answers that come from the image lie high."""
+    """VRS against accuracy: right answers that come from the image lie high. Names that would overlap are left out."""
     figure = _make_figure(9, "accuracy with the image")
+    places = _place_labels(board.standings)
     for training in COLOUR_OF_TRAINING:
-        chosen = [standing for standing in board.standings if standing.card.training == training]
+        chosen = [index for index, s in enumerate(board.standings) if s.card.training == training]
         if chosen:
+            standings = [board.standings[index] for index in chosen]
+            names = [escape(s.label) for s in standings]
             figure.add_trace(
                 go.Scatter(
-                    x=[s.metrics["acc"].estimate for s in chosen],
-                    y=[s.metrics["vrs"].estimate for s in chosen],
-                    text=[escape(s.label) for s in chosen],
-                    mode="markers" if len(board.standings) > 12 else "markers+text",
-                    textposition=[LABEL_PLACES[i % len(LABEL_PLACES)] for i in range(len(chosen))],
+                    x=[s.metrics["acc"].estimate for s in standings],
+                    y=[s.metrics["vrs"].estimate for s in standings],
+                    text=[name if index in places else "" for index, name in zip(chosen, names, strict=True)],
+                    hovertext=names,
+                    mode="markers+text",
+                    textposition=[places.get(index, "top center") for index in chosen],
                     name=training or "training data not given",
                     marker={"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11},
                 )
@@ -79,9 +95,39 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
     return figure
 
 
-def draw_severity(board: TaskBoard) -> go.Figure | None:
-    """Accuracy against severity, a panel per perturbation and a line per model; None without graded variants."""
-    curves = [_find_curves(standing) for standing in board.standings]
+def _place_labels(standings: Sequence[Standing]) -> dict[int, str]:
+    """By index, the place of each name that has room beside its point among the points and names before it."""
+    points = [(s.metrics["acc"].estimate, s.metrics["vrs"].estimate) for s in standings]
+    lowest = min(0.0, *(y for _, y in points))
+    height = max(0.0, *(y for _, y in points)) - lowest or 1.0
+    centres = [((x + 0.05) / 1.15 * PHONE[0], (y - lowest) / height * PHONE[1]) for x, y in points]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
+    places = {}
+    for index, (standing, (x, y)) in enumerate(zip(standings, centres, strict=True)):
+        half_width, half_height = len(standing.label) * LETTER[0] / 2, LETTER[1] / 2
+        for place, (right, up) in LABEL_PLACES.items():
+            middle_x, middle_y = x + right * (half_width + 8), y + up * (half_height + 8)
+            box = (middle_x - half_width, middle_y - half_height, middle_x + half_width, middle_y + half_height)
+            is_inside = box[0] > -LETTER[0] and box[2] < PHONE[0] + LETTER[0]
+            if is_inside and not any(_overlap(box, other) for other in taken):
+                places[index] = place
+                taken.append(box)
+                break
+    return places
+
+
+def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
+    """Boxes (left, bottom, right, top)."""
+    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
+
+
+def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
+    """Accuracy against severity, a panel per perturbation and a line for each of the first `most` models.
+
+    None without graded variants.
+    """
+    standings = board.standings[:most]
+    curves = [_find_curves(standing) for standing in standings]
     kinds = sorted({kind for of_model in curves for kind in of_model})
     if not kinds:
         return None
@@ -91,7 +137,7 @@ def draw_severity(board: TaskBoard) -> go.Figure | None:
     figure = make_subplots(rows, columns, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.35 / rows)
     figure.update_layout(_layout(rows * ROWS_OF_A_PANEL))
     figure.update_layout(margin_t=70, legend_y=1 + 30 / figure.layout.height)  # above the titles of the first row
-    for index, (standing, of_model) in enumerate(zip(board.standings, curves, strict=True)):
+    for index, (standing, of_model) in enumerate(zip(standings, curves, strict=True)):
         first = next((kind for kind in kinds if kind in of_model), None)
         line = {
             "color": CURVE_COLOURS[index % len(CURVE_COLOURS)],
@@ -118,23 +164,35 @@ def draw_severity(board: TaskBoard) -> go.Figure | None:
 
 
 def draw_contrasts(contrasts: Sequence[GroupContrast]) -> go.Figure:
-    """Forest plot: synthetic minus authentic per task and overall, and each pair of one base model."""
+    """Forest plot: synthetic minus authentic per task and overall, within base models, and each pair of one base."""
     rows: list[tuple[str, Interval, str]] = []
     for contrast in contrasts:
-        rows.append((f"<b>{escape(contrast.task)}</b>", contrast.difference, GROUPS))
-        rows += [
-            (f"{escape(contrast.task)}: {escape(pair.first)} - {escape(pair.second)}", pair.difference, PAIRS)
-            for pair in contrast.pairs
-        ]
-    figure = _make_figure(len(rows), "VRS of synthetic minus VRS of authentic")
-    for kind, symbol, colour in ((GROUPS, "square", "#000000"), (PAIRS, "circle", "#0072B2")):
-        chosen = [(label, interval) for label, interval, of in rows if of == kind]
-        if chosen:
-            marker = {"symbol": symbol, "color": colour, "size": 10}
-            figure.add_trace(_trace_of_intervals(*zip(*chosen, strict=True), name=kind, marker=marker))
-    figure.update_yaxes(categoryorder="array", categoryarray=[label for label, _, _ in reversed(rows)])
-    figure.add_vline(x=0, line_color="#333333", line_width=1)
+        rows.append((f"<b>{_wrap(contrast.task)}</b>", contrast.difference, GROUPS))
+        if contrast.matched is not None:
+            rows.append(("same base, together", contrast.matched, MATCHED))
+        rows += [(_wrap(f"{pair.first} \u2212 {pair.second}"), pair.difference, PAIRS) for pair in contrast.pairs]
+    figure = _make_figure(len(rows), "VRS, synthetic \u2212 authentic")
+    for kind, symbol, colour in (
+        (GROUPS, "square", "#000000"),
+        (MATCHED, "diamond", "#D55E00"),
+        (PAIRS, "circle", "#0072B2"),
+    ):
+        places = [place for place, (_, _, of) in enumerate(rows) if of == kind]
+        marker = {"symbol": symbol, "color": colour, "size": 10}
+        _add_intervals(figure, [row[:2] for row in rows], places, name=kind, marker=marker)
+    _name_rows(figure, [label for label, _, _ in rows])
     return figure
+
+
+def _wrap(name: str) -> str:
+    """Escaped, in at most two lines of LONGEST_LINE characters, broken at spaces where there are any."""
+    lines = textwrap.wrap(name, LONGEST_LINE)
+    rest = [_cut(" ".join(lines[1:]))] if len(lines) > 1 else []
+    return "<br>".join([escape(lines[0]), *rest]) if lines else escape(name)
+
+
+def _cut(name: str) -> str:
+    return escape(name if len(name) <= LONGEST_LINE else f"{name[: LONGEST_LINE - 1]}\u2026")
 
 
 def escape(text: str) -> str:
@@ -158,36 +216,48 @@ def _find_curves(standing: Standing) -> dict[str, list[tuple[int, float]]]:
     return {kind: sorted(points) for kind, points in curves.items()}
 
 
-def _trace_of_models(training: str | None, standings: Sequence[Standing]) -> go.Scatter:
-    marker = {"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11}
-    labels = [escape(standing.label) for standing in standings]
-    intervals = [standing.metrics["vrs"] for standing in standings]
-    return _trace_of_intervals(labels, intervals, name=training or "training data not given", marker=marker)
-
-
-def _trace_of_intervals(
-    labels: Sequence[str], intervals: Sequence[Interval], *, name: str, marker: dict[str, object]
-) -> go.Scatter:
-    """Points with error bars; plotly leaves out the bar of an interval that is NaN."""
-    return go.Scatter(
-        x=[interval.estimate for interval in intervals],
-        y=list(labels),
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [interval.high - interval.estimate for interval in intervals],
-            "arrayminus": [interval.estimate - interval.low for interval in intervals],
-        },
-        mode="markers",
-        name=name,
-        marker=marker,
+def _add_intervals(
+    figure: go.Figure,
+    rows: Sequence[tuple[str, Interval]],
+    places: Sequence[int],
+    *,
+    name: str,
+    marker: dict[str, object],
+) -> None:
+    """Points with error bars for the rows at `places`, if any; plotly leaves out the bar of an interval that is NaN."""
+    if not places:
+        return
+    intervals = [rows[place][1] for place in places]
+    figure.add_trace(
+        go.Scatter(
+            x=[interval.estimate for interval in intervals],
+            y=list(places),
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [interval.high - interval.estimate for interval in intervals],
+                "arrayminus": [interval.estimate - interval.low for interval in intervals],
+            },
+            mode="markers",
+            name=name,
+            marker=marker,
+            text=[rows[place][0] for place in places],
+            hovertemplate="%{text}: %{x:.3f}<extra></extra>",
+        )
     )
+
+
+def _name_rows(figure: go.Figure, labels: Sequence[str]) -> None:
+    """The first on top, and 0 marked. Rows are places, not names: two models may share one."""
+    count = len(labels)
+    figure.update_yaxes(tickvals=list(range(count)), ticktext=list(labels), range=[count - 0.5, -0.5])
+    figure.add_vline(x=0, line_color="#333333", line_width=1)
 
 
 def _layout(rows: int) -> go.Layout:
     return go.Layout(
         template="plotly_white",
-        height=FIGURE_HEIGHT + ROW_HEIGHT * max(rows, 3),
+        height=FIGURE_HEIGHT + (ROW_HEIGHT if rows <= MANY_ROWS else LOW_ROW_HEIGHT) * max(rows, 3),
         margin={"l": 10, "r": 10, "t": 30, "b": 50},
         font={"size": 14, "family": "system-ui, sans-serif", "color": "#1a1a1a"},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from vrs_lmeval.aggregation import find_interval
+import numpy as np
+
+from vrs_lmeval.intervals import Floats
+from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
+from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.results import Run, ScoredSample
 from vrs_lmeval.normalisation import normalise
 from vrs_lmeval.records import Interval
 
-COMPARED_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "image_sensitivity", "parse_failure_rate")
-
 SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
 """What of the data set's evidence must be equal; where it was read from may differ."""
+
+SHOWN_CHARACTERS = 60
+"""Of a condition, in the message that two runs differ in it: a prompt is longer."""
 
 SHARED_QUESTION = 4
 """From so many samples on, a question's most frequent answer says something; with fewer it is often the only one."""
@@ -28,14 +34,15 @@ class IncomparableRunsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """One model's metrics on the task, each with its 95 % interval clustered by image.
+    """One model's metrics on the task, each with its 95 % interval clustered by image, by formula and by bootstrap.
 
-    `difference` is VRS(model) - VRS(first model), paired by sample; None for the first.
+    `against_first` tests VRS(model) - VRS(first model), paired by sample; None for the first, or without VRS.
     """
 
     model: str
     metrics: Mapping[str, Interval]
-    difference: Interval | None
+    bootstraps: Mapping[str, Interval]
+    against_first: PairTest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,21 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     for other in others:
         check_comparable(reference, other)
     labels = make_labels([run.model for run in runs])
+    intervals = find_metric_intervals(runs, key=f"compare/{reference.task}")
+    tests = _compare_with_first(runs)
     return Comparison(
         task=reference.task,
         questions=len(reference.samples),
         images=len({sample.image_id for sample in reference.samples}),
         blind_floor=find_blind_floor(reference.samples),
         rows=tuple(
-            ModelRow(label, find_intervals(run), None if run is reference else _difference_of_vrs(reference, run))
-            for label, run in zip(labels, runs, strict=True)
+            ModelRow(
+                label,
+                {name: both.analytic for name, both in of_run.items()},
+                {name: both.bootstrap for name, both in of_run.items()},
+                test,
+            )
+            for label, of_run, test in zip(labels, intervals, tests, strict=True)
         ),
     )
 
@@ -116,36 +130,79 @@ def check_comparable(reference: Run, other: Run) -> None:
         raise IncomparableRunsError(f"{pair}: different tasks, {reference.task} and {other.task}")
     for name, first, second in zip(_CONDITIONS, _conditions(reference), _conditions(other), strict=True):
         if first != second:
-            raise IncomparableRunsError(f"{pair}: different {name} of {reference.task}")
-    if {sample.sample_id for sample in reference.samples} != {sample.sample_id for sample in other.samples}:
-        raise IncomparableRunsError(f"{pair}: not the same questions of {reference.task} (different --limit?)")
+            where = _describe_difference(first, second)
+            raise IncomparableRunsError(f"{pair}: different {name} of {reference.task} ({where})")
+    first_ids, second_ids = ({sample.sample_id for sample in run.samples} for run in (reference, other))
+    if first_ids != second_ids:
+        counts = f"{len(first_ids)} and {len(second_ids)}, {len(first_ids & second_ids)} of them shared"
+        raise IncomparableRunsError(
+            f"{pair}: not the same questions of {reference.task} ({counts}; different --limit?)"
+        )
 
 
-_CONDITIONS = ("data set", "variants", "parser version", "prompt", "generation settings", "system instruction")
+_CONDITIONS = (
+    "data set",
+    "task version",
+    "variants",
+    "version of the variants",
+    "parser version",
+    "prompt style",
+    "prompt",
+    "generation settings",
+    "system instruction",
+)
 
 
 def _conditions(run: Run) -> tuple[Any, ...]:
     evidence = run.config["vrs"]
     return (
         {key: evidence["dataset"].get(key) for key in SAME_DATA},
-        evidence["variants"],
+        (run.config.get("metadata") or {}).get("version"),
+        {variant["name"]: variant for variant in evidence["variants"]},
+        evidence.get("variants_version"),
         evidence["parser_version"],
+        evidence.get("prompt_style"),
         run.config.get("doc_to_text"),
         run.config.get("generation_kwargs"),
         run.system_instruction,
     )
 
 
-def find_intervals(run: Run) -> dict[str, Interval]:
-    """Each compared metric that the run has, with its interval."""
-    names = [name for name in COMPARED_METRICS if name in run.samples[0].values]
-    return {name: find_interval([(s.values[name], s.image_id) for s in run.samples]) for name in names}
+def _describe_difference(first: Any, second: Any) -> str:
+    """The first place where two conditions differ, and what stands there: `shuffled.seed: 0 and 1`."""
+    path = []
+    while isinstance(first, Mapping) and isinstance(second, Mapping):
+        key = next(k for k in [*first, *second] if k not in first or k not in second or first[k] != second[k])
+        path.append(str(key))
+        first, second = first.get(key), second.get(key)
+    values = " and ".join(_shorten(value) for value in (first, second))
+    return f"{'.'.join(path)}: {values}" if path else values
 
 
-def _difference_of_vrs(reference: Run, other: Run) -> Interval:
-    first = {sample.sample_id: sample.values.get("vrs") for sample in reference.samples}
-    return find_interval([(_subtract(s.values.get("vrs"), first[s.sample_id]), s.image_id) for s in other.samples])
+def _shorten(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "given"
+    text = "not given" if value is None else str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
-def _subtract(value: float | None, reference: float | None) -> float | None:
-    return None if value is None or reference is None else value - reference
+def _compare_with_first(runs: Sequence[Run]) -> list[PairTest | None]:
+    """Not adjusted for their number: each answers a question of its own, and the first model is chosen beforehand."""
+    columns, images = align_vrs(runs)
+    if np.isnan(columns).any():
+        return [None] * len(runs)
+    tests = [
+        compare_pairs(columns[:, [index, 0]], images, key=f"compare/{runs[0].task}")[0] for index in range(1, len(runs))
+    ]
+    return [None, *tests]
+
+
+def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str]]:
+    """VRS differences (n, M) of runs on the same questions, by sample id, and each question's image; NaN where none."""
+    image_of = {sample.sample_id: sample.image_id for sample in runs[0].samples}
+    order = sorted(image_of)
+    columns = np.empty((len(order), len(runs)))
+    for index, run in enumerate(runs):
+        by_id = {sample.sample_id: sample.values.get("vrs") for sample in run.samples}
+        columns[:, index] = [math.nan if (value := by_id[sample_id]) is None else value for sample_id in order]
+    return columns, [image_of[sample_id] for sample_id in order]

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from vrs_lmeval.intervals import find_t_interval
+from vrs_lmeval.group_differences import bootstrap_group_difference, find_group_difference, find_matched_difference
+from vrs_lmeval.intervals import Floats, find_t_interval, resample_means
+from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.results import Run
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import find_group_difference
 
 OVERALL = "all tasks"
 FIRST, SECOND = "synthetic", "authentic"
@@ -38,12 +40,19 @@ class BasePair:
 
 @dataclass(frozen=True, slots=True)
 class GroupContrast:
-    """Mean VRS of the models tuned on synthetic pairs minus that of those tuned on authentic ones."""
+    """Mean VRS of the models tuned on synthetic pairs minus that of those tuned on authentic ones.
+
+    `bootstrap` is the same difference by resampled models and images; `matched` the mean of the differences within base
+    models that have both kinds, None without one; `pairs` every two models of one base.
+    """
 
     task: str
     first: tuple[str, ...]  # labels of the models
     second: tuple[str, ...]
     difference: Interval
+    bootstrap: Interval
+    matched: Interval | None
+    bases: tuple[str, ...]
     pairs: tuple[BasePair, ...]
 
     @property
@@ -54,78 +63,135 @@ class GroupContrast:
             return (
                 f"{self.task}: not enough models to compare training data ({counts}; {ENOUGH_MODELS} each are needed)."
             )
-        if math.isnan(self.difference.low):
-            return f"{self.task}: training data cannot be compared ({self.difference.reason})."
-        numbers = f"{self.difference.estimate:+.3f} [{self.difference.low:+.3f}, {self.difference.high:+.3f}], {counts}"
-        if self.difference.high < 0:
-            return f"{self.task}: models tuned on synthetic pairs rely less on the image ({numbers})."
-        if self.difference.low > 0:
-            return f"{self.task}: models tuned on synthetic pairs rely more on the image ({numbers})."
-        return f"{self.task}: no difference in reliance on the image is shown ({numbers})."
+        return _conclude(f"{self.task}: ", "models tuned on synthetic pairs", self.difference, counts)
+
+    @property
+    def matched_conclusion(self) -> str | None:
+        """The same within base models; None where no base has both kinds."""
+        if self.matched is None:
+            return None
+        counts = f"{len(self.bases)} base models" if len(self.bases) > 1 else "1 base model"
+        if len(self.bases) < ENOUGH_MODELS:
+            return (
+                f"{self.task}, models of one base against each other: not enough base models "
+                f"({counts}; {ENOUGH_MODELS} are needed)."
+            )
+        start = f"{self.task}, models of one base against each other: "
+        return _conclude(start, "those tuned on synthetic pairs", self.matched, counts)
+
+
+def _conclude(start: str, who: str, difference: Interval, counts: str) -> str:
+    if math.isnan(difference.low):
+        return f"{start}training data cannot be compared ({difference.reason})."
+    numbers = f"{difference.estimate:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}], {counts}"
+    if difference.high < 0:
+        return f"{start}{who} rely less on the image ({numbers})."
+    if difference.low > 0:
+        return f"{start}{who} rely more on the image ({numbers})."
+    return f"{start}no difference in reliance on the image is shown ({numbers})."
 
 
 def contrast_groups(
     runs_by_task: Mapping[str, Sequence[Run]], cards: Mapping[str, ModelCard], labels: Mapping[str, str]
 ) -> list[GroupContrast]:
     """A contrast per task that has models of either kind, and one over all tasks; cards and labels by `Run.model`."""
-    contrasts = []
-    columns_by_task = {}
+    aligned = []
     for task, runs in runs_by_task.items():
         grouped = [run for run in runs if cards[run.model].training in (FIRST, SECOND)]
         if grouped:
-            columns_by_task[task] = _align(grouped)
-    tasks = list(columns_by_task)
-    for chosen in [*([task] for task in tasks), *([tasks] if len(tasks) > 1 else [])]:
-        contrasts.append(_contrast([columns_by_task[task] for task in chosen], chosen, cards, labels))
-    return contrasts
+            columns, images = align_vrs(grouped)
+            models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
+            aligned.append(_Aligned(task, models, images))
+    return [
+        _contrast(chosen, cards, labels)
+        for chosen in [*([task] for task in aligned), *([aligned] if len(aligned) > 1 else [])]
+    ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Aligned:
     """The VRS differences of several runs on the same questions, in the order of the sample ids."""
 
-    values: Mapping[str, Sequence[float]]  # by model
+    task: str
+    values: Mapping[str, Floats]  # by model
     images: Sequence[str]
 
-
-def _align(runs: Sequence[Run]) -> _Aligned:
-    order = sorted(sample.sample_id for sample in runs[0].samples)
-    values = {}
-    for run in runs:
-        by_id = {sample.sample_id: sample.values.get("vrs") for sample in run.samples}
-        values[run.model] = [math.nan if (value := by_id[sample_id]) is None else value for sample_id in order]
-    image_of = {sample.sample_id: sample.image_id for sample in runs[0].samples}
-    return _Aligned(values, [image_of[sample_id] for sample_id in order])
+    def select(self, models: Sequence[str]) -> Floats:
+        """(n, M)."""
+        return _make_columns([self.values[model] for model in models], len(self.images))
 
 
-def _contrast(
-    tasks: Sequence[_Aligned], names: Sequence[str], cards: Mapping[str, ModelCard], labels: Mapping[str, str]
-) -> GroupContrast:
+def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels: Mapping[str, str]) -> GroupContrast:
     shared = [model for model in tasks[0].values if all(model in task.values for task in tasks)]
     questions = sum(len(task.images) for task in tasks)
     # Weights that make the mean over all questions the unweighted mean of the tasks.
-    columns = np.concatenate(
-        [
-            np.array([task.values[model] for model in shared]).reshape(len(shared), -1).T
-            * (questions / (len(tasks) * len(task.images)))
-            for task in tasks
-        ]
-    )
-    images = [f"{name}/{image}" for name, task in zip(names, tasks, strict=True) for image in task.images]
+    columns = np.concatenate([task.select(shared) * (questions / (len(tasks) * len(task.images))) for task in tasks])
+    images = [f"{task.task}/{image}" for task in tasks for image in task.images]
     is_first = np.array([cards[model].training == FIRST for model in shared], dtype=bool)
+    difference = find_group_difference(columns, images, is_first)
+    bases, of_bases = _match_bases(shared, columns, cards)
     return GroupContrast(
-        task=names[0] if len(names) == 1 else OVERALL,
+        task=tasks[0].task if len(tasks) == 1 else OVERALL,
         first=tuple(labels[model] for model, first in zip(shared, is_first, strict=True) if first),
         second=tuple(labels[model] for model, first in zip(shared, is_first, strict=True) if not first),
-        difference=find_group_difference(columns, images, is_first),
-        pairs=tuple(
-            BasePair(
-                str(cards[shared[i]].base),
-                labels[shared[i]],
-                labels[shared[j]],
-                find_t_interval(columns[:, i] - columns[:, j], images),
-            )
-            for i, j in itertools.product(np.flatnonzero(is_first), np.flatnonzero(~is_first))
-            if cards[shared[i]].base is not None and cards[shared[i]].base == cards[shared[j]].base
-        ),
+        difference=difference,
+        bootstrap=_bootstrap(difference, tasks, shared, is_first),
+        matched=find_matched_difference(of_bases, images) if bases else None,
+        bases=bases,
+        pairs=_pair_within_bases(shared, columns, images, cards, labels),
+    )
+
+
+def _bootstrap(
+    difference: Interval, tasks: Sequence[_Aligned], models: Sequence[str], is_first: npt.NDArray[np.bool_]
+) -> Interval:
+    """Images are drawn within each task, as many as it has."""
+    if difference.reason is not None:
+        means = np.empty((0, len(models)))
+    else:
+        drawn = [resample_means(task.select(models), task.images, key=f"groups/{task.task}") for task in tasks]
+        means = np.mean(drawn, axis=0)
+    key = f"groups/models/{'/'.join(task.task for task in tasks)}"
+    return bootstrap_group_difference(difference, means, is_first, key=key)
+
+
+def _match_bases(
+    models: Sequence[str], columns: Floats, cards: Mapping[str, ModelCard]
+) -> tuple[tuple[str, ...], Floats]:
+    """The base models that have models of both kinds, and (n, B) the mean of one kind minus that of the other."""
+    bases, differences = [], []
+    for base in dict.fromkeys(cards[model].base for model in models):
+        sides = [
+            [i for i, model in enumerate(models) if (cards[model].base, cards[model].training) == (base, training)]
+            for training in (FIRST, SECOND)
+        ]
+        if base is not None and all(sides):
+            bases.append(base)
+            differences.append(columns[:, sides[0]].mean(axis=1) - columns[:, sides[1]].mean(axis=1))
+    return tuple(bases), _make_columns(differences, len(columns))
+
+
+def _make_columns(columns: Sequence[Floats], rows: int) -> Floats:
+    return np.stack(columns, axis=1) if columns else np.empty((rows, 0))
+
+
+def _pair_within_bases(
+    models: Sequence[str],
+    columns: Floats,
+    images: Sequence[str],
+    cards: Mapping[str, ModelCard],
+    labels: Mapping[str, str],
+) -> tuple[BasePair, ...]:
+    kinds = [cards[model].training for model in models]
+    return tuple(
+        BasePair(
+            str(cards[models[i]].base),
+            labels[models[i]],
+            labels[models[j]],
+            find_t_interval(columns[:, i] - columns[:, j], images),
+        )
+        for i, j in itertools.product(range(len(models)), repeat=2)
+        if (kinds[i], kinds[j]) == (FIRST, SECOND)
+        and cards[models[i]].base is not None
+        and cards[models[i]].base == cards[models[j]].base
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -14,18 +13,23 @@ from markupsafe import Markup
 from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
+from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
+from vrs_lmeval.leaderboard.board_report import describe_power
+from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
 from vrs_lmeval.leaderboard.pictures import Pictures
-from vrs_lmeval.leaderboard.report import HEADINGS, format_interval
-from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
 from vrs_lmeval.records import Interval
+from vrs_lmeval.registry import METRICS
 
-SHOWN_SAMPLES = 200
-"""Questions a task in the sample browser: chosen by the hash of their id, so that no answer decides."""
+MANY_MODELS = 12
+"""Above it a table of every two models, and a sentence for each, would bury the page: they are folded or cut."""
 
-SHOWN_CHARACTERS = 1000
-"""Of one answer in the sample browser."""
+FEWEST_IMAGES = 20
+"""Below it the formula for the number of images needed, which is for many, says no more than "few"."""
+
+MANY_NOTES = 8
+"""Above it the warnings are folded away; the models keep their mark."""
 
 
 def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
@@ -36,24 +40,41 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
     environment = Environment(
         loader=PackageLoader("vrs_lmeval", "leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters.update(interval=format_interval, short=_format_short, sortkey=_sort_key, figure=_embed)
+    environment.filters.update(
+        number=_format_number,
+        limits=_format_limits,
+        p_value=format_p_value,
+        count=_format_count,
+        power=describe_power,
+        sortkey=_sort_key,
+        bar=_draw_bar,
+        figure=_embed,
+    )
     return environment.get_template("page.html").render(
         board=board,
-        headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows two columns
+        headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows few columns
         charts=_draw_all(board),
-        browsers={task.task: _fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
+        browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},
+        metric_tables={task.task: _list_metrics(task) for task in board.boards},
+        axes={task.task: _find_axis(task) for task in board.boards},
         contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
         plotly=Markup(f"<script>{get_plotlyjs()}</script>"),
         made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("vrs_lmeval"),
         is_nan=math.isnan,
+        MANY_MODELS=MANY_MODELS,
+        MANY_NOTES=MANY_NOTES,
     )
 
 
 def _draw_all(board: Leaderboard) -> Mapping[str, Mapping[str, go.Figure | None]]:
     return {
-        task.task: {"vrs": draw_vrs(task), "accuracy": draw_accuracy(task), "severity": draw_severity(task)}
+        task.task: {
+            "vrs": draw_vrs(task),
+            "accuracy": draw_accuracy(task),
+            "severity": draw_severity(task, MANY_MODELS),
+        }
         for task in board.boards
     }
 
@@ -66,9 +87,43 @@ def _embed(figure: go.Figure, label: str) -> Markup:
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
 
 
-def _format_short(interval: Interval) -> str:
-    """For a narrow cell: an interval that does not exist is left out, the page says why below the table."""
-    return f"{interval.estimate:+.3f}" if math.isnan(interval.low) else format_interval(interval, signed=True)
+def _format_number(interval: Interval, signed: bool = False) -> str:
+    if math.isnan(interval.estimate):
+        return "none"
+    return f"{interval.estimate:+.3f}" if signed else f"{interval.estimate:.3f}"
+
+
+def _format_limits(interval: Interval, signed: bool = False) -> str:
+    if math.isnan(interval.low):
+        return f"no interval: {interval.reason}"
+    sign = "+" if signed else ""
+    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def _format_count(number: float) -> str:
+    """A number of images; nothing where none would do, or more than anybody has."""
+    if number < FEWEST_IMAGES:
+        return f"under {FEWEST_IMAGES}"
+    return f"{number:,.0f}" if number < MOST_IMAGES else ""
+
+
+def _find_axis(board: TaskBoard) -> tuple[float, float]:
+    """What the interval bars of the table span: all VRS intervals and 0."""
+    intervals = [s.metrics["vrs"] for s in board.standings if not math.isnan(s.metrics["vrs"].low)]
+    ends = [-0.02, 0.02, *(interval.low for interval in intervals), *(interval.high for interval in intervals)]
+    return min(ends), max(ends)
+
+
+def _draw_bar(interval: Interval, axis: tuple[float, float]) -> Markup:
+    """The interval as a bar with its estimate and 0 marked; hidden from screen readers, the numbers stand beside it."""
+    start, width = axis[0], axis[1] - axis[0]
+    low, high, estimate, zero = (
+        100 * (value - start) / width for value in (interval.low, interval.high, interval.estimate, 0.0)
+    )
+    return Markup(
+        '<span class="bar" aria-hidden="true"><i style="left:{:.1f}%;width:{:.1f}%"></i>'
+        '<u style="left:{:.1f}%"></u><b style="left:{:.1f}%"></b></span>'
+    ).format(low, high - low, estimate, zero)
 
 
 def _sort_key(value: float) -> str:
@@ -81,50 +136,40 @@ def _find_slice_rows(board: TaskBoard) -> list[tuple[str, str]]:
     return sorted({key for standing in board.standings for key in standing.slices})
 
 
-def choose_samples(board: TaskBoard, count: int = SHOWN_SAMPLES) -> list[ScoredSample]:
-    """The questions that the browser shows, in its order."""
-    samples = board.standings[0].run.samples
-    return sorted(samples, key=lambda sample: hashlib.sha256(sample.sample_id.encode()).digest())[:count]
+def _list_metrics(board: TaskBoard) -> dict[str, Any]:
+    """Every metric, and VRS of every kind of question, of every model, for the page's choice of one."""
+    names = dict.fromkeys(name for standing in board.standings for name in standing.metrics)
+    metrics = [
+        {
+            "name": name,
+            "formula": METRICS[name].formula if name in METRICS else "",
+            "values": [_describe_metric(s.metrics.get(name), s.bootstraps.get(name)) for s in board.standings],
+        }
+        for name in names
+    ]
+    slices = [
+        {
+            "name": f"vrs, {key[0].replace('_', ' ')} {key[1]}",
+            "formula": "vrs over these questions",
+            "values": [_describe_metric(s.slices.get(key), None) for s in board.standings],
+        }
+        for key in _find_slice_rows(board)
+    ]
+    return {"models": [standing.label for standing in board.standings], "metrics": [*metrics, *slices]}
 
 
-def _fill_browser(board: TaskBoard, count: int, pictures: Pictures | None) -> dict[str, Any]:
-    """What the browser shows: of each chosen question the answers by model and variant, and perhaps its pictures."""
-    by_model = [(standing, {s.sample_id: s for s in standing.run.samples}) for standing in board.standings]
-    pictures = pictures or Pictures()
+def _describe_metric(analytic: Interval | None, bootstrap: Interval | None) -> dict[str, Any] | None:
+    if analytic is None:
+        return None
     return {
-        "samples": [
-            _describe(sample, by_model) | {"pictures": list(pictures.shown.get(sample.sample_id, {}).items())}
-            for sample in choose_samples(board, count)
-        ],
-        "files": pictures.files,
+        "estimate": None if math.isnan(analytic.estimate) else round(analytic.estimate, 6),
+        "analytic": _round_limits(analytic),
+        "bootstrap": None if bootstrap is None else _round_limits(bootstrap),
+        "n": analytic.n,
+        "images": analytic.clusters,
+        "reason": analytic.reason or (bootstrap.reason if bootstrap else None),
     }
 
 
-def _describe(sample: ScoredSample, by_model: list[tuple[Standing, dict[str, ScoredSample]]]) -> dict[str, Any]:
-    return {
-        "id": sample.sample_id,
-        "question": sample.question,
-        "golds": list(sample.golds),
-        "image": sample.image_id,
-        "type": sample.question_type or sample.answer_type,
-        "answers": [
-            {
-                "model": standing.label,
-                "variants": [
-                    {
-                        "name": name,
-                        "text": _shorten(answer.text),
-                        "correct": answer.correct,
-                        "parsed": answer.is_parsed,
-                        "image": answer.image_id,
-                    }
-                    for name, answer in samples[sample.sample_id].answers.items()
-                ],
-            }
-            for standing, samples in by_model
-        ],
-    }
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]} ... ({len(text)} characters)"
+def _round_limits(interval: Interval) -> list[float] | None:
+    return None if math.isnan(interval.low) else [round(interval.low, 6), round(interval.high, 6)]

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 
+from rich.markup import escape
 from rich.table import Table
 
 from vrs_lmeval.leaderboard.comparison import Comparison, ModelRow
+from vrs_lmeval.leaderboard.pairs import PairTest
 from vrs_lmeval.records import Interval
+from vrs_lmeval.significance import find_detectable_difference, find_error, find_needed_images
 
 HEADINGS = {
     "acc": "accuracy, real image",
@@ -19,17 +24,20 @@ HEADINGS = {
     "image_sensitivity": "image sensitivity",
     "parse_failure_rate": "unparsable",
 }
+MOST_IMAGES = 1_000_000
+"""More images than this nobody will ask about: the number needed is not shown."""
+
 WITH_INTERVAL = ("acc", "vrs", "image_sensitivity")
 
 
 def make_table(comparison: Comparison) -> Table:
     """The comparison for a terminal."""
-    table = Table(title=_title(comparison), title_justify="left")
-    table.add_column("model")
+    table = Table(title=escape(_title(comparison)), title_justify="left")
+    table.add_column("model", overflow="fold")
     for name in _metric_names(comparison):
         table.add_column(HEADINGS[name], justify="right")
     for row in comparison.rows:
-        table.add_row(*_cells(comparison, row))
+        table.add_row(*map(escape, _cells(comparison, row)))
     return table
 
 
@@ -47,13 +55,13 @@ def make_markdown(comparison: Comparison) -> str:
     lines = [
         f"# {_title(comparison)}",
         "",
-        "| model | " + " | ".join(HEADINGS[name] for name in names) + " |",
+        make_markdown_row(["model", *(HEADINGS[name] for name in names)]),
         "|---|" + "---:|" * len(names),
-        *("| " + " | ".join(_cells(comparison, row)) + " |" for row in comparison.rows),
+        *(make_markdown_row(_cells(comparison, row)) for row in comparison.rows),
         "",
         make_caption(comparison),
         "",
-        *(f"- {sentence}" for sentence in make_conclusions(comparison)),
+        make_paragraph(comparison),
     ]
     return "\n".join(lines) + "\n"
 
@@ -63,16 +71,49 @@ def make_json(comparison: Comparison) -> str:
     return json.dumps(without_nan(asdict(comparison)), indent=2) + "\n"
 
 
+def make_paragraph(comparison: Comparison) -> str:
+    """The comparison in a few plain sentences: does each model look, and how do they differ from the first?"""
+    return " ".join(f"{sentence}." for sentence in make_conclusions(comparison))
+
+
 def make_conclusions(comparison: Comparison) -> list[str]:
-    """One plain sentence per model, and one per difference."""
+    """One plain sentence per model, and one per difference, without their full stops."""
     reference = comparison.rows[0].model
     judged = [f"{row.model} {judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
     compared = [
-        f"VRS of {row.model} minus VRS of {reference}: {format_interval(row.difference, signed=True)}"
+        f"{_compare(row.model, reference, row.against_first)}; {describe_test(row.against_first)}"
         for row in comparison.rows
-        if row.difference is not None
+        if row.against_first is not None
     ]
     return judged + compared
+
+
+def _compare(model: str, reference: str, test: PairTest) -> str:
+    difference = test.difference
+    if difference.low > 0 or difference.high < 0:
+        word = "more" if difference.low > 0 else "less"
+        return f"{model} relies {word} on the image than {reference}"
+    return f"{model} and {reference} are not shown to differ in how much they rely on the image"
+
+
+def describe_test(test: PairTest) -> str:
+    """The difference of two models' VRS, its p-value, and what would have been found."""
+    parts = [f"VRS differs by {format_interval(test.difference, signed=True)}"]
+    if not math.isnan(test.p_value):
+        shown = format_p_value(test.p_value)
+        parts.append(f"p {'' if shown.startswith('<') else '= '}{shown} (signs of images flipped)")
+    if not math.isnan(test.detectable):
+        parts.append(f"80 % power for a difference of {test.detectable:.3f}")
+        if not (test.difference.low > 0 or test.difference.high < 0) and test.needed_images < MOST_IMAGES:
+            parts.append(f"one of {abs(test.difference.estimate):.3f} needs about {test.needed_images:,.0f} images")
+    return ", ".join(parts)
+
+
+def format_p_value(p_value: float) -> str:
+    """Three decimals; four where that would be 0.000; never 0."""
+    if p_value < 0.0001:
+        return "< 0.0001"
+    return f"{p_value:.4f}" if p_value < 0.0005 else f"{p_value:.3f}"
 
 
 def format_interval(interval: Interval, signed: bool = False) -> str:
@@ -91,7 +132,27 @@ def judge(vrs: Interval) -> str:
         return f"looks at the image: its VRS is above 0 ({format_interval(vrs, signed=True)})"
     if vrs.high < 0:
         return f"does better with another image: its VRS is below 0 ({format_interval(vrs, signed=True)})"
-    return f"gives no sign of looking at the image: its VRS may be 0 ({format_interval(vrs, signed=True)})"
+    shown = f"its VRS may be 0 ({format_interval(vrs, signed=True)}; {_describe_power(vrs)})"
+    return f"gives no sign of looking at the image: {shown}"
+
+
+def _describe_power(vrs: Interval) -> str:
+    """What of VRS would have been found, and what it takes to find the one seen."""
+    error = find_error(vrs)
+    found = f"80 % power for a VRS of {find_detectable_difference(error):.3f}"
+    needed = find_needed_images(vrs.clusters, error, vrs.estimate)
+    if needed > MOST_IMAGES:
+        return found
+    return f"{found}, one of {abs(vrs.estimate):.3f} needs about {needed:,.0f} images"
+
+
+def make_markdown_row(cells: Sequence[str]) -> str:
+    """A row of a Markdown table; what a name holds stays text."""
+    return (
+        "| "
+        + " | ".join(html.escape(cell, quote=False).replace("|", "\\|").replace("\n", " ") for cell in cells)
+        + " |"
+    )
 
 
 def _title(comparison: Comparison) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
+
+from vrs_lmeval.leaderboard.logged_values import check_value
 
 
 class UnreadableResultsError(ValueError):
@@ -52,6 +54,7 @@ class Run:
     system_instruction: str | None
     source: Path | None = None  # the results file
     setup: Mapping[str, Any] = field(default_factory=dict)  # the harness's `config`: arguments, dtype ...
+    has_chat_template: bool = False  # whether prompts went through the model's own template
 
 
 def read_runs(folder: Path) -> list[Run]:
@@ -115,14 +118,21 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     samples = path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
     if not samples.is_file():
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
+    _check_conditions(path, results, task)
+    read = _read_samples(samples)
+    counted = (results.get("n-samples") or {}).get(task)
+    asked = counted.get("effective") if isinstance(counted, Mapping) else None
+    if asked is not None and asked != len(read):
+        raise UnreadableResultsError(f"{samples}: holds {len(read)} of the {asked} questions asked; was it cut?")
     return Run(
         model=str(results.get("model_name", "unknown")),
         task=task,
-        samples=tuple(_read_samples(samples)),
+        samples=tuple(read),
         config=results["configs"][task],
         system_instruction=results.get("system_instruction"),
         source=path,
         setup=results.get("config") or {},
+        has_chat_template=bool(results.get("chat_template")),
     )
 
 
@@ -138,6 +148,9 @@ def _read_samples(path: Path) -> list[ScoredSample]:
             samples.append(_read_sample(json.loads(line)))
         except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
+    twice = [name for name, times in Counter(sample.sample_id for sample in samples).items() if times > 1]
+    if twice:
+        raise UnreadableResultsError(f"{path}: holds {len(twice)} questions more than once, e.g. {twice[0]}")
     return samples
 
 
@@ -145,20 +158,52 @@ def _read_sample(logged: Mapping[str, Any]) -> ScoredSample:
     document = logged["doc"]
     values = {name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")}
     for name, value in values.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}")
+        check_value(name, value)
+    texts = {name: document[name] for name in ("sample_id", "image_id", "question", "answer_type")}
+    texts |= {name: document.get(name) for name in ("question_type", "modality") if document.get(name) is not None}
+    for name, text in texts.items():
+        _expect(isinstance(text, str), f"{name} is {text!r}")
+    for name in ("golds", "options"):
+        _expect(_is_list_of_texts(document[name]), f"{name} is {document[name]!r}")
     return ScoredSample(
-        sample_id=document["sample_id"],
-        image_id=document["image_id"],
-        question=document["question"],
+        **texts,
         golds=tuple(document["golds"]),
-        answer_type=document["answer_type"],
         options=tuple(document["options"]),
         values=values,
-        question_type=document.get("question_type"),
-        modality=document.get("modality"),
         answers=_read_answers(document.get("variants") or {}, logged.get("filtered_resps") or []),
     )
+
+
+def _check_conditions(path: Path, results: Mapping[str, Any], task: str) -> None:
+    """What a comparison and the page read of a run, apart from its samples. Raises UnreadableResultsError."""
+    config = results["configs"][task]
+    try:
+        evidence, setup = config["vrs"], results.get("config") or {}
+        _expect(isinstance(evidence["dataset"], Mapping), "dataset")
+        _expect(all(isinstance(variant["name"], str) for variant in evidence["variants"]), "variants")
+        _expect("parser_version" in evidence, "parser_version")
+        for name, part in {
+            "packages": evidence.get("packages"),
+            "metadata": config.get("metadata"),
+            "n-samples": results.get("n-samples"),
+            "config": setup,
+        }.items():
+            _expect(part is None or isinstance(part, Mapping), name)
+        limit = setup.get("limit")
+        _expect(limit is None or isinstance(limit, int | float), "config.limit")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableResultsError(
+            f"{path}: the evidence of {task} is not as a VRS task writes it ({error!r})"
+        ) from error
+
+
+def _expect(is_so: bool, what: str) -> None:
+    if not is_so:
+        raise ValueError(what)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
@@ -167,7 +212,7 @@ def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str
         count = len(texts) // len(variants)
         texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
     return {
-        name: GivenAnswer(str(text), entry["correct"], entry["value"] is not None, entry["image_id"])
+        name: GivenAnswer(str(text), float(entry["correct"]), entry["value"] is not None, str(entry["image_id"]))
         for (name, entry), text in zip(variants.items(), texts, strict=True)
     }
 

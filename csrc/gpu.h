@@ -1,0 +1,30 @@
+// What kernel sources are written in: CUDA, with launches and shared memory behind macros, so that
+// the tests can also compile them for the host (tests/cuda_on_cpu).
+#pragma once
+
+#ifdef VRS_CUDA_ON_CPU
+#include "cuda_on_cpu.h"
+
+#define GPU_UNROLL
+#define GPU_KEEP_LOOP
+#else
+#include <cuda_runtime.h>
+
+// The kernel in parentheses where it has template arguments. cudaGetLastError() tells whether it
+// could be launched.
+#define GPU_LAUNCH(kernel, grid, block, stream, ...) \
+  kernel<<<(grid), (block), 0, (stream)>>>(__VA_ARGS__)
+
+// GPU_SHARED(float, tile, [16][33]): one a block, uninitialised.
+#define GPU_SHARED(type, name, extents) __shared__ type name extents
+
+#define GPU_UNROLL _Pragma("unroll")
+#define GPU_KEEP_LOOP _Pragma("unroll 1")
+#endif
+
+namespace vrs {
+
+constexpr int kWarp = 32;
+constexpr unsigned kWholeWarp = 0xFFFFFFFF;
+
+}  // namespace vrs

@@ -1,0 +1,22 @@
+"""What several test files build once: the extension with its CUDA kernels compiled for the host."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from support import cuda_on_cpu
+
+
+@pytest.fixture(scope="session")
+def cuda_build_folder(tmp_path_factory: pytest.TempPathFactory):
+    """Where objects of our sources lie, by flavour."""
+    return tmp_path_factory.mktemp("cuda_backend")
+
+
+@pytest.fixture(scope="session")
+def native_on_cpu(cuda_build_folder) -> ModuleType:
+    """The extension module, whose device is the host: addresses of numpy arrays are those of device memory."""
+    if reason := cuda_on_cpu.reason_to_skip(cuda_on_cpu.PLAIN):
+        pytest.skip(reason)
+    return cuda_on_cpu.load_extension(cuda_build_folder)

@@ -1,0 +1,116 @@
+"""The CUDA backend gives the CPU's bits in any order of threads, without a race or an access outside of memory.
+
+Its kernels run on the host (tests/cuda_on_cpu). Bugs planted in them are caught by the checks that should.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.cuda_on_cpu import (
+    BACKEND_FLAGS,
+    FLAVOURS,
+    FOLDER,
+    MEMORY,
+    ORDERS,
+    PLAIN,
+    RACES,
+    ROOT,
+    Flavour,
+    backend_sources,
+    compile_program,
+    reason_to_skip,
+    run_program,
+)
+
+COMPARISON = FOLDER / "compare_backends.cu"
+REQUESTS = {PLAIN: 400, MEMORY: 100, RACES: 30}  # a few seconds each
+
+
+@pytest.fixture(scope="module", params=FLAVOURS, ids=lambda flavour: flavour.name)
+def comparison(request: pytest.FixtureRequest, cuda_build_folder: Path) -> tuple[Flavour, Path]:
+    flavour: Flavour = request.param
+    return flavour, build_comparison(flavour, cuda_build_folder)
+
+
+def build_comparison(flavour: Flavour, folder: Path, sources: list[Path] | None = None) -> Path:
+    if reason := reason_to_skip(flavour):
+        pytest.skip(reason)
+    return compile_program(
+        [*(sources or backend_sources()), COMPARISON],
+        flavour,
+        folder / f"compare-{flavour.name}",
+        extra_flags=BACKEND_FLAGS,
+    )
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_backends_agree_on_random_requests(comparison: tuple[Flavour, Path], order: str) -> None:
+    flavour, program = comparison
+    count = REQUESTS[flavour]
+    done = run_program(program, str(ORDERS.index(order)), str(count), CUDA_ON_CPU_ORDER=order)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith(f"{count} requests, ")
+    assert done.stdout.endswith(" jobs: equal\n")
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A change of one source, and what finds it."""
+
+    file: str
+    original: str
+    planted: str
+    flavour: Flavour
+    report: str
+
+
+BUGS = {
+    "missing_barrier": Bug(
+        "preprocess_cuda.cu",
+        "__syncthreads();  // the chunk before this one has been read",
+        "",
+        RACES,
+        "ThreadSanitizer: data race",
+    ),
+    "one_tap_too_many": Bug(
+        "preprocess_cuda.cu", "source < to; ++source", "source <= to; ++source", PLAIN, " differs: "
+    ),
+    "one_run_too_wide": Bug(
+        "perturbed_pixels.h",
+        "if (x + kRunPixels > image.width) return false;",
+        "if (x >= image.width) return false;",
+        MEMORY,
+        "AddressSanitizer: heap-buffer-overflow",
+    ),
+    "chunk_wider_than_its_memory": Bug(
+        "preprocess_cuda.cu",
+        "constexpr int kStagePitch = kChunkAlong + 1;",
+        "constexpr int kStagePitch = kChunkAlong - 1;",
+        MEMORY,
+        "AddressSanitizer: use-after-poison",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: Path) -> None:
+    bug = BUGS[name]
+    build_comparison(bug.flavour, cuda_build_folder)
+    objects = f"objects-{bug.flavour.name}"
+    shutil.copytree(cuda_build_folder / objects, tmp_path / objects)
+    (tmp_path / objects / "preprocess_cuda.cu.o").unlink()  # all else is as it was
+    shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
+    source = tmp_path / "csrc" / "preprocess" / bug.file
+    text = source.read_text()
+    assert text.count(bug.original) == 1, f"{bug.file} has changed: plant the bug elsewhere"
+    source.write_text(text.replace(bug.original, bug.planted))
+    planted = tmp_path / "csrc" / "preprocess" / "preprocess_cuda.cu"
+    sources = [planted if path.name == planted.name else path for path in backend_sources()]
+    program = build_comparison(bug.flavour, tmp_path, sources)
+    done = run_program(program, "0", str(REQUESTS[bug.flavour]))
+    assert done.returncode != 0
+    assert bug.report in done.stdout

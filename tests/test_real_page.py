@@ -1,0 +1,123 @@
+"""A page of real runs: `vrs study` asks both controls three tasks through lm_eval; Chromium opens the page."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pytest
+from scipy import stats
+from test_page import browser, needs_chromium  # noqa: F401 - a fixture
+from typer.testing import CliRunner
+
+from vrs_lmeval.cli import app
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.results import read_folders
+
+CONTROLS = Path(__file__).parent.parent / "controls"
+LIMIT = 20
+TASKS = ("vrs_sample", "vrs_sample_robust", "vrs_vqa_rad" if os.environ.get("VRS_DATA_DIR") else "vrs_sample_mc")
+"""VQA-RAD where its data is."""
+
+
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    plan = {
+        "models": [
+            {"model_args": {"pretrained": str(CONTROLS / "sighted")}, "training": "authentic", "base": "control"},
+            {"model_args": {"pretrained": str(CONTROLS / "blind")}, "training": "synthetic", "base": "control"},
+        ],
+        "tasks": list(TASKS),
+        "arguments": {"batch_size": 16, "limit": LIMIT},
+    }
+    (folder / "study.yaml").write_text(json.dumps(plan))  # JSON is YAML
+    shown = CliRunner().invoke(app, ["study", str(folder / "study.yaml"), "--output", str(folder / "out")])
+    assert shown.exit_code == 0, shown.output
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def board(study_folder):
+    runs, problems = read_folders([study_folder / "runs"])
+    assert problems == []
+    assert len(runs) == 6
+    return make_leaderboard(runs, {})
+
+
+@pytest.fixture
+def page(study_folder, browser):  # noqa: F811 - the fixture
+    """The page at a desktop's width; fails where it logs anything or asks for anything but itself."""
+    path = study_folder / "leaderboard.html"
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    complaints = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: None if request.url == path.as_uri() else complaints.append(request.url[:60]))
+    page.goto(path.as_uri())
+    yield page
+    page.close()
+    assert [complaint for complaint in complaints if not complaint.startswith("data:")] == []
+
+
+def test_both_models_stand_on_every_task_and_the_sighted_one_looks(board):
+    assert sorted(task.task for task in board.boards) == sorted(TASKS)
+    assert all(len(task.standings) == 2 for task in board.boards)
+    assert board.left_out == ()
+    (sample,) = [task for task in board.boards if task.task == "vrs_sample"]
+    assert sample.standings[0].label == "sighted"
+    assert "looks at the image" in sample.standings[0].verdict
+
+
+def test_every_interval_has_the_error_of_the_harness_own_table(board):
+    checked = 0
+    for standing in [standing for task in board.boards for standing in task.standings]:
+        table = json.loads(standing.run.source.read_text())["results"][standing.run.task]
+        assert {name for name in table if name.endswith("_stderr,none") and "stderr_stderr" not in name} >= {
+            f"{name}_stderr,none" for name in standing.metrics
+        }
+        for name, interval in standing.metrics.items():
+            assert interval.estimate == pytest.approx(table[f"{name},none"], nan_ok=True)
+            if interval.reason is None:
+                error = (interval.high - interval.estimate) / stats.t.ppf(0.975, interval.clusters - 1)
+                assert error == pytest.approx(table[f"{name}_stderr,none"])
+                checked += 1
+    assert checked > 60
+
+
+def test_the_csv_holds_every_run(study_folder):
+    rows = list(csv.DictReader((study_folder / "leaderboard.csv").read_text().splitlines()))
+    assert {(row["task"], row["model"]) for row in rows} == {(t, m) for t in TASKS for m in ("sighted", "blind")}
+
+
+@needs_chromium
+def test_the_page_sorts_filters_and_says_what_it_is_of(page):
+    table = page.locator("section[aria-labelledby=vrs_sample] table.sortable").first
+    assert [name.split()[0] for name in table.locator("tbody th").all_inner_texts()] == ["sighted", "blind"]
+    table.locator("th button", has_text="unparsable").focus()
+    page.keyboard.press("Enter")
+    cells = [float(text.split()[0]) for text in table.locator("tbody td:nth-child(8)").all_inner_texts()]
+    assert cells == sorted(cells, reverse=True)
+    browser_part = page.locator("section[aria-labelledby=vrs_sample] details.browser")
+    browser_part.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert browser_part.locator(".count").inner_text() == f"{LIMIT} questions"
+    browser_part.locator(".which").select_option("blind")
+    browser_part.locator(".show").select_option("both")
+    real = browser_part.locator("tr", has_text="real")
+    assert real.count() > 0
+    assert all("right" in text for text in browser_part.locator(".sample tr").all_inner_texts() if "blank" not in text)
+    assert page.locator("img").count() == 0  # none without --images
+    text = page.locator("main").inner_text()
+    assert f"only a part of the questions was asked (--limit {LIMIT})" in text
+    assert "not enough models to compare training data (1 synthetic and 1 authentic; 3 each are needed)" in text
+    assert "image path fused" in text
+
+
+@needs_chromium
+def test_severity_curves_are_drawn_for_the_robust_task_alone(page):
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    curves = page.locator("h3", has_text="Accuracy under graded perturbations")
+    assert curves.count() == 1
+    part = page.locator("section[aria-labelledby=vrs_sample_robust]")
+    assert "gaussian blur" in part.locator("[aria-label^='Accuracy by severity']").inner_text()

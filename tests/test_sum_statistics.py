@@ -1,0 +1,123 @@
+"""Both intervals of functions of sums: against the plain formulas, by finite differences, and on degenerate input."""
+
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vrs_lmeval.aggregation import find_independent_rate, find_independent_rate_error
+from vrs_lmeval.intervals import find_bootstrap_interval, find_ratio_standard_error, find_t_interval
+from vrs_lmeval.significance import find_error
+from vrs_lmeval.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Statistic, find_both_intervals
+
+IMAGES = list("abcdefgh")
+
+
+def make_statistic(form, rows, applies=None):
+    summands = np.array(rows, dtype=float)
+    return Statistic(form, summands, np.ones(len(rows), dtype=bool) if applies is None else np.array(applies))
+
+
+def find_one(form, rows, clusters, applies=None, resamples=400):
+    (found,) = find_both_intervals([make_statistic(form, rows, applies)], clusters, key="k", resamples=resamples)
+    return found
+
+
+rows_of_mean = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from(IMAGES)), min_size=1, max_size=25)
+
+
+@given(rows_of_mean)
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_a_mean_has_the_intervals_of_the_plain_functions(rows):
+    values, clusters = zip(*rows, strict=True)
+    found = find_one(RATIO, [(value, 1.0) for value in values], clusters)
+    expected = find_t_interval(values, clusters), find_bootstrap_interval(values, clusters, key="k", resamples=400)
+    for mine, theirs in zip((found.analytic, found.bootstrap), expected, strict=True):
+        assert (mine.n, mine.clusters, mine.reason, mine.method) == (
+            theirs.n,
+            theirs.clusters,
+            theirs.reason,
+            theirs.method,
+        )
+        assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), nan_ok=True, abs=1e-12)
+
+
+def test_questions_that_a_metric_does_not_apply_to_take_no_part():
+    values, clusters = [1.0, 0.0, 1.0, 0.0, 1.0], list("aabcd")
+    applies = [True, True, True, True, False]
+    rows = [(value, 1.0) if applied else (0.0, 0.0) for value, applied in zip(values, applies, strict=True)]
+    found = find_one(RATIO, rows, clusters, applies).analytic
+    assert found == find_t_interval(values[:4], clusters[:4])
+    assert (found.n, found.clusters) == (4, 3)
+
+
+def test_a_ratio_has_the_error_of_the_delta_method():
+    above, below = [1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1]
+    found = find_one(RATIO, list(zip(above, below, strict=True)), list("aabbcd")).analytic
+    assert found.estimate == pytest.approx(3 / 5)
+    assert find_error(found) == pytest.approx(find_ratio_standard_error(above, below, list("aabbcd")))
+
+
+def test_a_rate_times_a_complement_has_the_error_of_the_delta_method():
+    triples = [(1.0, 0.0, "a"), (0.0, 1.0, "a"), (1.0, None, "b"), (1.0, 1.0, "c"), (0.0, 0.0, "d"), (1.0, 0.0, "e")]
+    rows = [(claim, 1.0, *((0.0, 0.0) if change is None else (change, 1.0))) for claim, change, _ in triples]
+    found = find_one(RATE_TIMES_COMPLEMENT, rows, [image for _, _, image in triples]).analytic
+    assert found.estimate == pytest.approx(find_independent_rate(triples))
+    assert find_error(found) == pytest.approx(find_independent_rate_error(triples))
+
+
+def test_a_spread_is_differentiated_rightly():
+    draws = np.array([[1, 0, 0], [0, 0, 1], [1, 1, 0], [1, 0, 0], [0, 1, 0]], dtype=float)
+    found = find_one(SPREAD, np.column_stack([draws, np.ones(5)]), list("aabcd")).analytic
+    assert found.estimate == pytest.approx(statistics.stdev(draws.mean(axis=0)))
+    # The infinitesimal jackknife by finite differences: a little more weight on one image at a time.
+    residuals = []
+    for image in "abcd":
+
+        def weigh(extra, image=image):
+            weights = np.array([1.0 + extra * (name == image) for name in "aabcd"])
+            return statistics.stdev((weights @ draws) / weights.sum())
+
+        residuals.append((weigh(1e-6) - weigh(-1e-6)) / 2e-6)
+    assert find_error(found) == pytest.approx(math.sqrt(4 / 3 * sum(r * r for r in residuals)), rel=1e-6)
+
+
+def test_all_statistics_share_their_draws_and_chunks_do_not_show(monkeypatch):
+    generator = np.random.default_rng(2)
+    clusters = generator.integers(0, 30, 90)
+    rows = [np.column_stack([generator.integers(0, 2, 90), np.ones(90)]) for _ in range(5)]
+    statistics_ = [make_statistic(RATIO, each) for each in rows]
+    together = find_both_intervals(statistics_, clusters, key="k", resamples=300)
+    assert together == [find_one(RATIO, each, clusters, resamples=300) for each in rows]
+    monkeypatch.setattr("vrs_lmeval.sum_statistics._STATISTICS_AT_ONCE", 2)
+    assert find_both_intervals(statistics_, clusters, key="k", resamples=300) == together
+
+
+@pytest.mark.parametrize(
+    ("form", "rows", "clusters", "applies", "reason"),
+    [
+        (RATIO, [(0, 0)] * 3, list("abc"), [False] * 3, "no values"),
+        (RATIO, [(0, 0)] * 3, list("abc"), None, "denominator is 0"),
+        (RATIO, [(1, 1), (0, 1)], list("aa"), None, "one cluster"),
+        (RATIO, [(1, 1)] * 3, list("abc"), None, "all values are equal"),
+        (RATIO, [(1, 1), (-1, 1)] * 3, list("aabbcc"), None, "all clusters have the same mean"),
+        (SPREAD, [(1, 1, 1), (0, 0, 1)], list("ab"), None, "all clusters have the same mean"),
+    ],
+)
+def test_degenerate_input_gives_nan_with_a_reason(form, rows, clusters, applies, reason):
+    found = find_one(form, rows, clusters, applies)
+    for interval in (found.analytic, found.bootstrap):
+        assert math.isnan(interval.low)
+        assert math.isnan(interval.high)
+        assert reason in interval.reason
+
+
+def test_a_bootstrap_with_many_empty_resamples_is_not_shown():
+    rows, applies = [(1, 1), (0, 1)] + [(0, 0)] * 8, [True, True] + [False] * 8
+    found = find_one(RATIO, rows, range(10), applies)
+    assert not math.isnan(found.analytic.low)
+    assert math.isnan(found.bootstrap.low)
+    assert "too few clusters have values" in found.bootstrap.reason
