@@ -91,6 +91,15 @@ def test_what_changes_an_answer_changes_its_key(llava, tmp_path):
     assert run(llava, tmp_path, [generation("<image>\nwhy?", real)])[1] == 1
 
 
+def test_a_processor_that_writes_other_image_tokens_shares_no_answer(llava, tmp_path):
+    requests = make_requests()
+    run(llava, tmp_path, requests)
+    model, processor = copy.deepcopy(llava)
+    processor.num_additional_image_tokens += 1
+    lm = wrap(VrsHF, model, processor, batch_size=BATCH, cache_dir=str(tmp_path))
+    assert not lm._find({index: lm._key_generation(request) for index, request in enumerate(requests)})
+
+
 def test_drawn_answers_are_not_kept(llava, tmp_path):
     requests = [generation("<image>\nwhy?", show_images()[0], do_sample=True, temperature=1.0)]
     run(llava, tmp_path, requests)

@@ -3,11 +3,13 @@
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
 
 from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
-from vrs_lmeval.partners import find_question_type
+from vrs_lmeval.question_types import find_question_type
 from vrs_lmeval.records import Sample
 from vrs_lmeval.sources import DatasetSource
 from vrs_lmeval.training_text import load_training_text
@@ -30,6 +32,18 @@ def test_majority_answers_by_hand():
     assert find_majority_answers(samples) == {
         "1": "no", "2": "no", "3": "no", "4": "axial", "5": "C", "6": "C", "7": "C",
     }  # fmt: skip
+
+
+def test_majority_answers_of_a_field_by_hand():
+    samples = [
+        ask("1", "a", "which plane?", "axial", "open", question_type="plane"),
+        ask("2", "a", "which plane?", "axial", "open", question_type="plane"),
+        ask("3", "b", "is it axial?", "no", question_type="plane"),
+        ask("4", "b", "which organ?", "lung", "open", question_type="organ"),
+        ask("5", "b", "is it so?", "yes"),
+    ]
+    found = find_majority_answers(samples, lambda sample: sample.question_type)
+    assert found == {"1": "axial", "2": "axial", "3": "axial", "4": "lung", "5": "yes"}
 
 
 def test_question_only_answers_by_hand():
@@ -55,6 +69,33 @@ def test_stand_ins_come_from_the_nearest_question_there_is():
     assert found["5"].text in {"ct", "mri"}  # one of its own alternatives, not those of the x-ray question
     assert "4" not in found  # no other yes/no question
     assert "7" not in found
+
+
+rows = st.tuples(
+    st.sampled_from("abcd"), st.sampled_from(["is it?", "Is it", "where?", "where to?", "why?"]), st.sampled_from("uvw")
+)
+
+
+@given(st.lists(rows, min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_stand_ins_are_of_the_nearest_tier_of_a_naive_search(drawn):
+    samples = [ask(str(index), *row, "open") for index, row in enumerate(drawn)]
+    following = dict(zip("abcd", "bcda", strict=True))
+    found = find_stand_ins(samples, {sample.sample_id: following[sample.image_id] for sample in samples})
+    words = {sample.sample_id: sample.question.lower().rstrip("?").split() for sample in samples}
+    for sample in samples:
+        own = words[sample.sample_id]
+        alike = [other for other in samples if words[other.sample_id][0] == own[0]]
+        there = [other for other in alike if other.image_id == following[sample.image_id]]
+        tiers = [
+            ("same question", [other for other in there if words[other.sample_id] == own]),
+            ("same type on that image", there),
+            ("same type", [other for other in alike if other.image_id != sample.image_id]),
+        ]
+        basis, donors = next(((name, donors) for name, donors in tiers if donors), (None, []))
+        stand_in = found.get(sample.sample_id)
+        assert (stand_in and stand_in.basis) == basis
+        assert stand_in is None or stand_in.text in {donor.golds[0] for donor in donors}
 
 
 @pytest.fixture

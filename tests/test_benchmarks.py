@@ -11,36 +11,14 @@ import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
 from PIL import Image
-from support.medvqa_rows import BENCHMARKS, MedVqaOracle, write_medvqa
+from support.medvqa_rows import BENCHMARKS, RIGHT, MedVqaOracle, write_labelled_slake, write_medvqa
 from support.oracles import TASKS
 from support.tiny_llava import save_tiny_llava
 
-GROUP_METRICS = ("acc", "acc_blank", "acc_shuffled", "vrs", "vrs_ceiling", "image_sensitivity", "parse_failure_rate")
-
-# What a model that is always right says about the image shown: question -> answer on "a", answer on "b".
-RIGHT = {
-    "vrs_vqa_rad": {
-        "is the heart enlarged?": ("yes", "no"),
-        "is this an mri or a ct?": ("mri", "ct"),
-        "what is shown?": ("skull cartilage and medulla", "Skull cartilage and medulla."),
-    },
-    "vrs_slake": {
-        "Which plane is shown?": ("transverse plane", "coronal plane"),
-        "Is the lung healthy?": ("Yes", "Yes, it is."),
-        "Is this a CT or an MRI?": ("It is a CT.", "MRI"),
-        "How many kidneys are there?": ("two", "2"),
-    },
-    "vrs_pathvqa": {
-        "what is present?": ("acute peritonitis", "liver"),  # the other gold of "a" is peritoneum
-        "is necrosis present?": ("yes", "no"),
-        "is this normal?": ("yes", "no"),  # both are golds of "a"
-    },
-    "vrs_pmc_vqa": {
-        "What technique is used?": ("B", "C. CT"),
-        "Which panel shows the tumour?": ("fourth panel", "A"),
-        "What stain was used?": ("B", "N/A"),
-    },
-}
+GROUP_METRICS = (
+    *("acc", "acc_blank", "acc_shuffled", "acc_majority", "vrs", "vrs_ceiling", "image_sensitivity"),
+    "parse_failure_rate",
+)
 
 
 def looks(task, question, image):
@@ -86,6 +64,7 @@ EXPECTED = {
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirror")
     write_medvqa(folder)
+    write_labelled_slake(folder)
     return folder
 
 
@@ -133,6 +112,29 @@ def test_group_row_is_the_unweighted_mean_with_its_error():
         # Of independent tasks: the root of the summed squares, over their number.
         errors = [results[task][f"{name}_stderr,none"] for task in RIGHT]
         assert row[f"{name}_stderr,none"] == pytest.approx(math.hypot(*errors) / 4)
+
+
+def test_labelled_slake_asks_the_same_questions_and_breaks_them_down():
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    names = ["vrs_slake", "vrs_slake_labelled"]
+    plain, labelled = (manager.load([name])["tasks"][name] for name in names)
+    assert [d["sample_id"] for d in plain.eval_docs] == [d["sample_id"] for d in labelled.eval_docs]
+    assert [d["answer_type"] for d in plain.eval_docs] == [d["answer_type"] for d in labelled.eval_docs]
+
+    def answer(task, question, image):
+        return looks("vrs_slake", question, image)
+
+    results = lm_eval.simple_evaluate(
+        model=MedVqaOracle(answer), tasks=names, task_manager=manager, bootstrap_iters=10
+    )["results"]
+    by_form, by_label = ({key.removesuffix(",none"): v for key, v in results[name].items()} for name in names)
+    # Planes and techniques differ between the images, healthy lungs and two kidneys are on both.
+    assert (by_label["vrs_question_type_plane"], by_label["vrs_question_type_quantity"]) == (1, 0)
+    assert by_label["vrs_question_type_abnormality"] == 0.5
+    assert (by_label["vrs_modality_ct"], by_label["vrs_modality_x_ray"]) == (0.5, 0.5)
+    assert by_label["acc_majority_question_type_quantity"] == 1
+    forms = {"yes_no": 0, "alternatives": 1, "which": 1, "how": 0}
+    assert {form: by_form[f"vrs_question_form_{form}"] for form in forms} == forms
 
 
 def test_prompts_are_short_answer_or_lettered_options():

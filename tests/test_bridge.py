@@ -213,7 +213,7 @@ def test_bridge_imports_nothing_but_itself(tmp_path):
 
 def test_names_are_added_beside_the_built_in_ones(stand_in):
     [known] = read_known(run_python("-m", "lm_eval", cwd=stand_in))
-    assert known["models"] == {"hf": "built-in", "vrs-hf": "vrs_lmeval.model:VrsHF"}
+    assert known["models"] == {"hf": "built-in", **bridge.MODELS}
     assert known["folders"] == [str(stand_in / "lm_eval" / "tasks"), str(bridge.tasks_folder())]
     assert known["ours"] == ["vrs_lmeval.bridge"]  # the model is a name until a run asks for it
     assert known["loader"] == "SourceFileLoader"
@@ -341,7 +341,7 @@ def test_command_line_knows_our_model_and_the_built_in_ones(tmp_path, our_index)
     # Its complaint about an unknown name lists those it knows.
     finished = run_python("-m", "lm_eval", "--model", "none", "--tasks", min(our_index), cwd=tmp_path)
     [complaint] = [line for line in finished.stderr.splitlines() if "Supported model names:" in line]
-    assert set(complaint.partition("Supported model names: ")[2].split(", ")) == {*MODEL_MAPPING, "vrs-hf"}
+    assert set(complaint.partition("Supported model names: ")[2].split(", ")) == {*MODEL_MAPPING, *bridge.MODELS}
 
 
 def test_programs_register(tmp_path, our_index):
@@ -354,7 +354,7 @@ from lm_eval.api.registry import get_model, model_registry
 from lm_eval.models import MODEL_MAPPING
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import TaskIndex
-assert set(model_registry) == {*MODEL_MAPPING, "vrs-hf"}
+assert set(model_registry) == {*MODEL_MAPPING, "vrs-hf", "vrs-vllm"}
 assert get_model("dummy").__name__ == "DummyLM"
 from vrs_lmeval.model import VrsHF
 assert get_model("vrs-hf") is VrsHF

@@ -236,6 +236,15 @@ def test_vqa_med_2019_accepts_alternatives_with_and_without_brackets():
         assert measured["acc"] == pytest.approx(right / 4), said
 
 
+def test_vqa_med_2019_prints_each_category_beside_its_most_frequent_answer(known_runs):
+    measured = measure(run_known(known_runs, "vrs_vqa_med_2019")[0], "vrs_vqa_med_2019")
+    # Two questions each, with golds of their own: the first one's gold is right for the first alone.
+    for category in ("modality", "abnormality"):
+        assert measured[f"acc_question_type_{category}"] == 1
+        assert measured[f"acc_majority_question_type_{category}"] == 0.5
+    assert measured["acc_majority"] == 0.5  # "yes" of one closed question, and one of three open ones
+
+
 def test_vqa_med_2019_is_on_no_hub_and_says_where_it_is(monkeypatch, tmp_path):
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
     with pytest.raises(MissingDataError, match=r"on no hub, and VRS_DATA_DIR=.* Get it from Zenodo record 10499039"):
@@ -269,6 +278,21 @@ def test_the_kvasir_split_does_not_depend_on_row_order(data_dir, tmp_path, monke
 def test_every_yaml_file_is_in_the_harness_index_under_its_own_name():
     files = sorted(path.stem for path in TASKS.rglob("*.yaml"))
     assert sorted(TaskManager(include_defaults=False, include_path=str(TASKS)).all_tasks) == files
+
+
+def test_the_page_of_tasks_has_every_task_in_each_of_its_tables():
+    page = (TASKS.parent / "docs" / "tasks.md").read_text(encoding="utf-8")
+    texts = {path.stem: path.read_text() for path in TASKS.rglob("*.yaml")}
+    benchmarks = {name for name, text in texts.items() if "dataset_path:" in text}
+    tables = re.split(r"^## ", page, flags=re.MULTILINE)[:3]
+    for table in tables:
+        first_cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| ") and "`vrs_" in line]
+        assert set(re.findall(r"`(vrs_\w+)`", "".join(first_cells))) == benchmarks
+    assert "All are at version 1.0." in page
+    for name, text in texts.items():
+        style = re.fullmatch(r"(vrs_\w+)_(cot|mc|partners|robust)", name)
+        assert name in benchmarks or f"{name}`" in page or (style and style[1] in benchmarks), name
+        assert "version:" not in text or "\n  version: 1.0\n" in text, name
 
 
 def test_an_unpacked_archive_is_read_as_well(data_dir, tmp_path, monkeypatch):

@@ -1,23 +1,26 @@
 """Graded perturbations: published numbers as the ops take them, keyed draws, JPEG, and tasks that run on them."""
 
+import hashlib
 import math
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from support.oracles import TASKS, OracleModel, evaluate, write_benchmark
 from support.stores import gradient, make_store
 from support.tiny_llava import save_tiny_llava
 from transformers import AutoProcessor
 
-from vrs_lmeval.graded import GRADED, find_graded
+from vrs_lmeval.graded import GRADED, VERSION, find_graded
 from vrs_lmeval.model import FusedImageProcessor
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation, Sample
 from vrs_lmeval.rendering import LARGEST_SIGMA, prepare, split_blur
 from vrs_lmeval.variants import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
 
+ROBUST = ("_robust_yaml", "_robust_without_noise_yaml")
 SAMPLE = Sample("s", "a", "is it?", ("yes",), "closed")
 SPLIT = Split([SAMPLE], {"a": (448, 600), "b": (2240, 3000), "small": (40, 30)})
 
@@ -186,7 +189,7 @@ def test_the_robust_task_prints_a_curve_and_the_retest_floor():
     model = Brightest(None)
     results = evaluate(model, task="vrs_vqa_rad_robust")
     measured = results["results"]["vrs_vqa_rad_robust"]
-    assert len(model.requests) == 8 * 21
+    assert len(model.requests) == 8 * 31
     curve = {name.removesuffix(",none") for name in measured if name.startswith("acc_jpeg") and "stderr" not in name}
     assert curve == {"acc_jpeg_1", "acc_jpeg_3", "acc_jpeg_5"}
     assert 0 <= measured["retest_sensitivity,none"] <= 1
@@ -198,11 +201,37 @@ def test_the_robust_task_prints_a_curve_and_the_retest_floor():
     assert {v["name"] for v in evidence["variants"]} >= {"gaussian_noise_3", "retest"}
 
 
-def test_pathology_has_no_noise():
-    for path in [*TASKS.glob("path_vqa/*robust*"), TASKS / "_robust_without_noise_yaml"]:
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-        assert "noise_1" not in "".join(lines)
-    assert "../_robust_without_noise_yaml" in (TASKS / "path_vqa" / "vrs_pathvqa_robust.yaml").read_text()
+EVERYWHERE = {"gaussian_blur", "contrast", "brightness", "jpeg", "pixelate", "low_pass", "patch_shuffle", "occlusion"}
+
+
+def test_pathology_has_no_noise_and_the_robust_tasks_differ_in_nothing_else():
+    listed = {name: yaml.safe_load((TASKS / name).read_text())["variants"] for name in ROBUST}
+    expected = {
+        "_robust_yaml": EVERYWHERE | {"gaussian_noise"},
+        "_robust_without_noise_yaml": EVERYWHERE,
+    }
+    for name, variants in listed.items():
+        curves = {f"{kind}_{severity}" for kind in expected[name] for severity in (1, 3, 5)}
+        assert len(variants) == len(set(variants))
+        assert set(variants) == {"real", "shuffled", "retest", "flip_horizontal"} | curves
+    for path in TASKS.rglob("*_robust.yaml"):
+        if path.stem != "vrs_medvqa_robust":
+            is_pathology = path.stem in {"vrs_pathvqa_robust", "vrs_pmc_vqa_robust"}
+            assert ROBUST[is_pathology] in path.read_text()
+
+
+def test_the_robust_group_row_has_what_all_four_tasks_have():
+    group = yaml.safe_load((TASKS / "vrs_medvqa_robust" / "vrs_medvqa_robust.yaml").read_text())
+    averaged = {entry["metric"] for entry in group["aggregate_metric_list"]}
+    variants = set(yaml.safe_load((TASKS / "_robust_without_noise_yaml").read_text())["variants"])
+    assert {name for name in averaged if name.startswith("acc_")} == {f"acc_{name}" for name in variants - {"real"}}
+
+
+def test_a_change_of_the_table_raises_its_version():
+    """Results name a variant and the version of the table: the same two must mean the same parameters for ever."""
+    table = repr(sorted((name, row.kind, row.severities, row.has_length) for name, row in GRADED.items()))
+    known = {"1": "2e0e9e5bda0fc378"}
+    assert known[VERSION] == hashlib.sha256(table.encode()).hexdigest()[:16]
 
 
 def show_severities(row):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images", "normalisation", "choices", "geometry"}
+FOUNDATION = {"records", "images", "normalisation", "choices", "geometry", "question_types"}
 CONDUCTORS = {
     "task",
     "model",
+    "vllm_model",
     "asking",
     "image_processor",
     "torch_op",
@@ -34,6 +35,8 @@ ALLOWED_BESIDES = {
     "group_differences": {"intervals"},
     "option_scores": {"shared_prefill"},
     "pixels": {"cuda_memory"},
+    "image_order": {"prefixes"},
+    "self_check": {"shared_prefill"},
     "samples": {"row_text", "row_shapes", "sources"},
 }
 

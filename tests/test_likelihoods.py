@@ -11,6 +11,7 @@ from lm_eval.tasks import TaskManager
 from scipy.spatial.distance import jensenshannon
 from support.field_rows import write_mmmu
 from support.oracles import QUESTIONS, TASKS, OracleModel, evaluate, gold, recognise, write_benchmark
+from support.stores import encode, gradient
 
 from vrs_lmeval.likelihoods import (
     NO_LIKELIHOOD,
@@ -138,6 +139,23 @@ def test_questions_without_options_are_left_out(tmp_path, monkeypatch):
     assert left > 0
     assert len(chosen.eval_docs) == len(whole.eval_docs) - left
     assert all(document["options"] for document in chosen.eval_docs)
+
+
+def test_partners_are_drawn_among_all_images_so_that_both_styles_show_the_same(tmp_path, monkeypatch):
+    rows = [(str(index), "yes" if index % 3 else "liver") for index in range(30)]
+    folder = tmp_path / "flaviagiammarino" / "vqa-rad" / "data"
+    folder.mkdir(parents=True)
+    for name, _ in rows:
+        (folder.parent / f"{name}.png").write_bytes(encode(gradient(10 + int(name), 9), "PNG"))
+    lines = [{"image": f"{name}.png", "question": "is it?", "answer": answer} for name, answer in rows]
+    (folder / "test-0.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    plain, chosen = (manager.load([task])["tasks"][task] for task in ("vrs_vqa_rad", "vrs_vqa_rad_mc"))
+    assert len(chosen.eval_docs) == 20
+    for document in chosen.eval_docs:
+        shown = [task.show_question(document["sample_id"])["shuffled"][0].source_id for task in (plain, chosen)]
+        assert shown[0] == shown[1]
 
 
 def test_a_benchmark_of_open_questions_alone_is_refused(tmp_path, monkeypatch):

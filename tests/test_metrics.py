@@ -260,7 +260,7 @@ def seven(real, blank, shuffled, second, third, hard, retest):
 # Four questions on three images, worked by hand below. Known: claim, ceiling, majority right, question-only right.
 FOUR = [
     ("a", "closed", seven("gold", "gold", "gold", "other", "gold", "other", "gold"), (1, 0, 1, 1)),
-    ("a", "open", seven("gold", "other", "gold", "gold", "gold", "gold", "gold"), (1, 1, 0, 1)),
+    ("a", "open", seven("gold", "other", "gold", "gold", "gold", "gold", "other"), (1, 1, 0, 1)),
     ("b", "closed", seven("gold", "other", "other", "other", "gold", "not asked", "other"), (1, 1, 1, 0)),
     ("c", "open", seven("other", None, None, "gold", "other", "other", "other"), (0, 1, 0, 0)),
 ]
@@ -287,14 +287,17 @@ def test_hard_partners_draws_and_retest_worked_by_hand():
     assert values["vrs"] == pytest.approx(1 / 4)
     assert values["vrs_mean_of_draws"] == pytest.approx(1 / 6)
     assert values["vrs_sd_of_draws"] == pytest.approx(math.sqrt((1 / 9 + 1 / 9 + 4 / 9) / 2) / 4)
-    assert values["retest_sensitivity"] == pytest.approx(1 / 4)
-    assert values["image_sensitivity_above_retest"] == pytest.approx((0 + 0 + 0) / 3)  # the change is its retest's too
+    assert values["retest_sensitivity"] == pytest.approx(2 / 4)  # same, changed, changed, same
+    # Shuffled: same, same, changed, left out; minus the retest: 0 - 0, 0 - 1, 1 - 1.
+    assert values["image_sensitivity_above_retest"] == pytest.approx(-1 / 3)
+    assert values["acc_retest"] == pytest.approx(1 / 4)
     assert "acc_shuffled_2" not in values
 
 
 def test_ceiling_and_baselines_worked_by_hand():
     values = measure_known(FOUR)
     assert values["vrs_ceiling"] == pytest.approx(3 / 4)
+    assert (values["vrs_ceiling_closed"], values["vrs_ceiling_open"]) == (0.5, 1)
     assert (values["acc_majority"], values["acc_majority_closed"], values["acc_majority_open"]) == (0.5, 1, 0)
     assert values["acc_question_only"] == 0.5
     assert (values["acc_question_only_closed"], values["acc_question_only_open"]) == (0.5, 0.5)
@@ -323,9 +326,40 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
     assert (values["vrs_modality_ct"], values["vrs_modality_mri"]) == (0, 1)
 
 
+def test_a_breakdown_by_the_form_of_the_question():
+    samples = [Sample("1", "a", "Is it?", ("no",), "closed"), Sample("2", "a", "Where is it?", ("left",), "open")]
+    names = [name for name in metrics_by(["question_form"], samples, ALL) if not name.endswith(STANDARD_ERROR)]
+    assert names == [f"{metric}_question_form_{form}" for form in ("where", "yes_no") for metric in ("acc", "vrs")]
+
+
+def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
+    kinds = [("1", "CT"), ("2", "CT"), ("3", "MRI"), ("4", None)]
+    samples = [Sample(name, name, "q", ("gold",), "open", modality=modality) for name, modality in kinds]
+    metrics = metrics_by(["modality"], samples, ALL, ["majority_by_modality"])
+    assert [name for name in metrics if name.startswith("acc_majority") and not name.endswith(STANDARD_ERROR)] == [
+        "acc_majority_modality_ct",
+        "acc_majority_modality_mri",
+    ]
+    known = [1.0, 0.0, 1.0, 0.0]
+    questions = [
+        Question(sample, {}, {}, {"majority_by_modality": right}) for sample, right in zip(samples, known, strict=True)
+    ]
+    values = {
+        name: metrics[name].aggregate([metrics[name].measure(question) for question in questions])
+        for name in ("acc_majority_modality_ct", "acc_majority_modality_mri")
+    }
+    assert values == {"acc_majority_modality_ct": 0.5, "acc_majority_modality_mri": 1}
+
+
 def test_a_breakdown_by_an_unknown_field_is_an_error():
-    with pytest.raises(ValueError, match="no 'organ'; there are question_type, modality"):
+    with pytest.raises(ValueError, match="no 'organ'; there are question_type, modality, question_form"):
         metrics_by(["organ"], [Sample("1", "a", "q", ("gold",), "open")], ALL)
+
+
+def test_a_breakdown_into_the_whole_is_left_out(caplog):
+    samples = [Sample(str(index), "a", "q", ("gold",), "open", modality="CT") for index in range(3)]
+    assert metrics_by(["modality", "question_form"], samples, ALL) == {}
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("count", [0, 17])

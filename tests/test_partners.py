@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.oracles import OracleModel, evaluate, gold, write_benchmark
 
-from vrs_lmeval.partners import draw_hard_partners, find_question_type, read_golds
+from vrs_lmeval.partners import draw_hard_partners
+from vrs_lmeval.question_types import find_question_form, find_question_type, read_golds
 from vrs_lmeval.records import Sample
 from vrs_lmeval.variants import Split, VariantError, make_rule, read_variants
 
@@ -46,11 +47,27 @@ def test_an_image_on_which_the_same_question_has_the_same_answer_is_no_partner()
         (ask("1", "a", "mri or ct?", "ct"), "alternatives"),
         (ask("1", "a", "q", "x", options=("x", "y")), "options"),
         (ask("1", "a", "Where is the mass?", "lung", "open"), "open where"),
-        (ask("1", "a", "Where is the mass?", "lung", "open", question_type="organ"), "type organ"),
+        (ask("1", "a", "Where is the mass?", "lung", "open", question_type="organ"), "type organ, open"),
+        (ask("1", "a", "Is it the lung?", "yes", question_type="organ"), "type organ, yes/no"),
     ],
 )
 def test_question_types_by_hand(sample, kind):
     assert find_question_type(sample) == kind
+
+
+@pytest.mark.parametrize(
+    ("sample", "form"),
+    [
+        (ask("1", "a", "Is it?", "Yes."), "yes/no"),
+        (ask("1", "a", "mri or ct?", "ct"), "alternatives"),
+        (ask("1", "a", "which?", "x", options=("x", "y")), "options"),
+        (ask("1", "a", "In which lobe is the mass?", "upper", "open", question_type="position"), "which"),
+        (ask("1", "a", "How many what?", "2", "open"), "how"),
+        (ask("1", "a", "Describe the lesion.", "round", "open"), "other"),
+    ],
+)
+def test_question_forms_by_hand(sample, form):
+    assert find_question_form(sample) == form
 
 
 @st.composite

@@ -29,6 +29,22 @@ def pixels(image: Any) -> np.ndarray:
     return preprocess([image], [Perturbation.identity()], geometry=GEOMETRY)
 
 
+def test_memory_of_a_batch_is_used_again_only_when_nothing_shows_it() -> None:
+    images = [synthetic_image(40, 50, seed=seed, content="noise") for seed in range(3)]
+    identity = [Perturbation.identity()]
+    expected = [preprocess([image], identity, GEOMETRY).copy() for image in images]
+    view = preprocess([images[0]], identity, GEOMETRY)[0, 0, 1:]
+    tensor = torch.from_numpy(preprocess([images[1]], identity, GEOMETRY))
+    for _ in range(20):
+        batch = preprocess([images[2]], identity, GEOMETRY)
+        np.testing.assert_array_equal(batch, expected[2])
+    address = batch.ctypes.data
+    del batch
+    assert preprocess([images[2]], identity, GEOMETRY).ctypes.data == address
+    np.testing.assert_array_equal(view, expected[0][0, 0, 1:])
+    np.testing.assert_array_equal(tensor.numpy(), expected[1])
+
+
 def test_shape_is_images_by_perturbations() -> None:
     images = [synthetic_image(40, 50), synthetic_image(70, 33)]
     batch = preprocess(images, [Perturbation.identity(), Perturbation.blank()], geometry=GEOMETRY)

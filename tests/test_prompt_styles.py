@@ -5,8 +5,8 @@ import huggingface_hub
 import lm_eval
 import pytest
 from lm_eval.tasks import TaskManager
-from support.field_rows import FieldOracle, write_mmmu
-from support.medvqa_rows import MedVqaOracle, write_medvqa
+from support.field_rows import FIELD, FieldOracle
+from support.medvqa_rows import RIGHT, MedVqaOracle, write_medvqa
 from support.oracles import TASKS
 
 from vrs_lmeval.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
@@ -49,13 +49,15 @@ def test_the_last_closed_block_is_the_answer(text, sample, value, reason):
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mirror")
     write_medvqa(folder)
-    write_mmmu(folder)
+    for write in FIELD.values():
+        write(folder)
     return folder
 
 
 @pytest.fixture(autouse=True)
 def _mirror(data_dir, monkeypatch):
     monkeypatch.setenv("VRS_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("VRS_MEDICONFUSION_IMAGES", str(data_dir / "mediconfusion_images"))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
 
@@ -109,6 +111,63 @@ def test_mmmu_keeps_its_images_amid_the_text():
     assert results["results"]["vrs_mmmu_med_cot"]["acc,none"] == 1
     assert all(prompt.count("<image>") == len(names) for names, prompt in prompts)
     assert prompts[3][1].startswith("Compare <image> with <image>; is <image> larger?\nA. Yes\nB. No\nReason")
+
+
+SAME_ON_BOTH = {"what is shown?", "Is the lung healthy?", "How many kidneys are there?", "What stain was used?"}
+
+
+def test_claims_through_the_harness_and_in_the_group_row_by_hand():
+    """A model that claims to see what it says of both images alike, and claims nothing where it really looks."""
+
+    def pretends(task, question, image):
+        if image == "blank":
+            return "<answer>I cannot tell.</answer>"
+        seen = "The image shows it clearly." if question in SAME_ON_BOTH else "Let me think."
+        return f"{seen} <answer>{RIGHT[task][question]['ab'.index(image)]}</answer>"
+
+    results = evaluate(["vrs_medvqa_cot"], pretends)[0]["results"]
+    # Claims and unchanged answers are 2 of 6, 4 of 8, 0 of 9, 2 of 6; independence would give their squares.
+    expected = {
+        "vrs_vqa_rad_cot": (2 / 6, 2 / 6, 4 / 36),
+        "vrs_slake_cot": (4 / 8, 4 / 8, 16 / 64),
+        "vrs_pathvqa_cot": (0, 0, 0),
+        "vrs_pmc_vqa_cot": (2 / 6, 2 / 6, 4 / 36),
+        "vrs_medvqa_cot": (7 / 24, 7 / 24, 17 / 144),
+    }
+    for task, values in expected.items():
+        names = ("claim_rate", "hvrr", "hvrr_if_independent")
+        assert tuple(results[task][f"{name},none"] for name in names) == pytest.approx(values), task
+    assert results["vrs_slake_cot"]["invariant_given_claim,none"] == 1
+    assert results["vrs_slake_cot"]["hvrr_with_blank,none"] == 0  # it cannot tell on a blank image
+
+
+PLAIN = sorted(path.stem for path in TASKS.glob("*/vrs_*.yaml") if "\ntest_split:" in path.read_text())
+
+
+def test_every_benchmark_has_every_prompt_style():
+    assert len(PLAIN) == 12
+    names = {path.stem for path in TASKS.rglob("*.yaml")}
+    assert {f"{task}_{style}" for task in PLAIN for style in ("cot", "mc")} <= names
+
+
+def answer_in_a_block(document, names, prompt):
+    return f"I looked. <answer>{document['answer']}</answer>"
+
+
+def answer_by_letter(document, names, prompt):
+    return "ABCDEFG"[[option.lower() for option in document["options"]].index(document["golds"][0].lower())]
+
+
+@pytest.mark.parametrize("task", sorted(FIELD))
+@pytest.mark.parametrize(("style", "knows"), [("cot", answer_in_a_block), ("mc", answer_by_letter)])
+def test_the_field_is_asked_in_every_style_and_a_model_that_knows_the_golds_is_right(task, style, knows):
+    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    results = lm_eval.simple_evaluate(
+        model=FieldOracle(knows), tasks=[f"{task}_{style}"], task_manager=manager, bootstrap_iters=10
+    )
+    measured = results["results"][f"{task}_{style}"]
+    assert (measured["acc,none"], measured["vrs,none"], measured["parse_failure_rate,none"]) == (1, 0, 0)
+    assert results["configs"][f"{task}_{style}"]["vrs"]["prompt_style"] == style
 
 
 def test_an_unknown_style_is_named():

@@ -95,7 +95,7 @@ def test_options_that_are_no_list_are_named(data_dir):
         load(source, columns=Columns(options="choices"))
 
 
-def test_duplicates_accept_each_others_golds(data_dir):
+def test_duplicates_accept_each_others_golds_and_their_number_is_printed(data_dir, caplog):
     rows = [row(answer="fat"), row(answer="oedema"), row(answer="fat"), row("b.png", answer="bone"), row(answer="yes")]
     source = write_rows(data_dir, rows)
     alone, together = load(source), load(source, accept_golds_of_duplicates=True)
@@ -108,6 +108,10 @@ def test_duplicates_accept_each_others_golds(data_dir):
     ]
     assert together.evidence["questions_with_golds_of_duplicates"] == 4
     assert alone.evidence["repeated_questions"] == together.evidence["repeated_questions"] == 3
+    assert caplog.messages == [
+        "someone/benchmark: 3 of 5 questions repeat an image and question; "
+        "4 accept the golds of their repetitions as well"
+    ]
     for own, merged in zip(alone.samples, together.samples, strict=True):
         assert (own.sample_id, own.answer_type) == (merged.sample_id, merged.answer_type)
 

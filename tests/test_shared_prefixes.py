@@ -1,14 +1,20 @@
 """`vrs-hf` computes each image prefix once and answers as the stock class, architecture by architecture in float32."""
 
 import copy
+import re
 
 import pytest
 import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
-from support.harness_models import generation, make_requests, show_images, wrap
+from support.harness_models import IMAGE_SIZES, generation, make_requests, show_images, wrap
+from support.stores import make_store
 from support.tiny_models import ARCHITECTURES, gemma3
 
+from vrs_lmeval import image_processor
 from vrs_lmeval.model import VrsHF
+from vrs_lmeval.pixels import perturb
+from vrs_lmeval.records import Perturbation
+from vrs_lmeval.variants import VariantImage
 
 SEES_THE_QUESTION = {"paligemma"}
 """Where image tokens attend to the question, the prefix is not the same for two questions."""
@@ -136,6 +142,33 @@ def test_one_prompt_that_does_not_fit_ends_the_run_with_advice(llava, monkeypatc
         lm.generate_until(make_requests(), disable_tqdm=True)
 
 
-def test_the_progress_bar_counts_answers(llava, capsys):
-    wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(make_requests())
-    assert "18/18" in capsys.readouterr().err
+def test_the_progress_bar_counts_questions_and_says_how_long_it_takes(llava, capsys):
+    requests = make_requests()
+    for number, request in enumerate(requests):
+        request.task_name, request.doc_id = "task", number // 2  # two variants each
+    wrap(VrsHF, *copy.deepcopy(llava), batch_size=4).generate_until(requests)
+    shown = capsys.readouterr().err
+    assert len(requests) == 18
+    assert re.search(r"100%.* 9/9 questions \[00:\d\d<00:00, +\d+\.\d\d questions/s\]", shown)
+
+
+def test_variants_of_an_image_are_decoded_once_and_computed_in_one_pass(llava, monkeypatch):
+    store, ids = make_store(*IMAGE_SIZES, budget_bytes=0)
+    changes = [Perturbation.identity(), *(Perturbation("gaussian_noise", (25.0,), key=key) for key in (1, 2))]
+    shown = [[VariantImage(image_id, change, store, perturb) for change in changes] for image_id in ids]
+    requests = [
+        generation(f"<image>\n{text}", image) for text in ("what?", "why?") for variants in shown for image in variants
+    ]
+    passes = []
+    fuse = image_processor.preprocess_pairs
+    monkeypatch.setattr(
+        image_processor, "preprocess_pairs", lambda pairs, *rest: passes.append(len(pairs)) or fuse(pairs, *rest)
+    )
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=4)
+    answers = lm.generate_until(requests, disable_tqdm=True)
+    assert sorted(passes) == [1, 1, 3, 3, 3], "three images, and the two prompts of the self-check's plain path"
+    work = lm.get_model_info()["vrs_work"]
+    assert work["images_decoded"] <= 3 + 2
+    assert answers == wrap(HFMultimodalLM, *copy.deepcopy(llava), batch_size=4).generate_until(
+        requests, disable_tqdm=True
+    )

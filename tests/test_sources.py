@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -14,7 +13,8 @@ from vrs_lmeval.sources import (
     DatasetSource,
     MalformedDataError,
     MissingDataError,
-    _find_revision,
+    _check_revision,
+    find_pinned_revision,
     open_table,
 )
 
@@ -81,15 +81,39 @@ def test_a_mirror_knows_its_commit_from_what_the_download_left(data_dir):
     assert load_benchmark(MEDXPERTQA).evidence["revision"] == COMMIT
     with pytest.raises(MissingDataError, match=f"revision {OTHER} is asked for, the copy read is of {COMMIT}"):
         load_benchmark(replace(MEDXPERTQA, revision=OTHER))
+    assert load_benchmark(replace(MEDXPERTQA, revision=COMMIT)).evidence["revision_asked_for"] == COMMIT
     (notes / "other.metadata").write_text(f"{OTHER}\n")
     assert load_benchmark(MEDXPERTQA).evidence["revision"] is None  # files of two commits
 
 
-def test_the_commit_stands_in_the_addresses_that_datasets_loaded():
-    address = f"hf://datasets/a/b@{COMMIT}/data/test-00000-of-00001.parquet"
-    rows = SimpleNamespace(info=SimpleNamespace(download_checksums={address: {"num_bytes": 1}}))
-    assert _find_revision(None, rows) == COMMIT
-    assert _find_revision(None, SimpleNamespace(info=SimpleNamespace(download_checksums=None))) is None
+def test_a_mirror_that_does_not_tell_its_commit_is_not_taken_for_the_one_asked_for(data_dir, caplog):
+    write_medxpertqa(data_dir)
+    evidence = load_benchmark(replace(MEDXPERTQA, revision=COMMIT)).evidence
+    assert (evidence["revision"], evidence["revision_asked_for"]) == (None, COMMIT)
+    assert "does not tell which it is" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "read_from", "found", "told"),
+    [
+        (COMMIT, "hub", None, COMMIT),  # a hub gives what is asked for
+        ("main", "hub", None, None),  # a branch is no commit
+        ("main", "hub", COMMIT, COMMIT),
+        (None, "hub", None, None),
+    ],
+)
+def test_the_revision_told_is_a_commit_or_nothing(asked, read_from, found, told):
+    assert _check_revision(replace(MEDXPERTQA, revision=asked), read_from, found) == told
+
+
+def test_revisions_are_pinned_by_an_environment_variable(monkeypatch):
+    assert find_pinned_revision("a/b") is None
+    monkeypatch.setenv("VRS_REVISIONS", f"a/b={COMMIT}, c/d={OTHER} e/f=main")
+    assert [find_pinned_revision(path) for path in ("a/b", "c/d", "e/f", "g/h")] == [COMMIT, OTHER, "main", None]
+    for wrong in ("a/b", "a/b=", f"={COMMIT}"):
+        monkeypatch.setenv("VRS_REVISIONS", f"c/d={OTHER} {wrong}")
+        with pytest.raises(ValueError, match=f"VRS_REVISIONS: '{wrong}' should be owner/name=commit"):
+            find_pinned_revision("c/d")
 
 
 @pytest.mark.parametrize(

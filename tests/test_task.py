@@ -214,6 +214,14 @@ def test_fewer_variants_give_fewer_requests_and_metrics():
     assert "vrs" not in task.aggregation()
 
 
+def test_a_pinned_revision_reaches_the_results_and_the_training_text(monkeypatch):
+    monkeypatch.setenv("VRS_REVISIONS", f"flaviagiammarino/vqa-rad={'0' * 40}")
+    task = make_task()
+    assert task._source.revision == "0" * 40
+    evidence = task.dump_config()["vrs"]["dataset"]
+    assert (evidence["revision"], evidence["revision_asked_for"]) == (None, "0" * 40)  # the local copy does not tell
+
+
 def test_few_shot_is_refused():
     with pytest.raises(ValueError, match="few-shot examples have no images here"):
         evaluate(OracleModel(looks), num_fewshot=2)

@@ -22,6 +22,10 @@ WAIT_SECONDS = 60
 """How long a process waits while another one (data parallel, another run) writes its batch."""
 
 
+PLAIN = (str, int, float, type(None), list, tuple, dict)
+"""A processor's own settings (how many tokens an image takes ...), beside its image processor and tokenizer."""
+
+
 class AnswerCache:
     """`identity` names the model; keys made from other identities share nothing with it."""
 
@@ -68,6 +72,7 @@ def identify_model(model: Any, processor: Any, tokenizer: Any, settings: Mapping
         "config": config,
         "attention": getattr(model.config, "_attn_implementation", None),
         "generation": model.generation_config.to_dict(),
+        "processor": {name: value for name, value in vars(processor).items() if isinstance(value, PLAIN)},
         "image_processor": processor.image_processor.to_dict(),
         "tokenizer": _identify_tokenizer(tokenizer),
         "settings": dict(settings),

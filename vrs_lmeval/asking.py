@@ -9,27 +9,29 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, TypeVar
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
 from lm_eval.models.hf_vlms import DEFAULT_IMAGE_PLACEHOLDER
-from lm_eval.models.utils import resize_image
 from PIL import Image
 
+from vrs_lmeval.prefetch import run_ahead
 from vrs_lmeval.prefixes import Ask, Group, common_length, identify_image, plan_batches, text_before_question
-from vrs_lmeval.prompt_encoding import RecallingImageProcessor, blank_standins, count_image_tokens, hash_encoding
+from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder, blank_standins, count_image_tokens, hash_encoding
+from vrs_lmeval.self_check import find_differences, tolerance
 from vrs_lmeval.shared_prefill import (
     TOKEN_ALIGNED,
     CannotShare,
     KeptPrefix,
     bytes_per_token,
-    continue_prefixes,
     prefill,
-    relative_difference,
     token_window,
-    tolerance,
 )
+from vrs_lmeval.vision_features import VisionFeatures
 
 logger = logging.getLogger(__name__)
 
@@ -38,27 +40,11 @@ NOT_SHARED_YET = "plain: no prompts that fit begin with the same image"
 
 SHARED = "shared"
 
-CHECKED_TOKENS = 3
-"""How many tokens the self-check generates: the first shows the mask and positions of the question, the later ones
-those of the answer."""
+AHEAD_BYTES = 64 * 2**20
+"""How much encoded input may wait for the model: some batches, so that it need not wait for a slow image."""
 
 Item = TypeVar("Item")
 Answers = dict[int, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A rendered prompt, its images, and what is asked of it.
-
-    `settings`: those of generation, as JSON; prompts of one batch have the same. `room`: tokens that the answer may
-    take. `options`: the texts to score.
-    """
-
-    text: str
-    images: tuple[Image.Image, ...]
-    settings: str = ""
-    room: int = 0
-    options: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -86,6 +72,20 @@ class Continued:
     options: list[list[int]]
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one kind of request is asked. Of prompts that go on from kept prefixes, all at once; of whole prompts,
+    first encoded (by a thread, ahead of its use), then asked."""
+
+    ask_continued: Callable[[Sequence[Continued]], list[Any]]
+    encode_plainly: Callable[[PromptEncoder, Sequence[Prompt]], Any]
+    ask_plainly: Callable[[Sequence[Prompt], Any], list[Any]]
+
+
+class DoesNotFit(RuntimeError):  # noqa: N818 - reads as what it says
+    """One prompt alone takes more memory than there is."""
+
+
 class Asker:
     """Asks the model of `lm` (a `HFMultimodalLM`) all prompts, sharing prefixes within `budget` bytes.
 
@@ -100,39 +100,61 @@ class Asker:
         self._blanks: dict[Hashable, str] = {}
         self.path = NOT_SHARED_YET if share else "plain: share_prefixes=False"
         self.difference: float | None = None
-        self.counts = Counter(prefixes_computed=0, asked_by_prefix=0, asked_plainly=0, cache_hits=0)
-        self.images = RecallingImageProcessor(lm.processor.image_processor)
-        lm.processor.image_processor = self.images
+        self.counts = Counter(prefixes_computed=0, asked_by_prefix=0, asked_plainly=0, cache_hits=0, images_decoded=0)
+        self._encoder, self._encoder_ahead = PromptEncoder(lm), PromptEncoder(lm)
+        self._features = VisionFeatures(lm.model, budget)
 
     def work(self) -> dict[str, int]:
-        """How much was done, and how often a kept prefix spared it."""
-        reused = self.counts["asked_by_prefix"] - self.counts["prefixes_computed"]
-        return {**self.counts, "prefixes_reused": max(reused, 0), "images_processed": self.images.count}
+        """How much was done, and how often a kept prefix, or kept features of an image, spared it."""
+        return {
+            **self.counts,
+            "prefixes_reused": max(self.counts["asked_by_prefix"] - self.counts["prefixes_computed"], 0),
+            "image_features_reused": self._features.count,
+            "images_processed": self._encoder.images.count + self._encoder_ahead.images.count,
+        }
 
-    def ask(
-        self,
-        prompts: Mapping[int, Prompt],
-        ask_continued: Callable[[Sequence[Continued]], list[Any]],
-        ask_plainly: Callable[[Sequence[Prompt]], list[Any]],
-    ) -> Iterator[Answers]:
+    def ask(self, prompts: Mapping[int, Prompt], way: Way) -> Iterator[Answers]:
         """Answers by prompt number, a batch at a time; a prompt that cannot share a prefix is asked plainly."""
+        shown = [image.store for prompt in prompts.values() for image in prompt.images if hasattr(image, "store")]
+        stores = {id(store): store for store in shown}.values()
+        before = sum(store.decodes for store in stores)
         left = dict(prompts)
-        for answers in self._ask_continued(prompts, ask_continued):
-            for index in answers:
-                del left[index]
-            yield answers
-        ordered = sorted(left, key=lambda index: (left[index].settings, -self._count_tokens(left[index])))
-        while ordered:
-            batch = [i for i in ordered[: self._lm.batch_size] if left[i].settings == left[ordered[0]].settings]
-            del ordered[: len(batch)]
-            for indices, texts in self._in_halves(batch, lambda part: ask_plainly([left[i] for i in part])):
-                self.counts["asked_plainly"] += len(indices)
-                yield dict(zip(indices, texts, strict=True))
+        try:
+            for answers in self._ask_continued(prompts, way.ask_continued):
+                for index in answers:
+                    del left[index]
+                yield answers
+            with self._features.remembering():
+                yield from self._ask_plainly(left, way)
+        finally:
+            self.counts["images_decoded"] += sum(store.decodes for store in stores) - before
 
     def encode(self, prompts: Sequence[Prompt], **settings: Any) -> Any:
         """As `hf-multimodal` encodes a batch, padded on the left; `settings` go to its tok_batch_multimodal_encode."""
-        visuals = [self._prepared(prompt.images) for prompt in prompts]
-        return self._lm.tok_batch_multimodal_encode([prompt.text for prompt in prompts], visuals, **settings)
+        return self._encoder.encode(prompts, **settings)
+
+    def _ask_plainly(self, prompts: Mapping[int, Prompt], way: Way) -> Iterator[Answers]:
+        ordered = sorted(prompts, key=lambda index: (prompts[index].settings, -self._count_tokens(prompts[index])))
+
+        def encode_batches() -> Iterator[tuple[list[int], Any]]:
+            while ordered:
+                settings = prompts[ordered[0]].settings
+                batch = [i for i in ordered[: self._lm.batch_size] if prompts[i].settings == settings]
+                del ordered[: len(batch)]
+                yield batch, way.encode_plainly(self._encoder_ahead, [prompts[i] for i in batch])
+
+        with closing(run_ahead(encode_batches(), lambda pair: _count_bytes(pair[1]), AHEAD_BYTES)) as batches:
+            for batch, encoded in batches:
+
+                def ask(part: list[int], batch: list[int] = batch, encoded: Any = encoded) -> list[Any]:
+                    of_part = [prompts[index] for index in part]
+                    is_whole = len(part) == len(batch)
+                    return way.ask_plainly(of_part, encoded if is_whole else way.encode_plainly(self._encoder, of_part))
+
+                for part in _cut(batch, self._lm.batch_size):  # which may have been halved since they were encoded
+                    for indices, answers in self._in_halves(part, ask):
+                        self.counts["asked_plainly"] += len(indices)
+                        yield dict(zip(indices, answers, strict=True))
 
     def keeps_prefixes(self, length: int) -> bool:
         """Whether a prompt of that many tokens can be kept and gone on from."""
@@ -141,10 +163,6 @@ class Asker:
         except CannotShare:
             return False
         return window is None or length < window
-
-    def _prepared(self, images: Sequence[Image.Image]) -> list[Any]:
-        lm = self._lm
-        return [resize_image(image, lm.image_width, lm.image_height, lm.image_max_side) for image in images]
 
     def _ask_continued(
         self, prompts: Mapping[int, Prompt], ask: Callable[[Sequence[Continued]], list[Any]]
@@ -156,17 +174,18 @@ class Asker:
         def ask_together(asks: Sequence[tuple[ImagePrefix, int]]) -> list[Any]:
             return ask(self._continue(asks, prompts))
 
-        groups = self._encode_groups(grouped, prompts)
-        for batch in plan_batches(groups, lambda: self._lm.batch_size, self._budget):
-            asks = [(group.prefix, ask.index) for group, ask in batch.asks]
-            if self._fits_window(asks):
-                if not self._is_checked and not self._check(asks, prompts):
-                    return
-                for part, answers in self._in_halves(asks, ask_together):
-                    self.counts["asked_by_prefix"] += len(part)
-                    yield dict(zip([index for _, index in part], answers, strict=True))
-            for group in batch.finished:
-                group.prefix.kept = group.prefix.inputs = None
+        encoded = self._encode_groups(grouped, prompts)
+        with closing(run_ahead(encoded, lambda group: _count_bytes(group.prefix.inputs), AHEAD_BYTES)) as groups:
+            for batch in plan_batches(groups, lambda: self._lm.batch_size, self._budget):
+                asks = [(group.prefix, ask.index) for group, ask in batch.asks]
+                if self._fits_window(asks):
+                    if not self._is_checked and not self._check(asks, prompts):
+                        return
+                    for part, answers in self._in_halves(asks, ask_together):
+                        self.counts["asked_by_prefix"] += len(part)
+                        yield dict(zip([index for _, index in part], answers, strict=True))
+                for group in batch.finished:
+                    group.prefix.kept = group.prefix.inputs = None
 
     def _may_share(self, grouped: Sequence[Sequence[int]]) -> bool:
         if self.path not in (SHARED, NOT_SHARED_YET) or not any(len(indices) > 1 for indices in grouped):
@@ -184,12 +203,19 @@ class Asker:
         logger.warning("vrs-hf computes every prompt of %s as a whole: %s", name, reason)
 
     def _group(self, prompts: Mapping[int, Prompt]) -> list[list[int]]:
-        """Prompts by what they begin with, the longest first: where memory does not suffice, it shows at once."""
+        """Prompts by what they begin with, the longest first: where memory does not suffice, it shows at once.
+
+        The variants of an image follow each other, so that it is decoded once.
+        """
         grouped: dict[Hashable, list[int]] = {}
+        lengths: Counter[Hashable] = Counter()
         for index, prompt in prompts.items():
             before = text_before_question(prompt.text, self._placeholder(prompt.text))
             grouped.setdefault((before, self._identify(before, prompt.images)), []).append(index)
-        return sorted(grouped.values(), key=lambda indices: -max(self._count_tokens(prompts[i]) for i in indices))
+            source = _name_sources(prompt)
+            lengths[source] = max(lengths[source], self._count_tokens(prompt))
+        place = {source: number for number, source in enumerate(sorted(lengths, key=lambda name: -lengths[name]))}
+        return sorted(grouped.values(), key=lambda indices: place[_name_sources(prompts[indices[0]])])
 
     def _placeholder(self, text: str) -> str:
         if not self._lm.chat_applied:
@@ -214,43 +240,37 @@ class Asker:
         self, grouped: Sequence[Sequence[int]], prompts: Mapping[int, Prompt]
     ) -> Iterator[Group[ImagePrefix]]:
         """Prompts that cannot share (their images are not all in the common beginning, too long) are left out."""
-        cost = bytes_per_token(self._lm.model)
-        for number, indices in enumerate(grouped):
-            token_ids: dict[int, list[int]] = {}
-            options: dict[int, list[list[int]]] = {}
-            rooms: dict[int, int] = {}
-            first: Mapping[str, Any] = {}
-            with self.images.recalling(number):
-                for index in indices:
-                    encoding = self.encode([prompts[index]])
-                    ids = encoding["input_ids"][0].tolist()
-                    options[index] = self.encode_options(prompts[index], ids)
-                    rooms[index] = max(prompts[index].room, *map(len, options[index]), 0)
-                    if len(ids) + rooms[index] <= self._lm.max_length:
-                        first = first or encoding
-                        token_ids[index] = ids
-            shared = common_length(list(token_ids.values())) if token_ids else 0
-            if not all(self._holds_images(ids, shared) for ids in token_ids.values()) or not shared:
-                continue
-            inputs = {name: value[:, :shared] if name in TOKEN_ALIGNED else value for name, value in first.items()}
-            continuations = {index: ids[shared:] for index, ids in token_ids.items()}
-            prefix = ImagePrefix(shared, inputs, continuations, options, rooms)
-            yield Group(prefix, shared * cost, [Ask(index, prompts[index].settings) for index in token_ids])
+        encoder = self._encoder_ahead
+        for _, run in groupby(grouped, key=lambda indices: _name_sources(prompts[indices[0]])):
+            of_source = list(run)
+            with encoder.computing_together([image for indices in of_source for image in prompts[indices[0]].images]):
+                for indices in of_source:
+                    with encoder.images.recalling(object()):
+                        group = self._encode_group(indices, prompts)
+                    if group is not None:
+                        yield group
 
-    def encode_options(self, prompt: Prompt, token_ids: Sequence[int]) -> list[list[int]]:
-        """Each option's own tokens: those that the prompt with it has beyond the prompt's, as lm_eval cuts.
-
-        Where a processor writes something after the prompt (PaliGemma's line feed), the option is written after that.
-        """
-        encoded = []
-        for option in prompt.options:
-            whole = self.encode([Prompt(prompt.text + option, prompt.images)])["input_ids"][0].tolist()
-            goes_on = whole[: len(token_ids)] == list(token_ids)
-            own = whole[len(token_ids) :] if goes_on else self._lm.tokenizer.encode(option, add_special_tokens=False)
-            if not own:
-                raise ValueError(f"option {option!r} adds no token to its prompt, so it has no log-likelihood")
-            encoded.append(own)
-        return encoded
+    def _encode_group(self, indices: Sequence[int], prompts: Mapping[int, Prompt]) -> Group[ImagePrefix] | None:
+        token_ids: dict[int, list[int]] = {}
+        options: dict[int, list[list[int]]] = {}
+        rooms: dict[int, int] = {}
+        first: Mapping[str, Any] = {}
+        for index in indices:
+            encoding = self._encoder_ahead.encode([prompts[index]])
+            ids = encoding["input_ids"][0].tolist()
+            options[index] = self._encoder_ahead.encode_options(prompts[index], ids)
+            rooms[index] = max(prompts[index].room, *map(len, options[index]), 0)
+            if len(ids) + rooms[index] <= self._lm.max_length:
+                first = first or encoding
+                token_ids[index] = ids
+        shared = common_length(list(token_ids.values())) if token_ids else 0
+        if not all(self._holds_images(ids, shared) for ids in token_ids.values()) or not shared:
+            return None
+        inputs = {name: value[:, :shared] if name in TOKEN_ALIGNED else value for name, value in first.items()}
+        continuations = {index: ids[shared:] for index, ids in token_ids.items()}
+        prefix = ImagePrefix(shared, inputs, continuations, options, rooms)
+        cost = shared * bytes_per_token(self._lm.model)
+        return Group(prefix, cost, [Ask(index, prompts[index].settings) for index in token_ids])
 
     def _holds_images(self, token_ids: Sequence[int], length: int) -> bool:
         config = self._lm.config
@@ -287,57 +307,47 @@ class Asker:
         ordered = sorted(asks, key=lambda ask: len(ask[0].continuations[ask[1]]))
         chosen = list(dict.fromkeys([ordered[0], ordered[-1]]))
         try:
-            continued = self._continue(chosen, prompts)
-            ours = self._first_logits(
-                continue_prefixes(
-                    self._lm.model,
-                    [one.prefix for one in continued],
-                    [one.continuation for one in continued],
-                    self._lm.tokenizer.pad_token_id,
-                )
-            )
-            theirs = [self._first_logits(self.encode([one.prompt])) for one in continued]
-        except torch.cuda.OutOfMemoryError:
+            halves = self._in_halves(chosen, lambda part: self._find_differences(part, prompts))
+            self.difference = max(difference for _, differences in halves for difference in differences)
+        except DoesNotFit:
             raise
         except Exception as error:  # whatever the model does not support, the plain path may
             self._leave_plain(f"continuing a prefix fails with {type(error).__name__}: {error}")
             return False
-        pairs = [(ours[:, row], theirs[row][:, 0]) for row in range(len(continued))]
-        self.difference = max(_largest_difference(one, other) for one, other in pairs)
-        if self.difference > tolerance(self._lm.model.dtype):
+        if not self.difference <= tolerance(self._lm.model.dtype):  # NaN too
             self._leave_plain(f"after a shared prefix its logits differ by {self.difference:.2g} standard deviations")
             return False
         self.path = SHARED
         return True
 
-    def _first_logits(self, inputs: Mapping[str, Any]) -> torch.Tensor:
-        """(tokens, rows, vocabulary) of a short greedy answer."""
-        output = self._lm.model.generate(
-            **inputs,
-            max_new_tokens=CHECKED_TOKENS,
-            do_sample=False,
-            num_beams=1,
-            output_logits=True,
-            return_dict_in_generate=True,
-            pad_token_id=self._lm.tokenizer.pad_token_id,
+    def _find_differences(self, asks: Sequence[tuple[ImagePrefix, int]], prompts: Mapping[int, Prompt]) -> list[float]:
+        continued = self._continue(asks, prompts)
+        return find_differences(
+            self._lm.model,
+            [one.prefix for one in continued],
+            [one.continuation for one in continued],
+            (self.encode([one.prompt]) for one in continued),
+            self._lm.tokenizer.pad_token_id,
         )
-        return torch.stack(output.logits)
 
     def _in_halves(
         self, items: list[Item], ask: Callable[[list[Item]], list[Any]]
     ) -> Iterator[tuple[list[Item], list[Any]]]:
-        """`ask(items)`, or its halves where the accelerator's memory does not suffice; later batches are as small."""
+        """`ask(items)`, or its halves where the memory does not suffice; later batches are as small."""
         try:
             answers = ask(items)
-        except torch.cuda.OutOfMemoryError as error:
+        except Exception as error:
+            if not _is_out_of_memory(error):
+                raise
             if len(items) == 1:
-                raise RuntimeError(
-                    "vrs-hf: the accelerator's memory does not suffice for one prompt alone; take a smaller dtype, "
-                    "image or prefix_cache_bytes"
+                raise DoesNotFit(
+                    "vrs-hf: the memory does not suffice for one prompt alone; take a smaller dtype, image or "
+                    "prefix_cache_bytes"
                 ) from error
         else:
             yield items, answers
             return
+        self._features.forget()
         torch.cuda.empty_cache()
         half = (len(items) + 1) // 2
         if half < self._lm.batch_size:
@@ -347,11 +357,22 @@ class Asker:
         yield from self._in_halves(items[half:], ask)
 
 
-def _largest_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Over the tokens that both ways generated alike, and the first that they did not."""
-    largest = 0.0
-    for one, other in zip(ours, theirs, strict=False):
-        largest = max(largest, relative_difference(one, other))
-        if one.argmax() != other.argmax():
-            break
-    return largest
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.cuda.OutOfMemoryError) or should_reduce_batch_size(error)  # a CPU's too
+
+
+def _cut(items: list[Item], size: int) -> list[list[Item]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _count_bytes(encoded: Any) -> int:
+    """Of all tensors in it, nested or not."""
+    if isinstance(encoded, torch.Tensor):
+        return encoded.nbytes
+    values = encoded.values() if isinstance(encoded, Mapping) else encoded if isinstance(encoded, list | tuple) else ()
+    return sum(map(_count_bytes, values))
+
+
+def _name_sources(prompt: Prompt) -> Hashable:
+    """Equal for prompts that show the same images of a data set, changed or not."""
+    return tuple(getattr(image, "source_id", None) or identify_image(image) for image in prompt.images)

@@ -14,7 +14,8 @@ from typing import Literal
 
 from vrs_lmeval.choices import find_choices
 from vrs_lmeval.normalisation import normalise
-from vrs_lmeval.partners import find_question_type, make_key
+from vrs_lmeval.partners import make_key
+from vrs_lmeval.question_types import find_question_type
 from vrs_lmeval.records import Sample
 
 LETTERS = string.ascii_uppercase
@@ -28,16 +29,19 @@ class StandIn:
     basis: Literal["same question", "same type on that image", "same type"]
 
 
-def find_majority_answers(samples: Sequence[Sample]) -> dict[str, str]:
-    """Sample id -> the most frequent gold among the questions of its answer type; among options, the letter."""
-    return _answer_by_group(samples, lambda sample: "options" if sample.options else sample.answer_type)
+def find_majority_answers(
+    samples: Sequence[Sample], group: Callable[[Sample], str | None] | None = None
+) -> dict[str, str]:
+    """Sample id -> the most frequent gold among the questions of its group; among options, the letter.
 
-
-def _answer_by_group(samples: Sequence[Sample], group: Callable[[Sample], str]) -> dict[str, str]:
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    By default a group is an answer type. Questions with options are a group apart: letters are not words.
+    """
+    name = group or (lambda sample: None if sample.options else sample.answer_type)
+    keys = {sample.sample_id: (name(sample), bool(sample.options)) for sample in samples}
+    counts: dict[tuple[str | None, bool], Counter[str]] = defaultdict(Counter)
     for sample in samples:
-        counts[group(sample)].update(_list_answers(sample))
-    return {sample.sample_id: _pick_most_frequent(counts[group(sample)]) for sample in samples}
+        counts[keys[sample.sample_id]].update(_list_answers(sample))
+    return {sample_id: _pick_most_frequent(counts[key]) for sample_id, key in keys.items()}
 
 
 def _list_answers(sample: Sample) -> list[str]:
@@ -74,7 +78,7 @@ def find_stand_ins(samples: Sequence[Sample], shown: Mapping[str, str]) -> dict[
     Most benchmarks ask a question of one image alone, so this answer is mostly not in the data. It is taken
 
     1. from the same question asked of the image shown, else
-    2. from a question of the same type (`partners.find_question_type`) asked of the image shown, else
+    2. from a question of the same type (`question_types.find_question_type`) asked of the image shown, else
     3. from a question of the same type asked of any other image,
 
     each drawn by a keyed hash; from a question with options its letter, and for an "A or B" question one of its own

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 SWITCH = "VRS_LMEVAL_BRIDGE"  # "0" in the environment switches the bridge off
 MODEL_NAME = "vrs-hf"
-MODEL_TARGET = "vrs_lmeval.model:VrsHF"  # lm_eval imports it only when a run asks for the model
+MODELS = {  # lm_eval imports the one that a run asks for, and only then
+    MODEL_NAME: "vrs_lmeval.model:VrsHF",
+    "vrs-vllm": "vrs_lmeval.vllm_model:VrsVLLM",
+}
 
 # lm_eval's console scripts, as `sys.orig_argv` shows them on Unix and on Windows; the start-up line has them too.
 _SCRIPTS = frozenset({"lm_eval", "lm-eval", "lm_eval.exe", "lm-eval.exe"})
@@ -79,24 +82,25 @@ def tasks_folder() -> Path:
     return folder
 
 
-def _add_model(models: ModuleType) -> None:
-    """Register our model beside the built-in ones (`models` is `lm_eval.models`, done with them).
+def _add_models(models: ModuleType) -> None:
+    """Register our models beside the built-in ones (`models` is `lm_eval.models`, done with them).
 
     Never before them: lm_eval 0.4.13 imports its own models only while the registry is empty.
     """
     from lm_eval.api import registry
 
-    if MODEL_NAME not in registry.model_registry and not _reads_our_entry_point(registry):
-        registry.model_registry.register(MODEL_NAME, target=MODEL_TARGET)
+    for name, target in MODELS.items():
+        if name not in registry.model_registry and not _reads_our_entry_point(registry, name):
+            registry.model_registry.register(name, target=target)
 
 
-def _reads_our_entry_point(registry: ModuleType) -> bool:
+def _reads_our_entry_point(registry: ModuleType, name: str) -> bool:
     """Whether lm_eval finds the model itself: it has the entry-point loader, and our entry point is there."""
     from importlib.metadata import entry_points
 
     if not callable(getattr(registry, "load_plugins", None)):
         return False
-    return MODEL_NAME in entry_points(group="lm_eval.models").names
+    return name in entry_points(group="lm_eval.models").names
 
 
 def _add_tasks(manager: Any) -> None:
@@ -130,7 +134,7 @@ def insert_folder(ours: Path, built_in: str | Path, paths: Iterable[Path]) -> li
 
 
 _PATCHES: dict[str, Callable[[ModuleType], None]] = {
-    "lm_eval.models": _add_model,
+    "lm_eval.models": _add_models,
     "lm_eval.tasks.manager": _add_tasks,
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -115,6 +116,7 @@ class FusedImageProcessor:
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
         self.geometry = Geometry.from_image_processor(wrapped)
+        self._computed: dict[Hashable, torch.Tensor] = {}
 
     def __getattr__(self, name: str) -> Any:
         if name == "_wrapped":  # of a copy in the making
@@ -127,7 +129,25 @@ class FusedImageProcessor:
         changed = {name for name, value in settings.items() if value != getattr(self._wrapped, name, None)}
         if changed or not all(isinstance(image, Image.Image) for image in flat):
             return self._wrapped(images, return_tensors=return_tensors, **settings)
-        return _features(self._wrapped, torch.from_numpy(_fuse(flat, self.geometry)), return_tensors)
+        known = [self._computed.get(_identify(image)) for image in flat]
+        rows = [row for row in known if row is not None]
+        pixels = torch.stack(rows) if len(rows) == len(flat) else torch.from_numpy(_fuse(flat, self.geometry))
+        return _features(self._wrapped, pixels, return_tensors)
+
+    @contextmanager
+    def computing_together(self, images: Sequence[Any]) -> Iterator[None]:
+        """Inside, these lazy images are computed: all variants of a source from one decode, in one pass."""
+        lazy = {_identify(image): image for image in images if isinstance(image, VariantImage)}
+        if len(lazy) > 1:
+            self._computed = dict(zip(lazy, torch.from_numpy(_fuse(list(lazy.values()), self.geometry)), strict=True))
+        try:
+            yield
+        finally:
+            self._computed = {}
+
+
+def _identify(image: Any) -> Hashable:
+    return (image.source_id, image.perturbation) if isinstance(image, VariantImage) else None
 
 
 def _fuse(images: Sequence[Any], geometry: Geometry) -> npt.NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -107,6 +108,9 @@ class ImageStore:
         self._id_of_file: dict[bytes | Path, str] = {}
         self._decoded: OrderedDict[str | tuple[str, Perturbation], Image.Image] = OrderedDict()
         self._budget_bytes = budget_bytes
+        self._lock = threading.RLock()  # vrs-hf reads ahead in a thread; rendering a change opens its source
+        self.decodes = 0
+        """How many images were decoded for their pixels, those that were kept not again."""
 
     def __len__(self) -> int:
         return len(self._readers)
@@ -147,21 +151,26 @@ class ImageStore:
 
     def open(self, image_id: str) -> Image.Image:
         """The image as mode RGB. Shared with other callers: do not change it in place."""
-        return self._keep(image_id, lambda: _decode(self._readers[image_id]()))
+        return self._keep(image_id, lambda: self._decode(image_id))
 
     def open_changed(self, image_id: str, change: Perturbation, render: Callable[[], Image.Image]) -> Image.Image:
         """The image under `change`, as `render()` gives it; kept like the images themselves, under the same bound."""
         return self._keep((image_id, change), render)
 
     def _keep(self, key: str | tuple[str, Perturbation], make: Callable[[], Image.Image]) -> Image.Image:
-        if key in self._decoded:
-            self._decoded.move_to_end(key)
-            return self._decoded[key]
-        image = make()
-        self._decoded[key] = image
-        while len(self._decoded) > 1 and self.decoded_bytes > self._budget_bytes:
-            self._decoded.popitem(last=False)
-        return image
+        with self._lock:
+            if key in self._decoded:
+                self._decoded.move_to_end(key)
+                return self._decoded[key]
+            image = make()
+            self._decoded[key] = image
+            while len(self._decoded) > 1 and self.decoded_bytes > self._budget_bytes:
+                self._decoded.popitem(last=False)
+            return image
+
+    def _decode(self, image_id: str) -> Image.Image:
+        self.decodes += 1
+        return _decode(self._readers[image_id]())
 
     @property
     def decoded_bytes(self) -> int:

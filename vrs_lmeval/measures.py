@@ -20,6 +20,12 @@ CLAIM, CEILING, MAJORITY, QUESTION_ONLY = "claim", "vrs_ceiling", "majority", "q
 """What a task may know of a question besides its answers: whether the answer to the real image makes a visual claim;
 VRS of a model that is always right about the image shown; and what is right of the two baselines' answers."""
 
+
+def majority_by(field: str) -> str:
+    """What a task calls the majority baseline within each value of a field."""
+    return f"{MAJORITY}_by_{field}"
+
+
 LIKELIHOODS = "likelihoods"
 """What a task knows that asks for the likelihoods of options instead of a text."""
 

@@ -21,10 +21,11 @@ from functools import lru_cache
 from typing import Any
 
 from vrs_lmeval.likelihoods import LogProbabilities
-from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw
+from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw, majority_by
 from vrs_lmeval.metric import STANDARD_ERROR, Metric, standard_error_of
+from vrs_lmeval.question_types import find_question_form
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
-from vrs_lmeval.registry import METRICS, variant_accuracy
+from vrs_lmeval.registry import METRICS, majority_of, variant_accuracy
 
 __all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
 
@@ -78,19 +79,25 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> tuple[tuple[str
     return tuple((metric.name, metric) for metric in with_errors)
 
 
-def metrics_by(fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str]) -> dict[str, Metric]:
-    """`acc` and `vrs` over the questions of each value of each field ("question_type", "modality"), with their errors.
+def metrics_by(
+    fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str], known: Iterable[str] = ()
+) -> dict[str, Metric]:
+    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS, with their errors.
 
-    Names are `acc_<field>_<value in lower case>`. A field that the data has no values of, or more than
-    LARGEST_BREAKDOWN, is left out with a warning: the log of samples has every value. Raises ValueError for a field
-    that is none of BREAKDOWNS.
+    `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
+    `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
+    left out; one that the data has no values of, or more than LARGEST_BREAKDOWN, is too, with a warning: the log of
+    samples has every value. Raises ValueError for a field that is none of BREAKDOWNS.
     """
     metrics: dict[str, Metric] = {}
-    wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
+    names = set(known)
     for field in fields:
         if field not in BREAKDOWNS:
             raise ValueError(f"by: no {field!r}; there are {', '.join(BREAKDOWNS)}")
-        values = sorted({_name_value(value) for sample in samples if (value := getattr(sample, field))})
+        parts = {name_part(sample, field) for sample in samples}
+        values = sorted(value for value in parts if value)
+        if len(values) == len(parts) == 1:
+            continue  # the whole is its only part
         if not 0 < len(values) <= LARGEST_BREAKDOWN:
             logger.warning(
                 "by: the data has %d values of %s; 1 to %d are printed, the log of samples has them all",
@@ -99,24 +106,28 @@ def metrics_by(fields: Iterable[str], samples: Sequence[Sample], variants: Itera
                 LARGEST_BREAKDOWN,
             )
             continue
+        wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
         for value in values:
-            for whole in wholes:
+            for whole in [*wholes, *([majority_of(field)] if majority_by(field) in names else [])]:
                 part = _restrict(whole, field, value)
                 metrics |= {part.name: part, part.name + STANDARD_ERROR: standard_error_of(part)}
     return metrics
 
 
-BREAKDOWNS = ("question_type", "modality")
+QUESTION_FORM = "question_form"
+BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
+"""The first two are the data set's own; the last is told from the question (`question_types.find_question_form`)."""
 
 
-def _name_value(value: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other"
+def name_part(sample: Sample, field: str) -> str | None:
+    """What the sample's value of the field is called in names of metrics; None where it has none."""
+    value: str | None = find_question_form(sample) if field == QUESTION_FORM else getattr(sample, field)
+    return (re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other") if value else None
 
 
 def _restrict(whole: Metric, field: str, value: str) -> Metric:
     def measure(question: Question) -> Any:
-        own = getattr(question.sample, field)
-        return whole.measure(question) if own and _name_value(own) == value else None
+        return whole.measure(question) if name_part(question.sample, field) == value else None
 
     return replace(
         whole, name=f"{whole.name}_{field}_{value}", formula=f"{whole.name}, {field} {value}", measure=measure

@@ -14,11 +14,12 @@ from lm_eval.models.utils import handle_stop_sequences
 from tqdm import tqdm
 
 from vrs_lmeval.answer_cache import AnswerCache, identify_model
-from vrs_lmeval.asking import Asker, Continued, Prompt
+from vrs_lmeval.asking import Asker, Continued, Way
 from vrs_lmeval.geometry import UnsupportedGeometry
 from vrs_lmeval.image_processor import FusedImageProcessor
 from vrs_lmeval.option_scores import Scored, score_options, score_whole, split_option
 from vrs_lmeval.prefixes import identify_image
+from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
 from vrs_lmeval.shared_prefill import continue_prefixes, extend, prefill
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ AUTO_BATCH_SIZE = 64
 
 SHAREABLE_SETTINGS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "min_p"}
 """Generation settings that look at one token's logits alone. Others (beams, n-grams of the prompt) see the padding."""
+
+
+PROGRESS = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} questions [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
 
 class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
@@ -86,8 +90,9 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         keys = {index: self._key_generation(request) for index, request in enumerate(requests)}
         answers = self._find(keys)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
-        batches = self._asker.ask(prompts, self._generate_continued, self._generate_plainly)
-        self._collect(answers, batches, keys, disable_tqdm)
+        way = Way(self._generate_continued, self._encode_for_generation, self._generate_plainly)
+        batches = self._asker.ask(prompts, way)
+        self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [answers[index] for index in range(len(requests))]
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Scored]:
@@ -109,15 +114,16 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             for options in [tuple(pairs[index][1] for index in indices)]
         }
         places = {indices[0]: indices for indices in same_prompt.values()}
+        way = Way(self._score_continued, _encode_for_scores, self._score_plainly)
         batches = (
             {
                 index: score
                 for first, scores in batch.items()
                 for index, score in zip(places[first], scores, strict=True)
             }
-            for batch in self._asker.ask(prompts, self._score_continued, self._score_plainly)
+            for batch in self._asker.ask(prompts, way)
         )
-        self._collect(answers, batches, keys, disable_tqdm)
+        self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [(answers[index][0], answers[index][1]) for index in range(len(requests))]
 
     def _find(self, keys: Mapping[int, str | None]) -> dict[int, Any]:
@@ -129,22 +135,33 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._asker.counts["cache_hits"] += len(answers)
         return answers
 
+    def _show_progress(self, requests: Sequence[Any], answers: Mapping[int, Any], disable: bool) -> Any:
+        """A bar of questions, each with all its variants; those found in the cache do not count into the speed."""
+        names = {(r.task_name, r.doc_id if r.doc_id is not None else i) for i, r in enumerate(requests)}
+        return tqdm(
+            total=len(names),
+            initial=len(answers) * len(names) / max(len(requests), 1),
+            unit=" questions",
+            desc="vrs-hf",
+            bar_format=PROGRESS,
+            disable=disable or self.rank != 0,
+        )
+
     def _collect(
         self,
         answers: dict[int, Any],
         batches: Iterator[Mapping[int, Any]],
         keys: Mapping[int, str | None],
-        disable_tqdm: bool,
+        progress: Any,
     ) -> None:
         """Add each batch to `answers` and to the cache as it comes."""
-        hidden = disable_tqdm or self.rank != 0
-        with tqdm(total=len(keys), initial=len(answers), unit=" answers", desc="vrs-hf", disable=hidden) as progress:
+        with progress:
             for batch in batches:
                 answers.update(batch)
                 if self._cache is not None:
                     kept = {keys[index]: answer for index, answer in batch.items()}
                     self._cache.keep({key: answer for key, answer in kept.items() if key is not None})
-                progress.update(len(batch))
+                progress.update(len(answers) * progress.total / len(keys) - progress.n)
 
     def _key(self, kind: str, *parts: Any) -> str | None:
         return None if self._cache is None else self._cache.key(kind, self.chat_applied, *parts)
@@ -187,9 +204,11 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         )
         return self._generate(inputs, batch[0].prompt.settings)
 
-    def _generate_plainly(self, batch: Sequence[Prompt]) -> list[str]:
+    def _encode_for_generation(self, encoder: PromptEncoder, batch: Sequence[Prompt]) -> Any:
         room = json.loads(batch[0].settings).get("max_gen_toks", self.max_gen_toks)
-        inputs = self._asker.encode(batch, left_truncate_len=self.max_length - room, truncation=self.truncation)
+        return encoder.encode(batch, left_truncate_len=self.max_length - room, truncation=self.truncation)
+
+    def _generate_plainly(self, batch: Sequence[Prompt], inputs: Any) -> list[str]:
         return self._generate(inputs, batch[0].settings)
 
     def _generate(self, inputs: Any, settings: str) -> list[str]:
@@ -218,10 +237,9 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         options = [one.options for one in batch]
         return score_options(self.model, logits[:, -1], questions, options, pad, self.batch_size)
 
-    def _score_plainly(self, batch: Sequence[Prompt]) -> list[list[Scored]]:
-        encodings = [self._asker.encode([prompt]) for prompt in batch]
+    def _score_plainly(self, batch: Sequence[Prompt], encoded: Sequence[Any]) -> list[list[Scored]]:
+        encodings, options = zip(*encoded, strict=True)
         token_ids = [encoding["input_ids"][0].tolist() for encoding in encodings]
-        options = [self._asker.encode_options(*pair) for pair in zip(batch, token_ids, strict=True)]
         longest = max(len(ids) + max(map(len, own)) for ids, own in zip(token_ids, options, strict=True))
         if longest > self.max_length:
             raise ValueError(f"a prompt takes {longest} tokens with its option, the model {self.max_length}")
@@ -250,6 +268,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             logger.info("vrs-hf leaves images to %s: %s", type(image_processor).__name__, reason)
             return f"transformers: {reason}"
         return "fused"
+
+
+def _encode_for_scores(encoder: PromptEncoder, batch: Sequence[Prompt]) -> list[Any]:
+    """Of each prompt its encoding and the token ids of its options."""
+    encodings = [encoder.encode([prompt]) for prompt in batch]
+    return [
+        (encoding, encoder.encode_options(prompt, encoding["input_ids"][0].tolist()))
+        for prompt, encoding in zip(batch, encodings, strict=True)
+    ]
 
 
 def _image_key(request: Any) -> tuple[Hashable, ...]:

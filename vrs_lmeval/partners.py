@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vrs_lmeval.choices import read_gold
 from vrs_lmeval.normalisation import normalise
+from vrs_lmeval.question_types import find_question_type, read_golds
 from vrs_lmeval.records import Sample
 
 Circle = list[tuple[bytes, Sample]]
@@ -90,26 +90,6 @@ def _walk(circle: Circle, start: bytes) -> Iterator[Sample]:
     first = bisect.bisect(circle, start, key=lambda entry: entry[0])
     for index in range(len(circle)):
         yield circle[(first + index) % len(circle)][1]
-
-
-def find_question_type(sample: Sample) -> str:
-    """The data set's own type where it has one; else closed by yes/no, options or alternatives, open by first word.
-
-    "where is the mass?" and "where is the fracture?" are then of one type.
-    """
-    if sample.question_type:
-        return f"type {sample.question_type}"
-    if sample.options:
-        return "options"
-    if sample.answer_type == "closed":
-        polar = read_golds(sample) <= {"yes", "no"}
-        return "yes/no" if polar else "alternatives"
-    return f"open {next(iter(normalise(sample.question).split()), '')}"
-
-
-def read_golds(sample: Sample) -> frozenset[str]:
-    """The golds as answers are compared with them."""
-    return frozenset(read_gold(gold, sample) for gold in sample.golds)
 
 
 def make_key(text: str) -> bytes:

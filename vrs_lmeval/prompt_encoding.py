@@ -5,13 +5,75 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lm_eval.models.utils import resize_image
 from PIL import Image
 
 from vrs_lmeval.images import flatten_images
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A rendered prompt, its images, and what is asked of it.
+
+    `settings`: those of generation, as JSON; prompts of one batch have the same. `room`: tokens that the answer may
+    take. `options`: the texts to score.
+    """
+
+    text: str
+    images: tuple[Image.Image, ...]
+    settings: str = ""
+    room: int = 0
+    options: tuple[str, ...] = ()
+
+
+class PromptEncoder:
+    """Encodes prompts as `lm` (a `HFMultimodalLM`) does, by a copy of its processor.
+
+    Each thread needs its own: tokenizers keep state during a call. `images` counts what this one processed.
+    """
+
+    def __init__(self, lm: Any) -> None:
+        self._of = lm
+        self._lm = copy.copy(lm)
+        self._lm.processor = copy.deepcopy(lm.processor)
+        self._lm.tokenizer = self._lm.processor.tokenizer
+        self.images = RecallingImageProcessor(self._lm.processor.image_processor)
+        self._lm.processor.image_processor = self.images
+
+    def encode(self, prompts: Sequence[Prompt], **settings: Any) -> Any:
+        """As `hf-multimodal` encodes a batch, padded on the left; `settings` go to its tok_batch_multimodal_encode."""
+        self._lm.chat_applied = self._of.chat_applied
+        visuals = [self._prepare(prompt.images) for prompt in prompts]
+        return self._lm.tok_batch_multimodal_encode([prompt.text for prompt in prompts], visuals, **settings)
+
+    def encode_options(self, prompt: Prompt, token_ids: Sequence[int]) -> list[list[int]]:
+        """Each option's own tokens: those that the prompt with it has beyond the prompt's, as lm_eval cuts.
+
+        Where a processor writes something after the prompt (PaliGemma's line feed), the option is written after that.
+        """
+        encoded = []
+        for option in prompt.options:
+            whole = self.encode([Prompt(prompt.text + option, prompt.images)])["input_ids"][0].tolist()
+            goes_on = whole[: len(token_ids)] == list(token_ids)
+            own = whole[len(token_ids) :] if goes_on else self._lm.tokenizer.encode(option, add_special_tokens=False)
+            if not own:
+                raise ValueError(f"option {option!r} adds no token to its prompt, so it has no log-likelihood")
+            encoded.append(own)
+        return encoded
+
+    def computing_together(self, images: Sequence[Image.Image]) -> AbstractContextManager[None]:
+        """Inside, the fused op, where it is in use, has computed these images in one pass."""
+        compute = getattr(self.images, "computing_together", None)
+        return nullcontext() if compute is None else compute(self._prepare(images))
+
+    def _prepare(self, images: Sequence[Image.Image]) -> list[Any]:
+        lm = self._lm
+        return [resize_image(image, lm.image_width, lm.image_height, lm.image_max_side) for image in images]
 
 
 class RecallingImageProcessor:

@@ -36,6 +36,7 @@ from vrs_lmeval.measures import (
     hard_difference,
     known,
     log_probability_difference,
+    majority_by,
     mean_of_draws,
     of_type,
     retention,
@@ -64,6 +65,18 @@ def variant_accuracy(variant: str) -> Metric:
         OURS,
         accuracy_if_asked(variant),
         needs=(variant,),
+        higher_is_better=None,
+    )
+
+
+def majority_of(field: str) -> Metric:
+    """`acc_majority` of a breakdown by `field`; its answer is the most frequent gold of each value by itself."""
+    return mean_metric(
+        "acc_majority",
+        f"acc of the most frequent gold of the same {field}",
+        OURS,
+        known(majority_by(field)),
+        knows=(majority_by(field),),
         higher_is_better=None,
     )
 
@@ -295,6 +308,19 @@ _BASELINES = (
         unit=DIFFERENCE,
         knows=(CEILING,),
         higher_is_better=None,
+    ),
+    *(
+        mean_metric(
+            f"vrs_ceiling_{kind}",
+            f"vrs_ceiling over {kind} questions",
+            OURS,
+            of_type(kind, known(CEILING)),
+            needs=_BOTH,
+            unit=DIFFERENCE,
+            knows=(CEILING,),
+            higher_is_better=None,
+        )
+        for kind in ("closed", "open")
     ),
     *(
         metric

@@ -53,6 +53,13 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         own, samples = samples, accept_golds_of_duplicates(samples)
         grown = sum(one.golds != other.golds for one, other in zip(own, samples, strict=True))
         evidence |= {"questions_with_golds_of_duplicates": grown}
+        logger.warning(  # the harness shows no lesser message of a plugin's
+            "%s: %d of %d questions repeat an image and question; %d accept the golds of their repetitions as well",
+            source.path,
+            evidence["repeated_questions"],
+            len(samples),
+            grown,
+        )
     if outside := evidence["golds_outside_options"]:
         logger.warning("%s: %d questions have a gold that is none of their options: always wrong", source.path, outside)
     return Benchmark(tuple(samples), images, evidence)
@@ -229,6 +236,7 @@ def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[s
         "path": source.path,
         "split": source.split,
         "revision": table.revision,
+        "revision_asked_for": source.revision,
         "data_files": source.data_files,
         "archive": source.archive,
         "shape": source.shape,

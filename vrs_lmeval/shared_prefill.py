@@ -140,20 +140,6 @@ def forward(model: Any, keep: int = 1, **inputs: Any) -> torch.Tensor:
     return logits[:, -keep:]
 
 
-def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Root mean square of the difference of two rows of logits, in standard deviations of `theirs`."""
-    ours, theirs = ours.float(), theirs.float()
-    return float((ours - theirs).square().mean().sqrt() / theirs.std().clamp_min(torch.finfo(torch.float32).tiny))
-
-
-def tolerance(dtype: torch.dtype) -> float:
-    """How far logits may differ by rounding alone, as `relative_difference`: the square root of the type's precision.
-
-    Errors of rounding over some dozens of layers stay an order of magnitude below; a wrong mask or position does not.
-    """
-    return float(torch.finfo(dtype).eps ** 0.5)
-
-
 def _shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
     """Prompts with equal ones can be joined along their first dimension."""
     shapes = [encoding["input_ids"].shape[1]]

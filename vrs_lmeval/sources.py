@@ -11,6 +11,7 @@ from __future__ import annotations
 import fnmatch
 import importlib.resources
 import json
+import logging
 import os
 import re
 import zipfile
@@ -26,8 +27,11 @@ import huggingface_hub
 from vrs_lmeval.images import EncodedImage, encoded_image
 
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
+REVISIONS_VARIABLE = "VRS_REVISIONS"
 EMBEDDED_PREFIX = "embedded:"
 READ_HERE = (".json", ".txt")
+
+logger = logging.getLogger(__name__)
 
 ClosedRule = Literal["yes_no", "yes_no_or_choice"]
 Row = Mapping[str, Any]
@@ -129,7 +133,7 @@ class Archive:
 class Table:
     """The published rows in order, where they were read, and their images.
 
-    `revision` is the commit of the hub's repository that was read: given, or found out; None where neither is known.
+    `revision` is the commit of the hub's repository that was read; None where nothing tells, whatever was asked for.
     """
 
     rows: Sequence[Row]
@@ -153,10 +157,14 @@ def open_table(source: DatasetSource) -> Table:
     """Find the data set's files and read its rows. Raises MissingDataError or MalformedDataError."""
     mirror = locate_folder(source.path)
     read_from: Literal["hub", "local folder"] = "hub" if mirror is None else "local folder"
+    rows: Sequence[Row]
     try:
         folder = _download(source) if mirror is None and _needs_files(source) else mirror
         archive = _open_archive(source, folder)
-        rows = _read_files(source, folder, archive) if folder and source.is_read_here else _read_table(source, folder)
+        if folder and source.is_read_here:
+            rows, commit = _read_files(source, folder, archive), _find_commit_of_folder(folder)
+        else:
+            rows, commit = _read_table(source, folder)
     # `datasets` and `huggingface_hub` have no common base for "cannot get it".
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise MissingDataError(_explain_missing(source, mirror, error)) from error
@@ -167,12 +175,24 @@ def open_table(source: DatasetSource) -> Table:
     return Table(
         rows=rows,
         read_from=read_from,
-        revision=_check_revision(source, _find_revision(folder, rows)),
+        revision=_check_revision(source, read_from, commit),
         folder=folder,
         image_folder=_find_image_folder(source, folder, archive),
         archive=archive,
         archive_folder=f"{source.image_folder}/" if source.image_folder else "",
     )
+
+
+def find_pinned_revision(path: str) -> str | None:
+    """What $VRS_REVISIONS ("owner/name=commit", several parted by spaces or commas) says of a data set, or None.
+
+    Raises ValueError for an entry of another form.
+    """
+    entries = os.environ.get(REVISIONS_VARIABLE, "").replace(",", " ").split()
+    pairs = [entry.partition("=") for entry in entries]
+    if wrong := [entry for entry, (name, _, revision) in zip(entries, pairs, strict=True) if not name or not revision]:
+        raise ValueError(f"{REVISIONS_VARIABLE}: {wrong[0]!r} should be owner/name=commit")
+    return {name: revision for name, _, revision in pairs}.get(path)
 
 
 def locate_folder(path: str) -> Path | None:
@@ -186,7 +206,9 @@ def locate_folder(path: str) -> Path | None:
 
 
 def _needs_files(source: DatasetSource) -> bool:
-    return bool(source.archive or source.image_folder or source.is_read_here)
+    """True where files are to be fetched here: offline, `datasets` does not find tables again by patterns."""
+    by_pattern = source.patterns and source.name is None  # a named configuration needs the hub's card
+    return bool(source.archive or source.image_folder or source.is_read_here or by_pattern)
 
 
 def _download(source: DatasetSource) -> Path:
@@ -229,21 +251,21 @@ def _find_image_folder(source: DatasetSource, folder: Path | None, archive: Arch
     return unpacked / source.image_folder if source.image_folder else unpacked
 
 
-def _read_table(source: DatasetSource, folder: Path | None) -> datasets.Dataset:
-    """Rows by `datasets`, images not decoded."""
-    options: dict[str, Any] = {"split": source.split}
+def _read_table(source: DatasetSource, folder: Path | None) -> tuple[datasets.Dataset, str | None]:
+    """Rows by `datasets`, images not decoded, and the commit that they are of."""
+    options: dict[str, Any] = {"name": source.name}
     if source.patterns:
         options["data_files"] = {source.split: list(source.patterns)}
-    if source.name is not None:
-        options["name"] = source.name
     if folder is not None:
-        rows = datasets.load_dataset(str(folder), **options)
+        builder = datasets.load_dataset_builder(str(folder), **options)
     else:
-        rows = datasets.load_dataset(source.path, revision=source.revision, **options)
+        builder = datasets.load_dataset_builder(source.path, revision=source.revision, **options)
+    builder.download_and_prepare()
+    rows = builder.as_dataset(split=source.split)
     for name, feature in rows.features.items():
         if isinstance(feature, datasets.Image):
             rows = rows.cast_column(name, datasets.Image(decode=False))
-    return rows
+    return rows, _find_commit_of_folder(folder) if folder is not None else _find_commit_of_builder(builder)
 
 
 def _read_files(source: DatasetSource, folder: Path, archive: Archive | None) -> list[Row]:
@@ -285,12 +307,19 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _COMMIT_IN_ADDRESS = re.compile(r"@([0-9a-f]{40})/")
 
 
-def _find_revision(folder: Path | None, rows: Any) -> str | None:
-    """The commit that was read, from the addresses `datasets` loaded, or from what the hub's tools left in a folder."""
-    if folder is None:
-        addresses = getattr(getattr(rows, "info", None), "download_checksums", None) or {}
-        found = {match[1] for address in addresses if (match := _COMMIT_IN_ADDRESS.search(address))}
-    elif folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name):
+def _find_commit_of_builder(builder: Any) -> str | None:
+    """The commit that was read from a hub: in the addresses of the files; offline, in the name that it is cached by."""
+    files = builder.config.data_files or {}
+    addresses = [address for split in files.values() for address in split]
+    found = {match[1] for address in addresses if (match := _COMMIT_IN_ADDRESS.search(str(address)))}
+    if not found and _COMMIT.fullmatch(str(builder.hash)):
+        return str(builder.hash)
+    return found.pop() if len(found) == 1 else None
+
+
+def _find_commit_of_folder(folder: Path) -> str | None:
+    """The commit of a folder, from what the hub's tools left in it."""
+    if folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name):
         found = {folder.name}
     else:  # `hf download --local-dir` leaves the commit of each file in the first line of its metadata
         notes = (folder / ".cache" / "huggingface" / "download").rglob("*.metadata")
@@ -298,12 +327,18 @@ def _find_revision(folder: Path | None, rows: Any) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _check_revision(source: DatasetSource, found: str | None) -> str | None:
-    """The commit that was read, else the revision asked for. Raises MissingDataError where they are two commits."""
+def _check_revision(source: DatasetSource, read_from: str, found: str | None) -> str | None:
+    """The commit that was read. Raises MissingDataError where another one was asked for.
+
+    A hub gives the commit asked for; a mirror that does not tell its own may be of any.
+    """
     asked = source.revision
-    if found and asked and _COMMIT.fullmatch(asked) and asked != found:
+    is_commit = asked is not None and _COMMIT.fullmatch(asked) is not None
+    if found and is_commit and asked != found:
         raise MissingDataError(f"{source.path}: revision {asked} is asked for, the copy read is of {found}")
-    return found or asked
+    if found is None and asked is not None and read_from != "hub":
+        logger.warning("%s: revision %s is asked for; the local copy does not tell which it is", source.path, asked)
+    return asked if found is None and is_commit and read_from == "hub" else found
 
 
 def _explain_missing(source: DatasetSource, folder: Path | None, error: Exception) -> str:

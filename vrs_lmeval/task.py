@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
 from typing import Any
@@ -21,14 +22,14 @@ from vrs_lmeval.baselines import find_majority_answers, find_question_only_answe
 from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
 from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
 from vrs_lmeval.likelihoods import LETTERS, LogProbabilities, offer_options, read_most_probable, share_out
-from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question
-from vrs_lmeval.metrics import metrics_by, metrics_of_variants, question_metrics
+from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
+from vrs_lmeval.metrics import metrics_by, metrics_of_variants, name_part, question_metrics
 from vrs_lmeval.pixels import build_info, perturb
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
 from vrs_lmeval.rendering import prepare
 from vrs_lmeval.samples import Benchmark, load_benchmark
 from vrs_lmeval.scoring import score_answer
-from vrs_lmeval.sources import Columns, DatasetSource
+from vrs_lmeval.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.training_text import load_training_text
 from vrs_lmeval.variants import Split, VariantError, VariantImage, make_rule, read_variants
 
@@ -73,21 +74,21 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
-        """Load the whole split: partners are drawn among all of its images, whatever the limit."""
-        self._benchmark: Benchmark = load_benchmark(self._source)
-        if self._style == BY_LIKELIHOOD:
-            self._benchmark = _keep_questions_with_options(self._benchmark)
-        self._samples = {sample.sample_id: sample for sample in self._benchmark.samples}
-        samples, images = self._benchmark.samples, self._benchmark.images
-        self._images_shown = {sample.image_id: sample.images for sample in samples}
-        split = Split(samples, {image_id: images.size(image_id) for image_id in images})
+        """Load the whole split: partners are drawn among all of its images, whatever the limit or the prompt style."""
+        whole = load_benchmark(self._source)
+        images = whole.images
+        self._images_shown = {sample.image_id: sample.images for sample in whole.samples}
+        split = Split(whole.samples, {image_id: images.size(image_id) for image_id in images})
+        self._benchmark = _keep_questions_with_options(whole) if self._style == BY_LIKELIHOOD else whole
+        samples = self._benchmark.samples
+        self._samples = {sample.sample_id: sample for sample in samples}
         self._rules = {variant.name: make_rule(variant, split) for variant in self._variants}
         self._check_kinds(split)
         self._known, self._baselines = self._find_baselines()
         names = [variant.name for variant in self._variants]
         of_answers = LIKELIHOODS if self._style == BY_LIKELIHOOD else CLAIM
         known = {of_answers, *next(iter(self._known.values()))}
-        self._breakdowns = metrics_by(self._by, samples, names)
+        self._breakdowns = metrics_by(self._by, samples, names, known)
         self._metrics = {
             name: metric
             for name, metric in (metrics_of_variants(names, known) | self._breakdowns).items()
@@ -238,6 +239,9 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """
         samples = self._benchmark.samples
         scored: dict[str, dict[str, float]] = {MAJORITY: self._score_texts(find_majority_answers(samples))}
+        for field in self._by:
+            answers = find_majority_answers(samples, partial(name_part, field=field))
+            scored[majority_by(field)] = self._score_texts(answers)
         evidence: dict[str, Any] = {}
         if SHUFFLED in self._rules:
             shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
@@ -300,6 +304,8 @@ def _read_source(config: dict[str, Any]) -> DatasetSource:
         raise ValueError(
             f"{config['task']}: dataset_kwargs has no {', '.join(unknown)}; it has {', '.join(SOURCE_KEYS)}"
         )
+    if pinned := find_pinned_revision(config["dataset_path"]):
+        files = {**files, "revision": pinned}
     return DatasetSource(
         path=config["dataset_path"],
         split=config["test_split"],

@@ -69,7 +69,7 @@ class VariantImage(Image.Image):
         self.readonly = 1  # Pillow then copies before it writes: the source is shared
         self.source_id = source_id
         self.perturbation = perturbation
-        self._images = images
+        self.store = images
         self._perturb = perturb
 
     def pixels_and_change(self) -> tuple[Image.Image, Perturbation]:
@@ -78,7 +78,7 @@ class VariantImage(Image.Image):
         Most often the image as it is in the data set. A JPEG's losses are no change of the fused op: they are in the
         image already.
         """
-        return prepare(self._images.open(self.source_id), self.perturbation, self._perturb)
+        return prepare(self.store.open(self.source_id), self.perturbation, self._perturb)
 
     def _render(self) -> Image.Image:
         image, change = self.pixels_and_change()
@@ -89,7 +89,7 @@ class VariantImage(Image.Image):
         """Pillow's pixel memory: every method of the base class reaches the pixels through it."""
         if self._im is not None:
             return self._im
-        return self._images.open_changed(self.source_id, self.perturbation, self._render).im
+        return self.store.open_changed(self.source_id, self.perturbation, self._render).im
 
     @im.setter
     def im(self, pixels: Any) -> None:

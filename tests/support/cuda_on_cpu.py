@@ -100,7 +100,7 @@ def load_extension(folder: Path) -> ModuleType:
 
     includes = (sysconfig.get_path("include"), pybind11.get_include())
     library = compile_program(
-        [*backend_sources(), ROOT / "csrc" / "bindings.cpp"],
+        [*backend_sources(), *(ROOT / "csrc").glob("*.cpp")],
         PLAIN,
         folder / "_native.so",
         shared=True,

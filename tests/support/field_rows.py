@@ -230,6 +230,11 @@ class FieldOracle(OracleModel):
         names = "".join(recognise(image) for image in visual["visual"])
         return self._answer(request.doc, names, prompt)
 
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[tuple[float, bool]]:
+        """By a function of the same: the letter that it gives is certain, the others are as good as impossible."""
+        self.requests = list(requests)
+        return [(0.0 if self._answer_one(request) == request.args[1].strip() else -99.0, False) for request in requests]
+
 
 def recognise(image: Any) -> str:
     """Name of the picture with this size, "-" for a uniform one; Kvasir's pictures are all "k"."""

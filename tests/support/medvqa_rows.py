@@ -102,6 +102,31 @@ BENCHMARKS = {
     ),
 }
 
+RIGHT = {
+    "vrs_vqa_rad": {
+        "is the heart enlarged?": ("yes", "no"),
+        "is this an mri or a ct?": ("mri", "ct"),
+        "what is shown?": ("skull cartilage and medulla", "Skull cartilage and medulla."),
+    },
+    "vrs_slake": {
+        "Which plane is shown?": ("transverse plane", "coronal plane"),
+        "Is the lung healthy?": ("Yes", "Yes, it is."),
+        "Is this a CT or an MRI?": ("It is a CT.", "MRI"),
+        "How many kidneys are there?": ("two", "2"),
+    },
+    "vrs_pathvqa": {
+        "what is present?": ("acute peritonitis", "liver"),  # the other gold of "a" is peritoneum
+        "is necrosis present?": ("yes", "no"),
+        "is this normal?": ("yes", "no"),  # both are golds of "a"
+    },
+    "vrs_pmc_vqa": {
+        "What technique is used?": ("B", "C. CT"),
+        "Which panel shows the tumour?": ("fourth panel", "A"),
+        "What stain was used?": ("B", "N/A"),
+    },
+}
+"""What a model that is always right says about the image shown: question -> answer on "a", answer on "b"."""
+
 _CARD = """---
 dataset_info:
   features:
@@ -133,6 +158,46 @@ def write_medvqa(data_dir: Path) -> None:
         (folder / "README.md").write_text(_CARD.format(test=len(rows)))
 
 
+SLAKE_LABELS = {
+    # first word of the question: answer_type, content_type
+    "Which": ("OPEN", "Plane"),
+    "Is": ("CLOSED ", "Abnormality"),
+    "How": ("OPEN", "Quantity"),
+}
+
+
+def write_labelled_slake(data_dir: Path) -> None:
+    """The stand-in for SLAKE as OctoMed/SLAKE holds it: with SLAKE's own columns. "a" is a CT, "b" an X-ray."""
+    benchmark = BENCHMARKS["vrs_slake"]
+    features = _features(benchmark) | {
+        **dict.fromkeys(
+            ("q_lang", "location", "modality", "answer_type", "base_type", "content_type"), Value("string")
+        ),
+        **dict.fromkeys(("img_id", "qid"), Value("int64")),
+        "triple": [Value("string")],
+    }
+    rows = []
+    for index, (image, question, *_) in enumerate(benchmark.rows):
+        answer_type, content_type = SLAKE_LABELS[question.split()[0]]
+        rows.append(
+            {
+                **_make_row(benchmark, index),
+                "img_id": "ab".index(image),
+                "qid": index,
+                "q_lang": "en",
+                "location": "Lung",
+                "modality": {"a": "CT", "b": "X-Ray"}[image],
+                "answer_type": answer_type,
+                "base_type": "vqa",
+                "triple": ["vhead", "_", "_"],
+                "content_type": content_type,
+            }
+        )
+    folder = data_dir / "OctoMed" / "SLAKE" / "data"
+    folder.mkdir(parents=True)
+    Dataset.from_list(rows, features=Features(features)).to_parquet(folder / "test-00000-of-00001.parquet")
+
+
 def _make_row(benchmark: Benchmark, index: int) -> dict[str, Any]:
     image, question, answer, options = benchmark.rows[index]
     row = {"image": {"bytes": benchmark.files[image], "path": None}, "question": question, "answer": answer}
@@ -155,7 +220,7 @@ class MedVqaOracle(OracleModel):
     def _answer_one(self, request: Any) -> str:
         prompt, _, visual = request.args
         (image,) = visual["visual"]
-        task = request.task_name.removesuffix("_cot")
+        task = request.task_name.removesuffix("_cot").removesuffix("_labelled")
         return self._answer(task, prompt.split("\n")[1], _recognise(task, image))
 
 

@@ -124,6 +124,10 @@ def naive_further_metrics(rows):
         ),
         "vrs_ceiling": naive_mean([known[1] for *_, known in rows]),
     }
+    for answer_type in ("closed", "open"):
+        result[f"vrs_ceiling_{answer_type}"] = naive_mean(
+            [known[1] for _, kind, _, known in rows if kind == answer_type]
+        )
     for place, name in ((2, "acc_majority"), (3, "acc_question_only")):
         result[name] = naive_mean([known[place] for *_, known in rows])
         for answer_type in ("closed", "open"):

@@ -1,0 +1,257 @@
+"""Times the fused op on a CUDA device beside torchvision and kornia: validate, then interleave, then print ratios.
+
+First the bits are compared with the CPU backend's. Then, each candidate once a round, medians over the rounds:
+- kernels: images on the device, a CUDA graph of so many calls, each on buffers of its own, that they are more than its
+  L2 cache holds, replayed between two events; the time of one call.
+- call: one call on the host for an image on the device, until the result is there.
+- from the host: the same with the upload.
+`python bench/bench_cuda.py --help`; `--device cpu` tries the program out where there is no device, and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from cuda_rivals import Pipeline, installed_pipelines, try_import
+from support.images import synthetic_image
+
+from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess
+from vrs_lmeval.records import Perturbation
+
+CASES = ((512, 512, 224), (1024, 1024, 336), (2500, 2048, 336))
+TRIAL_CASES = ((64, 48, 32),)
+KEY = 0x0123456789ABCDEF_FEDCBA9876543210
+VARIANTS = [
+    Perturbation.identity(),
+    Perturbation.blank(),
+    Perturbation("gaussian_noise", (25.0,), KEY),
+    Perturbation("gaussian_blur", (2.0,)),
+    Perturbation("occlusion", (0.25, 0.25, 0.5, 0.5, 128.0, 128.0, 128.0)),
+    Perturbation("patch_shuffle", (4.0, 4.0), KEY),
+]
+OURS = "ours"
+WAYS = ("kernels", "call", "from the host")
+L2_MULTIPLE = 2.5  # of it: what a call left there is gone when its buffers come round again
+FEWEST_CALLS = 8  # in a graph, so that the wait for its launch does not count
+WARM_UP = 5
+
+Run = Callable[[], float]  # milliseconds of one run
+
+
+@dataclass(frozen=True)
+class Case:
+    height: int
+    width: int
+    size: int
+    variants: int
+
+    def geometry(self) -> Geometry:
+        return Geometry(size=(self.size, self.size), crop=(self.size, self.size))
+
+    def __str__(self) -> str:
+        return f"{self.height} x {self.width} to {self.size}, K = {self.variants}"
+
+
+class Clock:
+    """Milliseconds of a piece of work: on a CUDA device, or of the processor where there is none."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.is_cuda = device.type == "cuda"
+
+    def synchronize(self) -> None:
+        if self.is_cuda:
+            torch.cuda.synchronize(self.device)
+
+    def time_call(self, work: Callable[[], object]) -> float:
+        """From the call until the result is there, by the processor's clock."""
+        self.synchronize()
+        begin = time.perf_counter()
+        work()
+        self.synchronize()
+        return (time.perf_counter() - begin) * 1e3
+
+    def time_on_device(self, work: Callable[[], object]) -> float:
+        """Between two events of the device; `work` queues a replay, so that it never waits for the host."""
+        if not self.is_cuda:
+            return self.time_call(work)
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        work()
+        end.record()
+        end.synchronize()
+        return float(begin.elapsed_time(end))
+
+    def count_calls(self, bytes_each: int) -> int:
+        """How many calls touch more than the device's second-level cache."""
+        cache = torch.cuda.get_device_properties(self.device).L2_cache_size if self.is_cuda else 0
+        return max(FEWEST_CALLS, int(L2_MULTIPLE * cache / bytes_each) + 1)
+
+    def record_graph(self, work: Callable[[], object]) -> Callable[[], object]:
+        """`work` as one CUDA graph; where there are none, itself."""
+        if not self.is_cuda:
+            return work
+        side = torch.cuda.Stream(self.device)
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # as torch.cuda.graphs asks for: a run before the capture
+            work()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+        return graph.replay
+
+
+def validate(case: Case, device: torch.device) -> None:
+    """The bits of the CPU backend, in both output types, of images of the host and of the device."""
+    array = synthetic_image(case.height, case.width)
+    changes = VARIANTS[: case.variants]
+    for dtype, integer in (("float32", torch.int32), ("bfloat16", torch.int16)):
+        expected = torch.as_tensor(preprocess([array], changes, case.geometry(), dtype=dtype))
+        for image in (array, torch.from_numpy(array).to(device)):
+            actual = preprocess([image], changes, case.geometry(), dtype=dtype, device=device).cpu()
+            if not torch.equal(actual.view(integer), expected.view(integer)):
+                sys.exit(f"{case}: {dtype} of a {type(image).__name__} differs from the CPU's bits")
+
+
+def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> None:
+    """It does the same work: as many pixels, and those of the unperturbed image near ours, though by another filter."""
+    expected = preprocess([image], VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
+    actual = pipeline(image, case.variants)
+    if actual.shape != expected.shape or (actual[0] - expected[0]).abs().mean() > 0.1:
+        sys.exit(f"{name} computes something else: {tuple(actual.shape)} for {tuple(expected.shape)}, or far from it")
+
+
+def runs_of(case: Case, clock: Clock) -> dict[tuple[str, str], Run]:
+    """By candidate and way of timing."""
+    device, geometry = clock.device, case.geometry()
+    changes = VARIANTS[: case.variants]
+    array = synthetic_image(case.height, case.width)
+    shape = (1, case.variants, 3, *geometry.crop)
+    count = clock.count_calls(array.nbytes + 4 * math.prod(shape))
+    images = [torch.from_numpy(np.roll(array, shift, axis=0)).to(device) for shift in range(count)]
+
+    def ours(image: Tensor | np.ndarray, out: Tensor) -> object:
+        return preprocess([image], changes, geometry, device=device, out=out)
+
+    outs = [torch.empty(shape, device=device) for _ in images]
+    runs = {
+        (OURS, "kernels"): _in_a_graph(clock, [lambda i=i: ours(images[i], outs[i]) for i in range(count)]),
+        (OURS, "call"): lambda: clock.time_call(lambda: ours(images[0], outs[0])),
+        (OURS, "from the host"): lambda: clock.time_call(lambda: ours(array, outs[0])),
+    }
+    for name, pipeline in installed_pipelines(geometry, device).items():
+        runs |= _rival_runs(name, pipeline, case, clock, images, array)
+    return runs
+
+
+def _rival_runs(
+    name: str, pipeline: Pipeline, case: Case, clock: Clock, images: list[Tensor], array: np.ndarray
+) -> dict[tuple[str, str], Run]:
+    validate_rival(name, pipeline, case, images[0])
+    host = torch.from_numpy(array)
+    works = [lambda image=image: pipeline(image, case.variants) for image in images]
+    runs: dict[tuple[str, str], Run] = {
+        (name, "call"): lambda: clock.time_call(works[0]),
+        (name, "from the host"): lambda: clock.time_call(lambda: pipeline(host.to(clock.device), case.variants)),
+    }
+    try:
+        runs[name, "kernels"] = _in_a_graph(clock, works)
+    except RuntimeError as error:  # something in it cannot be captured: its calls are timed all the same
+        print(f"{name}: no CUDA graph of {case}: {str(error).splitlines()[0]}", file=sys.stderr)
+    return runs
+
+
+def _in_a_graph(clock: Clock, works: list[Callable[[], object]]) -> Run:
+    def run_all() -> None:
+        for work in works:
+            work()
+
+    replay = clock.record_graph(run_all)
+    return lambda: clock.time_on_device(replay) / len(works)
+
+
+def time_interleaved(runs: dict[tuple[str, str], Run], rounds: int) -> dict[tuple[str, str], list[float]]:
+    for _ in range(WARM_UP):
+        for run in runs.values():
+            run()
+    milliseconds: dict[tuple[str, str], list[float]] = {key: [] for key in runs}
+    for _ in range(rounds):
+        for key, run in runs.items():
+            milliseconds[key].append(run())
+    return milliseconds
+
+
+def rows_of(case: Case, milliseconds: dict[tuple[str, str], list[float]]) -> list[str]:
+    """A line a candidate; of rivals also how many times longer they take, as the rounds' own ratios say."""
+    rows = []
+    for name in dict.fromkeys(name for name, _ in milliseconds):
+        cells = []
+        for way in WAYS:
+            values = milliseconds.get((name, way))
+            if values is None:
+                cells.append("not measured")
+                continue
+            low, median, high = statistics.quantiles([1e3 * value for value in values], n=4)
+            cell = f"{median:.1f} ({low:.1f}-{high:.1f})"
+            if name != OURS:
+                mine = milliseconds[OURS, way]
+                cell += f", {statistics.median(a / b for a, b in zip(values, mine, strict=True)):.1f}x"
+            cells.append(cell)
+        rows.append(f"| {case} | {name} | " + " | ".join(cells) + " |")
+    return rows
+
+
+def header(device: torch.device, rounds: int) -> list[str]:
+    versions = [f"torch {torch.__version__}", *(f"{name} {try_import(name)[1]}" for name in ("torchvision", "kornia"))]
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        title = f"{properties.name}, {properties.multi_processor_count} multiprocessors, CUDA {torch.version.cuda}"
+    else:
+        title = "**A trial on the CPU: these are no times of a GPU**"
+    return [
+        f"{title}; {', '.join(versions)}; build {build_info()['version']}.",
+        f"Microseconds, medians of {rounds} rounds with quartiles; x: times as long as ours. Same bits as the CPU's.",
+        "",
+        "| case | | " + " | ".join(WAYS) + " |",
+        "|---" * (len(WAYS) + 2) + "|",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--device", default="cuda:0", help="cpu: a trial of this program, on a small image")
+    parser.add_argument("--output", type=Path, help="a Markdown file for the table")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    number, reason = count_devices()
+    if device.type == "cuda" and number == 0:
+        sys.exit(f"no CUDA device to time on: {reason}")
+    clock = Clock(device)
+    lines = header(device, arguments.rounds)
+    for height, width, size in CASES if clock.is_cuda else TRIAL_CASES:
+        for variants in (1, len(VARIANTS)):
+            case = Case(height, width, size, variants)
+            validate(case, device)
+            lines += rows_of(case, time_interleaved(runs_of(case, clock), arguments.rounds))
+            print(f"done: {case}", file=sys.stderr)
+    print("\n".join(lines))
+    if arguments.output is not None:
+        arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Runs every kernel of the CUDA backend once, on small images, for compute-sanitizer to watch; compares the bits.
+
+`PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool memcheck python bench/sanitize_cuda.py`: without torch's
+cache each buffer is an allocation of its own, so that what runs over its end is seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.images import synthetic_image
+
+from vrs_lmeval.pixels import Geometry, count_devices, preprocess
+from vrs_lmeval.records import Perturbation
+
+KEY = 0x0123456789ABCDEF_FEDCBA9876543210
+EVERY_KIND = [
+    Perturbation.identity(),
+    Perturbation.blank(),
+    Perturbation("brightness", (1.3,)),
+    Perturbation("contrast", (0.4,)),
+    Perturbation("gamma", (1.7,)),
+    Perturbation("gaussian_noise", (25.0,), KEY),
+    Perturbation("shot_noise", (12.0,), KEY),
+    Perturbation("speckle_noise", (0.35,), KEY),
+    Perturbation("impulse_noise", (0.09,), KEY),
+    Perturbation("gaussian_blur", (2.0,)),
+    Perturbation("low_pass", (16.0,)),
+    Perturbation("pixelate", (7.0,)),
+    Perturbation("patch_shuffle", (4.0, 3.0), KEY),
+    Perturbation("occlusion", (0.25, 0.25, 0.5, 0.75, 255.0, 0.0, 9.0)),
+    *(Perturbation(kind) for kind in ("flip_horizontal", "flip_vertical", "rotate_90", "rotate_180", "rotate_270")),
+]
+# Sizes that are no multiple of a tile, a chunk or a run; the last is resized rows first.
+SIZES = ((70, 93), (33, 300), (260, 41))
+GEOMETRIES = (
+    Geometry(size=(40, 40), crop=(40, 40)),
+    Geometry(resize="exact", size=(37, 50), crop=(45, 50), filter="lanczos"),
+    Geometry(size=(48, 48), crop=(48, 48), pad_colour=(122, 116, 104), arithmetic="torchvision"),
+)
+
+
+def main(device: str) -> None:
+    if device != "cpu" and count_devices()[0] == 0:
+        sys.exit(f"no CUDA device: {count_devices()[1]}")
+    arrays = [synthetic_image(*size) for size in SIZES]
+    for geometry in GEOMETRIES:
+        for dtype, integer in (("float32", torch.int32), ("bfloat16", torch.int16)):
+            expected = torch.as_tensor(preprocess(arrays, EVERY_KIND, geometry, dtype=dtype))
+            for images in (arrays, [torch.from_numpy(array).to(device) for array in arrays]):
+                actual = preprocess(images, EVERY_KIND, geometry, dtype=dtype, device=device).cpu()
+                wrong = (actual.view(integer) != expected.view(integer)).flatten(2).any(-1)
+                for image, change in np.argwhere(wrong.numpy()):
+                    print(f"{geometry}, {dtype}: {EVERY_KIND[change]} of {SIZES[image]} differs from the CPU's bits")
+                if wrong.any():
+                    sys.exit(1)
+    print(f"{len(EVERY_KIND)} kinds, {len(SIZES)} sizes, {len(GEOMETRIES)} geometries: the CPU's bits")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:] or ["cuda:0"])

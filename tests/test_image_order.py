@@ -1,0 +1,47 @@
+"""The order in which an engine with a prefix cache is asked: by images, and every answer at its request."""
+
+from lm_eval.models.hf_vlms import HFMultimodalLM
+from support.harness_models import make_requests, wrap
+from support.tiny_models import ARCHITECTURES
+
+from vrs_lmeval import image_order
+from vrs_lmeval.image_order import InImageOrder, chunk_by_images
+from vrs_lmeval.prefixes import identify_image
+
+
+def images_of(requests, chunk):
+    return [identify_image(requests[index].args[2]["visual"][0]) for index in chunk]
+
+
+def test_requests_on_an_image_stay_together_in_chunks_that_fill_a_batch():
+    requests = make_requests()  # three questions, each on six images: those on one image are six apart
+    chunks = list(chunk_by_images(requests, size=7))
+    assert sorted(index for chunk in chunks for index in chunk) == list(range(18))
+    assert [len(chunk) for chunk in chunks] == [9, 9]
+    for chunk in chunks:
+        shown = images_of(requests, chunk)
+        assert [shown[0]] * 3 + [shown[3]] * 3 + [shown[6]] * 3 == shown
+    assert not set(images_of(requests, chunks[0])) & set(images_of(requests, chunks[1]))
+
+
+def test_nothing_to_ask_gives_no_chunk():
+    assert list(chunk_by_images([])) == []
+
+
+def test_the_class_behind_answers_each_request_and_sees_images_in_order(monkeypatch):
+    calls = []
+
+    class Stock(HFMultimodalLM):
+        def generate_until(self, requests, disable_tqdm=False):
+            calls.append(images_of(requests, range(len(requests))))
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+
+    class Ordered(InImageOrder, Stock):
+        pass
+
+    monkeypatch.setattr(image_order, "chunk_by_images", lambda requests: chunk_by_images(requests, size=4))
+    parts, requests = ARCHITECTURES["llava"][0](), make_requests()
+    expected = wrap(HFMultimodalLM, *parts, batch_size=4).generate_until(requests, disable_tqdm=True)
+    assert wrap(Ordered, *parts, batch_size=4).generate_until(requests, disable_tqdm=True) == expected
+    assert [len(call) for call in calls] == [6, 6, 6]
+    assert all(len(set(call)) == 2 for call in calls)
