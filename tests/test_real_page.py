@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_the_page_sorts_filters_and_says_what_it_is_of(page):
     browser_part = page.locator("section[aria-labelledby=vrs_sample] details.browser")
     browser_part.locator("summary").focus()
     page.keyboard.press("Enter")
-    assert browser_part.locator(".count").inner_text() == f"{LIMIT} questions"
+    browser_part.locator(".count", has_text=re.compile(f"^{LIMIT} questions$")).wait_for()  # drawn once it is open
     browser_part.locator(".which").select_option("blind")
     browser_part.locator(".show").select_option("both")
     real = browser_part.locator("tr", has_text="real")
