@@ -26,21 +26,12 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from cuda_rivals import Pipeline, installed_pipelines, try_import
 from support.images import synthetic_image
+from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess
-from vrs_lmeval.records import Perturbation
 
 CASES = ((512, 512, 224), (1024, 1024, 336), (2500, 2048, 336))
 TRIAL_CASES = ((64, 48, 32),)
-KEY = 0x0123456789ABCDEF_FEDCBA9876543210
-VARIANTS = [
-    Perturbation.identity(),
-    Perturbation.blank(),
-    Perturbation("gaussian_noise", (25.0,), KEY),
-    Perturbation("gaussian_blur", (2.0,)),
-    Perturbation("occlusion", (0.25, 0.25, 0.5, 0.5, 128.0, 128.0, 128.0)),
-    Perturbation("patch_shuffle", (4.0, 4.0), KEY),
-]
 OURS = "ours"
 WAYS = ("kernels", "call", "from the host")
 L2_MULTIPLE = 2.5  # of it: what a call left there is gone when its buffers come round again
@@ -117,7 +108,7 @@ class Clock:
 def validate(case: Case, device: torch.device) -> None:
     """The bits of the CPU backend, in both output types, of images of the host and of the device."""
     array = synthetic_image(case.height, case.width)
-    changes = VARIANTS[: case.variants]
+    changes = SIX_VARIANTS[: case.variants]
     for dtype, integer in (("float32", torch.int32), ("bfloat16", torch.int16)):
         expected = torch.as_tensor(preprocess([array], changes, case.geometry(), dtype=dtype))
         for image in (array, torch.from_numpy(array).to(device)):
@@ -128,7 +119,7 @@ def validate(case: Case, device: torch.device) -> None:
 
 def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> None:
     """It does the same work: as many pixels, and those of the unperturbed image near ours, though by another filter."""
-    expected = preprocess([image], VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
+    expected = preprocess([image], SIX_VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
     actual = pipeline(image, case.variants)
     if actual.shape != expected.shape or (actual[0] - expected[0]).abs().mean() > 0.1:
         sys.exit(f"{name} computes something else: {tuple(actual.shape)} for {tuple(expected.shape)}, or far from it")
@@ -137,7 +128,7 @@ def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> 
 def runs_of(case: Case, clock: Clock) -> dict[tuple[str, str], Run]:
     """By candidate and way of timing."""
     device, geometry = clock.device, case.geometry()
-    changes = VARIANTS[: case.variants]
+    changes = SIX_VARIANTS[: case.variants]
     array = synthetic_image(case.height, case.width)
     shape = (1, case.variants, 3, *geometry.crop)
     count = clock.count_calls(array.nbytes + 4 * math.prod(shape))
@@ -243,7 +234,7 @@ def main() -> None:
     clock = Clock(device)
     lines = header(device, arguments.rounds)
     for height, width, size in CASES if clock.is_cuda else TRIAL_CASES:
-        for variants in (1, len(VARIANTS)):
+        for variants in (1, len(SIX_VARIANTS)):
             case = Case(height, width, size, variants)
             validate(case, device)
             lines += rows_of(case, time_interleaved(runs_of(case, clock), arguments.rounds))

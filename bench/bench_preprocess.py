@@ -23,6 +23,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
+from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.pixels import Geometry, build_info, preprocess
 from vrs_lmeval.records import Perturbation
@@ -34,15 +35,6 @@ CASES = [
     (1024, 1024, 336),
     (2500, 2048, 224),
     (2500, 2048, 336),
-]
-KEY = 0x0123456789ABCDEF_FEDCBA9876543210
-VARIANTS = [
-    Perturbation.identity(),
-    Perturbation.blank(),
-    Perturbation("gaussian_noise", (25.0,), KEY),
-    Perturbation("gaussian_blur", (2.0,)),
-    Perturbation("occlusion", (0.25, 0.25, 0.5, 0.5, 128.0, 128.0, 128.0)),
-    Perturbation("patch_shuffle", (4.0, 4.0), KEY),
 ]
 RIVAL = "transformers Pil, PIL input"
 
@@ -114,10 +106,10 @@ def variant_candidates(height: int, width: int, size: int) -> Candidates:
         by_torchvision = torchvision_processor(size)
         of_torchvision = Geometry.from_image_processor(by_torchvision)
         candidates[TORCHVISION_RIVALS[0]] = lambda: perturb_and_process(by_torchvision)
-        candidates["ours int16, PIL input"] = lambda: preprocess([image], VARIANTS, of_torchvision, threads=1)
+        candidates["ours int16, PIL input"] = lambda: preprocess([image], SIX_VARIANTS, of_torchvision, threads=1)
     for threads in (1, 2):
         candidates[f"ours, PIL input, {threads} thread(s)"] = lambda threads=threads: preprocess(
-            [image], VARIANTS, geometry, threads=threads
+            [image], SIX_VARIANTS, geometry, threads=threads
         )
     return candidates
 

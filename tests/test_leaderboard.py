@@ -49,7 +49,7 @@ def test_likelihoods_are_read_as_those_of_each_variants_options(tmp_path):
     (samples,) = folder.glob("samples_*.jsonl")
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     for line in lines:
-        line["filtered_resps"] = [[-0.5, True], [-2.25, False], [-1.0, False], [-3.0, False]]
+        line["filtered_resps"] = [["-0.5", "True"], ["-2.25", "False"], ["-1.0", "False"], ["-3.0", "False"]]
     samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (run,) = read_runs(folder)
     answers = run.samples[0].answers

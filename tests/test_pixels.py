@@ -19,7 +19,16 @@ from transformers.models.llava_next.image_processing_pil_llava_next import Llava
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from vrs_lmeval import _native, preprocess_reference
-from vrs_lmeval.pixels import Geometry, UnsupportedGeometry, as_rgb, build_info, perturb, preprocess, preprocess_pairs
+from vrs_lmeval.pixels import (
+    Geometry,
+    UnsupportedGeometry,
+    as_rgb,
+    build_info,
+    count_devices,
+    perturb,
+    preprocess,
+    preprocess_pairs,
+)
 from vrs_lmeval.records import Perturbation
 
 GEOMETRY = Geometry(size=(32, 32), crop=(32, 32))
@@ -356,6 +365,8 @@ def test_geometry_is_read_from_the_processor() -> None:
 
 def test_build_info_says_what_was_built() -> None:
     info = build_info()
-    assert info["backends"] in (("cpu",), ("cpu", "cuda"))
+    number, reason = count_devices()
+    assert info["backends"] == (("cpu",) if "no CUDA backend" in reason else ("cpu", "cuda"))
+    assert number > 0 or reason
     assert info["version"]
     assert info["compiler"]

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     import torch
 
 DeviceArray = tuple[int, int, int, int, int]  # address, height, width, channels, row stride in bytes
-
-
 Launch = Callable[..., None]  # (out=, device=, stream=, allocate=): addresses, but for the device's number
 
 
@@ -41,7 +39,7 @@ def find_device(images: Sequence[Any], out: Any, device: str | int | torch.devic
         return None
     import torch
 
-    wanted = next(reversed(found.values())) if device is None else _name_device(device)
+    wanted = list(found.values())[-1] if device is None else _name_device(device)  # `out` before images
     for name, place in found.items():
         if place != wanted:
             raise ValueError(f"{name}: lies on {place}, but the work is to be done on {wanted}")
@@ -49,7 +47,7 @@ def find_device(images: Sequence[Any], out: Any, device: str | int | torch.devic
         return None
     if out is not None and "out" not in found:
         raise ValueError(f"out: a tensor on {wanted} is needed")
-    if isinstance(device, torch.device | str | int) and wanted.index >= torch.cuda.device_count():
+    if wanted.index >= torch.cuda.device_count():
         raise ValueError(f"device: torch finds {torch.cuda.device_count()} CUDA devices, none is {wanted}")
     return wanted
 

@@ -216,11 +216,11 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers is untyped 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As in the base class, which also takes over once the room is full."""
+        """As in the base class, which also takes over once the room is full or the states were replaced (reordered)."""
         keys, values = self._memory
         start = self.keys.shape[2]
         end = start + key_states.shape[2]
-        if end > keys.shape[2]:
+        if end > keys.shape[2] or self.keys.data_ptr() != keys.data_ptr():
             grown: tuple[torch.Tensor, torch.Tensor] = super().update(key_states, value_states, *args, **kwargs)
             return grown
         keys[:, :, start:end], values[:, :, start:end] = key_states, value_states

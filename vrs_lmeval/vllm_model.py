@@ -1,4 +1,4 @@
-"""The model `vrs-vllm`: the harness's own `vllm-vlm`, its requests in an order in which vLLM's prefix cache hits."""
+"""The model `vrs-vllm`: the harness's own `vllm-vlm`, its requests in an order meant for vLLM's prefix cache."""
 
 from __future__ import annotations
 

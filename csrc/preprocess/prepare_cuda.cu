@@ -1,4 +1,5 @@
 // The kernels that run before the fused one: cells of pixelate, and blur.
+#include "perturb.h"
 #include "perturbed_pixels.h"
 #include "prepare_cuda.h"
 
@@ -11,7 +12,7 @@ constexpr int kThreads = 256;
 // one reads beyond the tile.
 constexpr int kTileWidth = 64;
 constexpr int kTileHeight = kThreads / kTileWidth;
-constexpr int kReach = 30;  // kMaxBlurTaps / 2
+constexpr int kReach = kMaxBlurTaps / 2;
 constexpr int kReachedWidth = kTileWidth + 2 * kReach;
 
 __device__ inline int clamp_index(int index, int count) {

@@ -10,6 +10,7 @@ import subprocess
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -91,11 +92,13 @@ def reason_to_skip(*, to_disassemble: bool = False) -> str | None:
     return None
 
 
+@cache
 def targets() -> list[str]:
-    """The compute capabilities that CMakeLists.txt makes machine code for, as "75"."""
-    found = re.findall(r"\b(\d+)-real\b", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
-    assert found, "CMakeLists.txt names no target"
-    return found
+    """The compute capabilities, as "75", that CMakeLists.txt makes machine code for, as far as this nvcc knows them."""
+    named = re.findall(r"\b(\d+)-real\b", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
+    assert named, "CMakeLists.txt names no target"
+    known = subprocess.run([NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout.split()
+    return [target for target in dict.fromkeys(named) if f"sm_{target}" in known]
 
 
 def nvcc_release() -> str:

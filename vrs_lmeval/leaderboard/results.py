@@ -218,7 +218,10 @@ def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str
 
 
 def _show_likelihoods(pairs: Sequence[Sequence[Any]]) -> str:
-    return ", ".join(f"{letter}: {value:.2f}" for letter, (value, _) in zip(ascii_uppercase, pairs, strict=False))
+    """The harness logs the numbers of a pair as text."""
+    return ", ".join(
+        f"{letter}: {float(value):.2f}" for letter, (value, _) in zip(ascii_uppercase, pairs, strict=False)
+    )
 
 
 def _read_json(path: Path) -> Any:
