@@ -133,11 +133,13 @@ GROUPS = {"a": ("synthetic", "x"), "b": ("synthetic", "y"), "c": ("synthetic", N
 GROUPS |= {"d": ("authentic", "x"), "e": ("authentic", "y"), "f": ("authentic", "z")}
 
 
-def write_groups(tmp_path, synthetic=0.5, authentic=0.9, tasks=("vrs_test",)):
-    for task in tasks:
+def write_groups(tmp_path, synthetic=0.5, authentic=0.9, tasks=("vrs_test",), data=("0", "1", "2")):
+    """`data`: the content hash of each task's questions; tasks on the same data differ in what was answered alone."""
+    for number, (task, content) in enumerate(zip(tasks, data, strict=False)):
         for seed, (model, (training, _)) in enumerate(GROUPS.items()):
             real = synthetic if training == "synthetic" else authentic
-            write_run(tmp_path / task, model, draw_rows(real, 0.4, seed=seed), task=task)
+            rows = draw_rows(real, 0.4, seed=seed + 100 * number)
+            write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": content})
     cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
     return make_board(tmp_path, cards)
 
@@ -152,11 +154,28 @@ def test_training_data_are_compared_with_models_as_the_unit(tmp_path):
     assert all(-1 < difference < 0 for difference in by_hand)
 
 
-def test_tasks_count_equally_in_the_overall_contrast(tmp_path):
+def test_benchmarks_count_equally_in_the_overall_contrast(tmp_path):
     first, second, overall = write_groups(tmp_path, tasks=("vrs_one", "vrs_two")).contrasts
-    assert overall.task == "all tasks"
+    assert overall.task == "all benchmarks"
     expected = (first.difference.estimate + second.difference.estimate) / 2
     assert overall.difference.estimate == pytest.approx(expected)
+
+
+def test_of_tasks_on_the_same_data_the_one_that_most_models_ran_counts(tmp_path):
+    tasks = ("vrs_one", "vrs_one_cot", "vrs_two")
+    one, one_cot, two, overall = write_groups(tmp_path, tasks=tasks, data=("0", "0", "1")).contrasts
+    assert overall.difference.estimate == pytest.approx((one.difference.estimate + two.difference.estimate) / 2)
+    for path in (tmp_path / "vrs_one" / "a").iterdir():  # now the other has more models
+        path.unlink()
+    cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
+    *_, overall = make_board(tmp_path, cards).contrasts
+    assert overall.first == ("a", "b", "c")
+    assert overall.difference.estimate == pytest.approx((one_cot.difference.estimate + two.difference.estimate) / 2)
+
+
+def test_one_benchmark_has_no_overall_contrast(tmp_path):
+    contrasts = write_groups(tmp_path, tasks=("vrs_one", "vrs_one_cot"), data=("0", "0")).contrasts
+    assert [contrast.task for contrast in contrasts] == ["vrs_one", "vrs_one_cot"]
 
 
 def test_equal_groups_show_no_difference(tmp_path):
@@ -366,7 +385,8 @@ def test_three_bases_are_enough(tmp_path):
 def test_tasks_without_a_common_model_have_no_overall_contrast_but_a_reason(tmp_path):
     for task, models in {"vrs_one": "ab", "vrs_two": "cd"}.items():
         for seed, model in enumerate(models):
-            write_run(tmp_path / task, model, draw_rows(0.8, 0.4, seed=seed), task=task)
+            rows = draw_rows(0.8, 0.4, seed=seed)
+            write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": task})
     cards = {
         model: ModelCard(training=kind) for model, kind in zip("abcd", ["synthetic", "authentic"] * 2, strict=True)
     }

@@ -9,12 +9,16 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.charts import draw_severity
 from vrs_lmeval.leaderboard.results import read_folders
 
+NO_VARIANT = "acc_stage_3"
+"""The accuracy on one kind of question, whose name happens to end in a number."""
+
 
 def make_task_board(folder, curves):
     """Two questions a model; `curves`: model -> {metric: its values of both questions}."""
     for model, values in curves.items():
         rows = [("q0", "image0", "yes", 1, 0), ("q1", "image1", "no", 1, 1)]
-        run = write_run(folder, model, rows)
+        graded = [{"name": name.removeprefix("acc_")} for name in values if name != NO_VARIANT]
+        run = write_run(folder, model, rows, variants=graded)
         (samples,) = run.glob("samples_*.jsonl")
         lines = [log_question(*row) for row in rows]
         for index, line in enumerate(lines):
@@ -46,6 +50,6 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
     assert sum(trace.showlegend for trace in figure.data) == 2
 
 
-@pytest.mark.parametrize("values", [{}, {"acc_shuffled_hard": (1, 0)}])
+@pytest.mark.parametrize("values", [{}, {"acc_shuffled_hard": (1, 0)}, {NO_VARIANT: (1, 0)}])
 def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
     assert draw_severity(make_task_board(tmp_path, {"only": values})) is None

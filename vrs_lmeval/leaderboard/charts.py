@@ -34,7 +34,7 @@ CURVE_DASHES = ("solid", "dash", "dot", "dashdot")
 
 GROUPS, MATCHED, PAIRS = "groups", "same bases, together", "pairs of one base"
 
-SEVERITY_NAME = re.compile(r"acc_(?P<kind>[a-z_]+)_(?P<severity>\d+)$")
+SEVERITY_NAME = re.compile(r"(?P<kind>[a-z_]+)_(?P<severity>\d+)")
 
 LABEL_PLACES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
 """Where a label may stand beside its point, and in what direction."""
@@ -127,7 +127,7 @@ def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
     None without graded variants.
     """
     standings = board.standings[:most]
-    curves = [_find_curves(standing) for standing in standings]
+    curves = [_find_curves(standing, board.variant_names) for standing in standings]
     kinds = sorted({kind for of_model in curves for kind in of_model})
     if not kinds:
         return None
@@ -200,19 +200,16 @@ def escape(text: str) -> str:
     return html.escape(text)
 
 
-def _find_curves(standing: Standing) -> dict[str, list[tuple[int, float]]]:
+def _find_curves(standing: Standing, variants: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
     """By kind of perturbation: (severity, accuracy), beginning with the real image as severity 0."""
-    means: dict[str, list[float]] = {}
-    for sample in standing.run.samples:
-        for name, value in sample.values.items():
-            if SEVERITY_NAME.match(name) and value is not None:
-                means.setdefault(name, []).append(value)
     curves: dict[str, list[tuple[int, float]]] = {}
-    for name, values in means.items():
-        found = SEVERITY_NAME.match(name)
-        assert found is not None  # it was matched above
-        start = [(0, standing.metrics["acc"].estimate)]
-        curves.setdefault(found["kind"], start).append((int(found["severity"]), sum(values) / len(values)))
+    for variant in variants:
+        found = SEVERITY_NAME.fullmatch(variant)
+        values = [sample.values.get(f"acc_{variant}") for sample in standing.run.samples] if found else []
+        known = [value for value in values if value is not None]
+        if found and known:
+            start = [(0, standing.metrics["acc"].estimate)]
+            curves.setdefault(found["kind"], start).append((int(found["severity"]), sum(known) / len(known)))
     return {kind: sorted(points) for kind, points in curves.items()}
 
 

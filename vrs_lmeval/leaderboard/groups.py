@@ -21,7 +21,7 @@ from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.results import Run
 from vrs_lmeval.records import Interval
 
-OVERALL = "all tasks"
+OVERALL = "all benchmarks"
 FIRST, SECOND = "synthetic", "authentic"
 
 ENOUGH_MODELS = 3
@@ -94,18 +94,28 @@ def _conclude(start: str, who: str, difference: Interval, counts: str) -> str:
 def contrast_groups(
     runs_by_task: Mapping[str, Sequence[Run]], cards: Mapping[str, ModelCard], labels: Mapping[str, str]
 ) -> list[GroupContrast]:
-    """A contrast per task that has models of either kind, and one over all tasks; cards and labels by `Run.model`."""
+    """A contrast per task that has models of either kind, and one over all benchmarks if there are several.
+
+    Cards and labels are by `Run.model`. Of tasks on the same data, the one that most models ran counts.
+    """
     aligned = []
+    benchmarks: dict[str, _Aligned] = {}  # by data
     for task, runs in runs_by_task.items():
         grouped = [run for run in runs if cards[run.model].training in (FIRST, SECOND)]
         if grouped:
             columns, images = align_vrs(grouped)
             models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
             aligned.append(_Aligned(task, models, images))
-    return [
-        _contrast(chosen, cards, labels)
-        for chosen in [*([task] for task in aligned), *([aligned] if len(aligned) > 1 else [])]
-    ]
+            rival = benchmarks.setdefault(_name_data(grouped[0]), aligned[-1])
+            if len(models) > len(rival.values):
+                benchmarks[_name_data(grouped[0])] = aligned[-1]
+    together = [list(benchmarks.values())] if len(benchmarks) > 1 else []
+    return [_contrast(chosen, cards, labels) for chosen in [*([task] for task in aligned), *together]]
+
+
+def _name_data(run: Run) -> str:
+    """The content hash of the run's questions; the task's name where the results hold none."""
+    return str(run.config["vrs"]["dataset"].get("content_sha256", run.task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +136,7 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
     questions = sum(len(task.images) for task in tasks)
     # Weights that make the mean over all questions the unweighted mean of the tasks.
     columns = np.concatenate([task.select(shared) * (questions / (len(tasks) * len(task.images))) for task in tasks])
-    images = [f"{task.task}/{image}" for task in tasks for image in task.images]
+    images = [image for task in tasks for image in task.images]
     is_first = np.array([cards[model].training == FIRST for model in shared], dtype=bool)
     difference = find_group_difference(columns, images, is_first)
     bases, of_bases = _match_bases(shared, columns, cards)
@@ -145,7 +155,7 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
 def _bootstrap(
     difference: Interval, tasks: Sequence[_Aligned], models: Sequence[str], is_first: npt.NDArray[np.bool_]
 ) -> Interval:
-    """Images are drawn within each task, as many as it has."""
+    """Images are drawn within each benchmark, as many as it has."""
     if difference.reason is not None:
         means = np.empty((0, len(models)))
     else:
