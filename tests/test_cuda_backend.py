@@ -82,7 +82,7 @@ BUGS = {
     "one_run_too_wide": Bug(
         "perturbed_pixels.h",
         "if (x + kRunPixels > image.width) return false;",
-        "if (x >= image.width) return false;",
+        "if (x + kRunPixels > image.width + 1) return false;",
         MEMORY,
         "AddressSanitizer: heap-buffer-overflow",
     ),

@@ -248,7 +248,7 @@ def _rgb_of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
     if "A" in image.getbands() or image.info.get("transparency") is not None:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB as well
 
 
 def _composite_over_white(rgba: npt.NDArray[np.uint8], arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:

@@ -339,13 +339,13 @@ WorkLayout::Tables WorkLayout::make_tables(const TableKey& key) {
       tables.levels = map_gamma(first);
       break;
     case PerturbationKind::gaussian_noise:
-      tables.offsets = tabulate_gaussian_noise(first).offsets;
+      tables.offsets = find_gaussian_noise(first)->offsets;
       break;
     case PerturbationKind::speckle_noise:
-      tables.words = tabulate_speckle_noise(first);
+      tables.words = *find_speckle_noise(first);
       break;
     case PerturbationKind::shot_noise:
-      tables.shot = tabulate_shot_noise(first);
+      tables.shot = *find_shot_noise(first);
       break;
     case PerturbationKind::gaussian_blur:
       tables.words = gaussian_weights(first);

@@ -89,15 +89,14 @@ void LowPass::write_row(int y, std::uint8_t* out) const {
   const PackedAxis& axis = plan_->rows;
   const ResampleKernels& kernels = *plan_->kernels;
   const int last_group = static_cast<int>(row_groups_.size() / group_bytes_) - 1;
-  window.resize(axis.groups);
-  for (int g = 0; g < axis.groups; ++g) {
+  const PackedFilter& filter = axis.filters[y];
+  window.resize(filter.groups);
+  for (int g = 0; g < filter.groups; ++g) {
     window[g] = row_groups_.data() + group_bytes_ * std::min(axis.first_group[y] + g, last_group);
   }
   const int positions = round_up(values_, kPositionBlock);
   levels.resize(positions);
-  const std::ptrdiff_t words = static_cast<std::ptrdiff_t>(axis.groups) * kernels.words_per_group;
-  kernels.filter_rows(window.data(), axis.words.data() + y * words, axis.groups,
-                      axis.coefficient_bits, positions, levels.data());
+  kernels.filter_rows(window.data(), filter, axis.coefficient_bits, positions, levels.data());
   std::memcpy(out, levels.data(), values_);
 }
 

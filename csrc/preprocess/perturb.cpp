@@ -79,13 +79,13 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
       levels_ = map_gamma(first);
       break;
     case PerturbationKind::gaussian_noise:
-      noise_ = tabulate_gaussian_noise(first);
+      noise_ = find_gaussian_noise(first);
       break;
     case PerturbationKind::speckle_noise:
-      speckle_ = tabulate_speckle_noise(first);
+      speckle_ = find_speckle_noise(first);
       break;
     case PerturbationKind::shot_noise:
-      shot_ = tabulate_shot_noise(first);
+      shot_ = find_shot_noise(first);
       break;
     case PerturbationKind::low_pass:
       if (first < std::min(image.height, image.width)) {
@@ -104,6 +104,11 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
     default:
       break;
   }
+}
+
+void PerturbedImage::write_rows(int y, int count, std::uint8_t* out, std::ptrdiff_t pitch) const {
+  if (kind() == PerturbationKind::gaussian_blur) return write_blurred(y, count, out, pitch);
+  for (int i = 0; i < count; ++i) write_row(y + i, out + pitch * i);
 }
 
 void PerturbedImage::write_row(int y, std::uint8_t* out) const {
@@ -127,7 +132,7 @@ void PerturbedImage::write_row(int y, std::uint8_t* out) const {
     case PerturbationKind::low_pass:
       return low_pass_ ? low_pass_->write_row(y, out) : copy_pixels(y, 0, image_.width, out);
     case PerturbationKind::gaussian_blur:
-      return write_blurred(y, out);
+      return write_blurred(y, 1, out, 0);
     case PerturbationKind::pixelate:
       return write_pixelated(y, out);
     case PerturbationKind::patch_shuffle:
@@ -165,31 +170,52 @@ void PerturbedImage::write_mapped(int y, std::uint8_t* out) const {
   }
 }
 
-void PerturbedImage::write_blurred(int y, std::uint8_t* out) const {
-  static thread_local std::vector<std::uint8_t> flat, padded;
+// Rows, then columns. The sources of all rows are packed once, at a distance that is an odd number
+// of cache lines: powers of two would share the few places that the innermost cache has for each.
+void PerturbedImage::write_blurred(int y, int count, std::uint8_t* out,
+                                   std::ptrdiff_t pitch) const {
+  static thread_local std::vector<std::uint8_t> packed, padded;
+  constexpr std::ptrdiff_t kLine = 64;
   const int taps = static_cast<int>(weights_.size());
   const int reach = taps / 2;
-  std::array<const std::uint8_t*, kMaxBlurTaps> rows{};
-  for (int t = 0; t < taps; ++t) {
-    const int source = std::clamp(y + t - reach, 0, image_.height - 1);
-    rows[t] = image_.pixels + source * image_.row_stride;
+  const int width = image_.width, values = 3 * width;
+  const std::ptrdiff_t packed_pitch = ((values + kLine - 1) / kLine | 1) * kLine;
+  const int first = std::max(y - reach, 0);
+  const int last = std::min(y + count - 1 + reach, image_.height - 1);
+  packed.resize(packed_pitch * (last - first + 1));
+  for (int source = first; source <= last; ++source) {
+    copy_pixels(source, 0, width, packed.data() + packed_pitch * (source - first));
   }
-  const int width = image_.width, values = width * image_.channels;
-  flat.resize(values);
-  kernels_.weigh_rows(rows.data(), weights_.data(), taps, values, flat.data());
-  padded.resize(std::size_t{3} * (width + 2 * reach));
-  std::uint8_t* inside = padded.data() + std::ptrdiff_t{3} * reach;
-  if (image_.channels == 3) {
-    std::memcpy(inside, flat.data(), values);
-  } else {
-    kernels_.pack_rgb(flat.data(), width, inside);
+  const auto source_row = [&](int source) {
+    return packed.data() + packed_pitch * (std::clamp(source, first, last) - first);
+  };
+  padded.resize(2 * std::size_t{3} * (width + 2 * reach));
+  std::uint8_t* const lines[2] = {padded.data(), padded.data() + padded.size() / 2};
+  std::array<const std::uint8_t*, kMaxBlurTaps + 1> rows{};
+  for (int i = 0; i < count; i += 2) {
+    for (int t = 0; t <= taps; ++t) rows[t] = source_row(y + i + t - reach);
+    const int pair = std::min(count - i, 2);
+    if (pair == 2) {
+      kernels_.weigh_two_rows(rows.data(), weights_.data(), taps, values, lines[0] + 3 * reach,
+                              lines[1] + 3 * reach);
+    } else {
+      kernels_.weigh_rows(rows.data(), weights_.data(), taps, values, lines[0] + 3 * reach);
+    }
+    for (int k = 0; k < pair; ++k, out += pitch) blur_line(lines[k], reach, out);
   }
+}
+
+// `line`: the row from 3 * reach on; what lies before and after is filled with the edge's pixels.
+void PerturbedImage::blur_line(std::uint8_t* line, int reach, std::uint8_t* out) const {
+  const int taps = 2 * reach + 1, values = 3 * image_.width;
+  std::uint8_t* inside = line + std::ptrdiff_t{3} * reach;
   for (int i = 1; i <= reach; ++i) {
     std::copy_n(inside, 3, inside - 3 * i);
-    std::copy_n(inside + 3 * (width - 1), 3, inside + 3 * (width - 1 + i));
+    std::copy_n(inside + values - 3, 3, inside + values - 3 + 3 * i);
   }
-  for (int t = 0; t < taps; ++t) rows[t] = padded.data() + std::ptrdiff_t{3} * t;
-  kernels_.weigh_rows(rows.data(), weights_.data(), taps, 3 * width, out);
+  std::array<const std::uint8_t*, kMaxBlurTaps> rows{};
+  for (int t = 0; t < taps; ++t) rows[t] = line + std::ptrdiff_t{3} * t;
+  kernels_.weigh_rows(rows.data(), weights_.data(), taps, values, out);
 }
 
 void PerturbedImage::write_pixelated(int y, std::uint8_t* out) const {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -30,10 +31,6 @@ struct PerturbationDefinition {
   int parameter_count;
   std::array<ParameterDefinition, kMaxPerturbationParameters> parameters;
 };
-
-// The blur's weights are too coarse beyond; three sigma to both sides.
-constexpr int kMaxBlurSigma = 10;
-constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
 
 // Beyond, the noise is under 12 levels at white, and the chance of no photon nears the least
 // double.
@@ -127,17 +124,20 @@ class PerturbedImage {
   // Of an occlusion: occluded_region().
   Region occluded() const;
 
-  // Writes row `y`, of height() rows, as packed RGB pixels. Thread-safe.
-  void write_row(int y, std::uint8_t* out) const;
+  // Writes rows `y` .. `y` + count - 1, of height() rows, as packed RGB pixels, `pitch` bytes from
+  // one row to the next. Thread-safe.
+  void write_rows(int y, int count, std::uint8_t* out, std::ptrdiff_t pitch) const;
 
  private:
+  void write_row(int y, std::uint8_t* out) const;
   void copy_pixels(int y, int begin, int end, std::uint8_t* out) const;
   void write_mapped(int y, std::uint8_t* out) const;
   void write_gaussian_noise(int y, std::uint8_t* out) const;
   void write_speckle_noise(int y, std::uint8_t* out) const;
   void write_shot_noise(int y, std::uint8_t* out) const;
   void write_impulse_noise(int y, std::uint8_t* out) const;
-  void write_blurred(int y, std::uint8_t* out) const;
+  void write_blurred(int y, int count, std::uint8_t* out, std::ptrdiff_t pitch) const;
+  void blur_line(std::uint8_t* line, int reach, std::uint8_t* out) const;
   void write_pixelated(int y, std::uint8_t* out) const;
   void write_shuffled(int y, std::uint8_t* out) const;
   void write_occluded(int y, std::uint8_t* out) const;
@@ -145,14 +145,14 @@ class PerturbedImage {
   ImageView image_;
   Perturbation perturbation_;
   const PerturbKernels& kernels_;
-  std::array<std::array<std::uint8_t, 256>, 3> levels_{};  // brightness, contrast, gamma
-  NoiseTable noise_;                                       // gaussian_noise
-  std::vector<std::uint16_t> speckle_;                     // speckle_noise: sigma * z per t
-  ShotTable shot_;                                         // shot_noise
-  std::vector<std::uint16_t> weights_;                     // gaussian_blur: one per tap
-  std::shared_ptr<const LowPass> low_pass_;                // low_pass: null if without effect
-  std::vector<std::uint8_t> cells_;                        // pixelate: packed RGB
-  std::vector<std::int32_t> patches_;                      // patch_shuffle: source of each patch
+  std::array<std::array<std::uint8_t, 256>, 3> levels_{};      // brightness, contrast, gamma
+  std::shared_ptr<const NoiseTable> noise_;                    // gaussian_noise
+  std::shared_ptr<const std::vector<std::uint16_t>> speckle_;  // speckle_noise: sigma * z per t
+  std::shared_ptr<const ShotTable> shot_;                      // shot_noise
+  std::vector<std::uint16_t> weights_;                         // gaussian_blur: one per tap
+  std::shared_ptr<const LowPass> low_pass_;                    // low_pass: null if without effect
+  std::vector<std::uint8_t> cells_;                            // pixelate: packed RGB
+  std::vector<std::int32_t> patches_;  // patch_shuffle: source of each patch
 };
 
 }  // namespace vrs

@@ -1,6 +1,8 @@
 // The inner loops of the costly perturbations for AVX2.
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "perturb_kernels.h"
 #include "perturb_vectors.h"
 
@@ -23,6 +25,7 @@ void pack_rgb(const std::uint8_t* rgbx, int count, std::uint8_t* rgb) {
 
 struct Avx2 {
   using Register = __m256i;
+  static constexpr int kDrawSets = 2;
 
   static Register load(const std::uint16_t* words) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
@@ -69,6 +72,21 @@ struct Avx2 {
   static Register multiply_upper_u16(Register a, Register b) { return _mm256_mulhi_epu16(a, b); }
   static Register top_bits(Register a) { return _mm256_srli_epi16(a, 15); }
   static Register upper_bytes(Register a) { return _mm256_srli_epi16(a, 8); }
+
+  // Of weigh_row_pairs. Interleaved within 128-bit lanes, and packed so again.
+  static Register load_bytes(const std::uint8_t* bytes) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+  }
+  static void store_bytes(std::uint8_t* bytes, Register value) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(bytes), value);
+  }
+  static Register unpack_low_u8(Register a, Register b) { return _mm256_unpacklo_epi8(a, b); }
+  static Register unpack_high_u8(Register a, Register b) { return _mm256_unpackhi_epi8(a, b); }
+  static Register multiply_pairs(Register levels, Register weights) {
+    return _mm256_maddubs_epi16(levels, weights);
+  }
+  static Register pack_u8(Register low, Register high) { return _mm256_packus_epi16(low, high); }
+
   // -a where the sign bit of `signs` is set. No lane of `a` is above 255.
   static Register negate_i16(Register a, Register signs) {
     const __m256i is_negative = _mm256_srai_epi16(signs, 15);  // -1 or 0
@@ -76,17 +94,30 @@ struct Avx2 {
   }
 };
 
+// Without lookups across a register there is nothing quicker than the memory's; four words a load.
+void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
+  const std::uint8_t* entries = table.offsets.data();
+  for (int i = 0; i < kNoiseWords; i += 4) {
+    std::uint64_t four;
+    std::memcpy(&four, words + i, sizeof(four));
+    const std::uint32_t first = entries[four & 0x7FFF], second = entries[four >> 16 & 0x7FFF];
+    const std::uint32_t third = entries[four >> 32 & 0x7FFF], last = entries[four >> 48 & 0x7FFF];
+    const std::uint32_t found = first | second << 8 | third << 16 | last << 24;
+    std::memcpy(offsets + i, &found, sizeof(found));
+  }
+}
+
 }  // namespace
 
 const PerturbKernels& avx2_perturb_kernels() {
-  // Without lookups across a register there is nothing quicker than the memory's.
   static const PerturbKernels kernels = {"avx2",
                                          pack_rgb,
                                          draw_words_of<Avx2>,
-                                         portable_perturb_kernels().look_up_offsets,
+                                         look_up_offsets,
                                          scale_offsets_of<Avx2>,
                                          add_offsets_of<Avx2>,
-                                         weigh_rows_of<Avx2>};
+                                         weigh_rows_of<Avx2>,
+                                         weigh_two_rows_of<Avx2>};
   return kernels;
 }
 

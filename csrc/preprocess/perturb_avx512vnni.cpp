@@ -10,6 +10,7 @@ namespace {
 
 struct Avx512 {  // the operations are described in perturb_avx2.cpp
   using Register = __m512i;
+  static constexpr int kDrawSets = 4;
 
   static Register load(const std::uint16_t* words) { return _mm512_loadu_si512(words); }
   static void store(std::uint16_t* words, Register value) { _mm512_storeu_si512(words, value); }
@@ -47,6 +48,16 @@ struct Avx512 {  // the operations are described in perturb_avx2.cpp
   static Register multiply_upper_u16(Register a, Register b) { return _mm512_mulhi_epu16(a, b); }
   static Register top_bits(Register a) { return _mm512_srli_epi16(a, 15); }
   static Register upper_bytes(Register a) { return _mm512_srli_epi16(a, 8); }
+  static Register load_bytes(const std::uint8_t* bytes) { return _mm512_loadu_si512(bytes); }
+  static void store_bytes(std::uint8_t* bytes, Register value) {
+    _mm512_storeu_si512(bytes, value);
+  }
+  static Register unpack_low_u8(Register a, Register b) { return _mm512_unpacklo_epi8(a, b); }
+  static Register unpack_high_u8(Register a, Register b) { return _mm512_unpackhi_epi8(a, b); }
+  static Register multiply_pairs(Register levels, Register weights) {
+    return _mm512_maddubs_epi16(levels, weights);
+  }
+  static Register pack_u8(Register low, Register high) { return _mm512_packus_epi16(low, high); }
   static Register negate_i16(Register a, Register signs) {
     return _mm512_mask_sub_epi16(a, _mm512_movepi16_mask(signs), _mm512_setzero_si512(), a);
   }
@@ -64,12 +75,23 @@ struct Table64 {
   }
 };
 
-// As NoiseTable says.
-void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
+// As NoiseTable says, where no offset before the tail is over 64 * quarters.
+template <int quarters>
+void look_up_offsets_below(const NoiseTable& table, const std::uint16_t* words,
+                           std::uint8_t* offsets) {
   const Table64 starts(table.starts.data()), slopes(table.slopes.data());
-  const std::uint16_t* first_above = table.first_above.data();
-  const Table64 quarter0(first_above), quarter1(first_above + 64);
-  const Table64 quarter2(first_above + 128), quarter3(first_above + 192);
+  const auto quarter = [&](int i) { return Table64(table.first_above.data() + 64 * i); };
+  const Table64 quarter0 = quarter(0), quarter1 = quarter(1 % quarters);
+  const Table64 quarter2 = quarter(2 % quarters), quarter3 = quarter(3 % quarters);
+  const auto find_limit = [&](__m512i n) {
+    if (quarters == 1) return quarter0[n];
+    const __mmask32 is_odd = _mm512_test_epi16_mask(n, _mm512_set1_epi16(64));
+    const __m512i low = _mm512_mask_mov_epi16(quarter0[n], is_odd, quarter1[n]);
+    if (quarters == 2) return low;
+    const __mmask32 is_high = _mm512_test_epi16_mask(n, _mm512_set1_epi16(128));
+    const __m512i high = _mm512_mask_mov_epi16(quarter2[n], is_odd, quarter3[n]);
+    return _mm512_mask_mov_epi16(low, is_high, high);
+  };
   const __m512i tail = _mm512_set1_epi16(static_cast<short>(table.tail));
   std::uint64_t in_tail[kNoiseWords / 64] = {};
   for (int i = 0; i < kNoiseWords; i += 32) {
@@ -79,12 +101,7 @@ void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::u
     const __m512i share = _mm512_slli_epi16(word, 7);  // of the cell, in 1/65536
     const __m512i rise = _mm512_mulhi_epu16(slopes[cell], share);
     const __m512i n = _mm512_srli_epi16(_mm512_add_epi16(starts[cell], rise), 7);
-    const __mmask32 is_odd = _mm512_test_epi16_mask(n, _mm512_set1_epi16(64));
-    const __mmask32 is_high = _mm512_test_epi16_mask(n, _mm512_set1_epi16(128));
-    const __m512i low = _mm512_mask_mov_epi16(quarter0[n], is_odd, quarter1[n]);
-    const __m512i high = _mm512_mask_mov_epi16(quarter2[n], is_odd, quarter3[n]);
-    const __m512i limit = _mm512_mask_mov_epi16(low, is_high, high);
-    const __mmask32 is_less = _mm512_cmpge_epu16_mask(t, limit);
+    const __mmask32 is_less = _mm512_cmpge_epu16_mask(t, find_limit(n));
     const __m512i offset = _mm512_mask_add_epi16(n, is_less, n, _mm512_set1_epi16(1));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(offsets + i), _mm512_cvtepi16_epi8(offset));
     const std::uint64_t missing = _mm512_cmpge_epu16_mask(t, tail);
@@ -104,14 +121,22 @@ void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::u
   }
 }
 
+void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
+  const int largest = table.tail == 0 ? 0 : table.offsets[table.tail - 1];
+  const auto& look_up = largest < 64    ? look_up_offsets_below<1>
+                        : largest < 128 ? look_up_offsets_below<2>
+                                        : look_up_offsets_below<4>;
+  look_up(table, words, offsets);
+}
+
 }  // namespace
 
 const PerturbKernels& avx512vnni_perturb_kernels() {
   // Dropping the fourth byte is bound by memory: the loop for AVX2 does.
   static const PerturbKernels kernels = {
-      "avx512vnni",         avx2_perturb_kernels().pack_rgb, draw_words_of<Avx512>,
-      look_up_offsets,      scale_offsets_of<Avx512>,        add_offsets_of<Avx512>,
-      weigh_rows_of<Avx512>};
+      "avx512vnni",          avx2_perturb_kernels().pack_rgb, draw_words_of<Avx512>,
+      look_up_offsets,       scale_offsets_of<Avx512>,        add_offsets_of<Avx512>,
+      weigh_rows_of<Avx512>, weigh_two_rows_of<Avx512>};
   return kernels;
 }
 

@@ -10,6 +10,10 @@ namespace vrs {
 
 struct NoiseTable;  // perturb_tables.h
 
+// The blur's weights are too coarse beyond; three sigma to both sides.
+constexpr int kMaxBlurSigma = 10;
+constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
+
 // Random words that draw_words gives at once.
 constexpr int kNoiseWords = 256;
 
@@ -39,6 +43,10 @@ struct PerturbKernels {
   // 16 bits hold the sum.
   void (*weigh_rows)(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
                      int count, std::uint8_t* out);
+
+  // As weigh_rows for `rows` and, into `next_out`, for `rows` + 1. `taps` is odd.
+  void (*weigh_two_rows)(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
+                         int count, std::uint8_t* out, std::uint8_t* next_out);
 };
 
 // The set for a name of simd_names(); "auto" is the fastest that this processor can run.

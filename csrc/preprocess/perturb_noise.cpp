@@ -26,7 +26,7 @@ void draw_row(const PerturbKernels& kernels, const std::array<std::uint64_t, 2>&
 void PerturbedImage::write_gaussian_noise(int y, std::uint8_t* out) const {
   const auto add = [&](const std::uint16_t* words, int begin, int count) {
     alignas(64) std::uint8_t offsets[kNoiseWords];
-    kernels_.look_up_offsets(noise_, words, offsets);
+    kernels_.look_up_offsets(*noise_, words, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
   };
   copy_pixels(y, 0, image_.width, out);
@@ -37,7 +37,7 @@ void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
   const auto add = [&](const std::uint16_t* words, int begin, int count) {
     alignas(64) std::uint8_t offsets[kNoiseWords];
     alignas(64) std::uint16_t factors[kNoiseWords];
-    const std::uint16_t* speckle = speckle_.data();
+    const std::uint16_t* speckle = speckle_->data();
     for (int i = 0; i < kNoiseWords; ++i) factors[i] = speckle[magnitude_bits(words[i])];
     kernels_.scale_offsets(factors, out + begin, count, offsets);
     kernels_.add_offsets(words, offsets, count, out + begin);
@@ -47,7 +47,7 @@ void PerturbedImage::write_speckle_noise(int y, std::uint8_t* out) const {
 }
 
 void PerturbedImage::write_shot_noise(int y, std::uint8_t* out) const {
-  const auto draw = [&, table = shot_.view()](const std::uint16_t* words, int begin, int count) {
+  const auto draw = [&, table = shot_->view()](const std::uint16_t* words, int begin, int count) {
     for (int i = 0; i < count; ++i) {
       out[begin + i] = count_photons(table, out[begin + i], words[i]);
     }

@@ -56,11 +56,18 @@ void weigh_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, i
   }
 }
 
+void weigh_two_rows(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
+                    int count, std::uint8_t* out, std::uint8_t* next_out) {
+  weigh_rows(rows, weights, taps, count, out);
+  weigh_rows(rows + 1, weights, taps, count, next_out);
+}
+
 }  // namespace
 
 const PerturbKernels& portable_perturb_kernels() {
-  static constexpr PerturbKernels kernels = {
-      "portable", pack_rgb, draw_words, look_up_offsets, scale_offsets, add_offsets, weigh_rows};
+  static constexpr PerturbKernels kernels = {"portable",      pack_rgb,      draw_words,
+                                             look_up_offsets, scale_offsets, add_offsets,
+                                             weigh_rows,      weigh_two_rows};
   return kernels;
 }
 

@@ -8,6 +8,7 @@
 
 #include "philox.h"
 #include "pixel_ops.h"
+#include "recent_cache.h"
 
 namespace vrs {
 namespace {
@@ -96,36 +97,6 @@ void estimate_offsets(NoiseTable& table) {
   }
 }
 
-const std::uint8_t* row_of(const ImageView& image, int y) {
-  return image.pixels + y * image.row_stride;
-}
-
-}  // namespace
-
-LevelMaps map_brightness(double factor) {
-  return map_levels([=](int, int level) { return round_to_level(level * factor); });
-}
-
-LevelMaps map_contrast(const ImageView& image, double factor) {
-  std::array<std::int64_t, 3> sums{};
-  for (int y = 0; y < image.height; ++y) {
-    std::array<std::uint32_t, 3> row_sums{};  // 65536 pixels of 255 fit
-    const std::uint8_t* pixel = row_of(image, y);
-    for (int x = 0; x < image.width; ++x, pixel += image.channels) {
-      for (int c = 0; c < 3; ++c) row_sums[c] += pixel[c];
-    }
-    for (int c = 0; c < 3; ++c) sums[c] += row_sums[c];
-  }
-  const double pixels = static_cast<double>(image.height) * image.width;
-  return map_levels(
-      [&](int c, int level) { return contrast_level(level, sums[c] / pixels, factor); });
-}
-
-LevelMaps map_gamma(double exponent) {
-  return map_levels(
-      [=](int, int level) { return round_to_level(255 * std::pow(level / 255.0, exponent)); });
-}
-
 NoiseTable tabulate_gaussian_noise(double sigma) {
   NoiseTable table;
   table.offsets = round_quantiles<std::uint8_t>(sigma, 255);  // more clamps to the same level
@@ -164,6 +135,57 @@ ShotTable tabulate_shot_noise(double photons) {
     }
   }
   return table;
+}
+
+// A benchmark has a few severities of each kind. Never destroyed: threads may outlive main.
+template <typename Table>
+std::shared_ptr<const Table> find_table(Table (*tabulate)(double), double parameter) {
+  using Key = std::pair<Table (*)(double), double>;
+  constexpr std::size_t kKeptTables = 8;
+  static auto* tables = new RecentCache<Key, Table>(kKeptTables);
+  return tables->find({tabulate, parameter}, [=] { return tabulate(parameter); });
+}
+
+const std::uint8_t* row_of(const ImageView& image, int y) {
+  return image.pixels + y * image.row_stride;
+}
+
+}  // namespace
+
+LevelMaps map_brightness(double factor) {
+  return map_levels([=](int, int level) { return round_to_level(level * factor); });
+}
+
+LevelMaps map_contrast(const ImageView& image, double factor) {
+  std::array<std::int64_t, 3> sums{};
+  for (int y = 0; y < image.height; ++y) {
+    std::array<std::uint32_t, 3> row_sums{};  // 65536 pixels of 255 fit
+    const std::uint8_t* pixel = row_of(image, y);
+    for (int x = 0; x < image.width; ++x, pixel += image.channels) {
+      for (int c = 0; c < 3; ++c) row_sums[c] += pixel[c];
+    }
+    for (int c = 0; c < 3; ++c) sums[c] += row_sums[c];
+  }
+  const double pixels = static_cast<double>(image.height) * image.width;
+  return map_levels(
+      [&](int c, int level) { return contrast_level(level, sums[c] / pixels, factor); });
+}
+
+LevelMaps map_gamma(double exponent) {
+  return map_levels(
+      [=](int, int level) { return round_to_level(255 * std::pow(level / 255.0, exponent)); });
+}
+
+std::shared_ptr<const NoiseTable> find_gaussian_noise(double sigma) {
+  return find_table(tabulate_gaussian_noise, sigma);
+}
+
+std::shared_ptr<const std::vector<std::uint16_t>> find_speckle_noise(double sigma) {
+  return find_table(tabulate_speckle_noise, sigma);
+}
+
+std::shared_ptr<const ShotTable> find_shot_noise(double photons) {
+  return find_table(tabulate_shot_noise, photons);
 }
 
 std::vector<std::uint16_t> gaussian_weights(double sigma) {

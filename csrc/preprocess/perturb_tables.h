@@ -1,8 +1,10 @@
-// What perturbations derive once per image: tables of levels, of noise, weights and permutations.
+// What perturbations derive once per image: tables of levels, weights and permutations; tables of
+// noise, which depend on its parameter alone, are kept.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "noise_ops.h"
@@ -39,10 +41,10 @@ struct NoiseTable {
     return (starts[cell] + rise) / kEstimateUnit;
   }
 };
-NoiseTable tabulate_gaussian_noise(double sigma);
+std::shared_ptr<const NoiseTable> find_gaussian_noise(double sigma);
 
 // sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
-std::vector<std::uint16_t> tabulate_speckle_noise(double sigma);
+std::shared_ptr<const std::vector<std::uint16_t>> find_speckle_noise(double sigma);
 
 // Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {
@@ -53,7 +55,7 @@ struct ShotTable {
 
   ShotView view() const { return {stride, first_above.data(), nearby.data(), levels.data()}; }
 };
-ShotTable tabulate_shot_noise(double photons);
+std::shared_ptr<const ShotTable> find_shot_noise(double photons);
 
 // One per tap, symmetric about the middle; they sum to 256.
 std::vector<std::uint16_t> gaussian_weights(double sigma);

@@ -62,10 +62,8 @@ struct PartSums {
     if (parts == kWide) part[parts - 1] = _mm256_setzero_si256();
   }
 
-  void add(__m256i levels, const __m256i* weights) {
-    for (int p = 0; p < parts; ++p) {
-      part[p] = _mm256_add_epi32(part[p], _mm256_madd_epi16(levels, weights[p]));
-    }
+  void add(int p, __m256i levels, __m256i weights) {
+    part[p] = _mm256_add_epi32(part[p], _mm256_madd_epi16(levels, weights));
   }
 
   // Not clamped: the callers' saturating packs do that.
@@ -76,9 +74,17 @@ struct PartSums {
   }
 };
 
-template <int parts>
-inline void load_weights(const std::int32_t* words, __m256i* weights) {
-  for (int p = 0; p < parts; ++p) weights[p] = _mm256_set1_epi32(words[p]);
+// Calls add(part, group, weights) for the low part of every group and the high part of those that
+// have one.
+template <int parts, typename Add>
+inline void for_each_group(const PackedFilter& filter, const Add& add) {
+#pragma GCC unroll 4
+  for (int g = 0; g < filter.groups; ++g) add(0, g, _mm256_set1_epi32(filter.words[parts * g]));
+  if (parts == kNarrow) return;
+#pragma GCC unroll 4
+  for (int g = filter.wide_begin; g < filter.wide_end; ++g) {
+    add(parts - 1, g, _mm256_set1_epi32(filter.words[parts * g + parts - 1]));
+  }
 }
 
 // Four pixels of each of eight rows -> two column groups. Reads 16 bytes of each row.
@@ -144,19 +150,15 @@ void pack_strip(const std::uint8_t* const* rows, int channels, int pixels, std::
 // Not inlined: within the caller's loop GCC 12 spills the sums.
 template <int parts>
 __attribute__((noinline)) void filter_one_column(const std::int32_t* cells,
-                                                 const std::int32_t* words, int groups,
-                                                 int coefficient_bits, std::uint64_t* out,
-                                                 int stride) {
+                                                 const PackedFilter& filter, int coefficient_bits,
+                                                 std::uint64_t* out, int stride) {
   PartSums<parts> sums[kChannels];
   for (PartSums<parts>& channel : sums) channel.start(coefficient_bits);
-#pragma GCC unroll 4
-  for (int g = 0; g < groups; ++g) {
-    __m256i weights[parts];
-    load_weights<parts>(words + parts * g, weights);
+  for_each_group<parts>(filter, [&](int part, int g, __m256i weights) {
     for (int c = 0; c < kChannels; ++c) {
-      sums[c].add(load(cells + (g * kChannels + c) * kRows), weights);
+      sums[c].add(part, load(cells + (g * kChannels + c) * kRows), weights);
     }
-  }
+  });
   const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
   for (int c = 0; c < kChannels; ++c) {
     const __m256i levels = sums[c].levels(shift);
@@ -195,9 +197,8 @@ void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane
     for (int i = 0; i < columns; ++i) {
       const int x = begin + i;
       const std::ptrdiff_t cell = static_cast<std::ptrdiff_t>(axis.first_group[x]) * kChannels;
-      const std::ptrdiff_t word = static_cast<std::ptrdiff_t>(x) * axis.groups * parts;
-      filter_one_column<parts>(strip + cell * kRows, axis.words.data() + word, axis.groups,
-                               axis.coefficient_bits, &block[0][i], kColumnBlock);
+      filter_one_column<parts>(strip + cell * kRows, axis.filters[x], axis.coefficient_bits,
+                               &block[0][i], kColumnBlock);
     }
     for (int c = 0; c < kChannels; ++c) {
       store_row_groups(block[c], static_cast<std::ptrdiff_t>(c) * plane_stride + begin, row_groups);
@@ -227,21 +228,19 @@ inline __m256i pack_levels(const __m256i* levels) {
 }
 
 template <int parts>
-void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
+void filter_rows(const std::uint8_t* const* row_groups, const PackedFilter& filter,
                  int coefficient_bits, int positions, std::uint8_t* levels) {
   constexpr int kVectors = kPositionBlock / 8;
   const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
   for (int begin = 0; begin < positions; begin += kPositionBlock) {
     PartSums<parts> sums[kVectors];
     for (PartSums<parts>& vector : sums) vector.start(coefficient_bits);
-    for (int g = 0; g < groups; ++g) {
+    for_each_group<parts>(filter, [&](int part, int g, __m256i weights) {
       const std::uint8_t* taps = row_groups[g] + static_cast<std::ptrdiff_t>(begin) * kTaps;
-      __m256i weights[parts];
-      load_weights<parts>(words + parts * g, weights);
       for (int v = 0; v < kVectors; ++v) {
-        sums[v].add(_mm256_cvtepu8_epi16(load_half(taps + 16 * v)), weights);
+        sums[v].add(part, _mm256_cvtepu8_epi16(load_half(taps + 16 * v)), weights);
       }
-    }
+    });
     __m256i vectors[kVectors];
     for (int v = 0; v < kVectors; ++v) vectors[v] = sums[v].levels(shift);
     store(levels + begin, pack_levels(vectors));

@@ -124,12 +124,13 @@ class BandRun {
     const AxisPlan& rows = plan_.resample.rows;
     const int taps = kernels_.taps_per_group;
     const int existing = (rows.source_end - rows.source_begin + taps - 1) / taps;
-    return std::min(plan_.rows.first_group[y] + plan_.rows.groups, existing);
+    return std::min(plan_.rows.first_group[y] + plan_.rows.filters[y].groups, existing);
   }
 
   const std::uint8_t* const* window(int y) {
-    work_.window.resize(plan_.rows.groups);
-    for (int g = 0; g < plan_.rows.groups; ++g) {
+    const int groups = plan_.rows.filters[y].groups;
+    work_.window.resize(groups);
+    for (int g = 0; g < groups; ++g) {
       work_.window[g] = ring_slot(std::min(plan_.rows.first_group[y] + g, ring_end_ - 1));
     }
     return work_.window.data();
@@ -137,9 +138,7 @@ class BandRun {
 
   void filter_row(int y, int positions, std::uint8_t* levels) {
     const PackedAxis& rows = plan_.rows;
-    const int words = rows.groups * kernels_.words_per_group;
-    kernels_.filter_rows(window(y), rows.words.data() + static_cast<std::ptrdiff_t>(y) * words,
-                         rows.groups, rows.coefficient_bits, positions, levels);
+    kernels_.filter_rows(window(y), rows.filters[y], rows.coefficient_bits, positions, levels);
   }
 
   // Pointers to `count` source rows from row group `group` on; rows past the last repeat it, their
@@ -151,11 +150,12 @@ class BandRun {
     const std::ptrdiff_t offset =
         static_cast<std::ptrdiff_t>(plan_.resample.columns.source_begin) * source_.channels();
     work_.source_rows.resize(count);
+    const int first = rows.source_begin + group * kernels_.taps_per_group;
+    const int existing = std::min(count, rows.source_end - first);
+    source_.find_rows(first, existing, scratch, work_.source_rows.data());
     for (int r = 0; r < count; ++r) {
-      const int y = rows.source_begin + group * kernels_.taps_per_group + r;
-      const bool exists = y < rows.source_end;
-      work_.source_rows[r] =
-          exists ? source_.row(y, scratch + stride * r) + offset : work_.source_rows[r - 1];
+      const std::uint8_t*& row = work_.source_rows[r];
+      row = r < existing ? row + offset : work_.source_rows[r - 1];
     }
     return work_.source_rows.data();
   }
@@ -201,7 +201,7 @@ class BandRun {
     constexpr int kBits = 14;  // so that the weight fits an int16
     weights[tap] = 1 << kBits;
     kernels_.encode_group(weights, words);
-    kernels_.filter_rows(&row_group, words, 1, kBits, planar_positions_, levels_);
+    kernels_.filter_rows(&row_group, {words, 1, 0, 1}, kBits, planar_positions_, levels_);
   }
 
   void write_row(int y) {

@@ -21,16 +21,31 @@ namespace vrs {
 
 struct ResampleKernels;
 
-// An AxisPlan with its weights encoded for one set of kernels: every output has the same number of
-// groups, zero-padded, so that the loop over them predicts.
+// One output's weights, encoded.
+struct PackedFilter {
+  const std::int32_t* words = nullptr;  // [group][word]
+  int groups = 0;
+  // Groups [wide_begin, wide_end) hold all weights that the narrow set could not encode: the others
+  // need no more than its words.
+  int wide_begin = 0;
+  int wide_end = 0;
+};
+
+// An AxisPlan with its weights encoded for one set of kernels. Moved, never copied: its filters
+// point to its words.
 struct PackedAxis {
+  PackedAxis() = default;
+  PackedAxis(PackedAxis&&) = default;
+  PackedAxis& operator=(PackedAxis&&) = default;
+
   int coefficient_bits = kCoefficientBits;
   int outputs = 0;
-  int groups = 0;         // per output
+  int groups = 0;         // the most that an output has
   int source_begin = 0;   // group 0 starts at this source
   int source_groups = 0;  // groups that the outputs reach, counted from source_begin
   std::vector<std::int32_t> first_group;  // per output
-  std::vector<std::int32_t> words;        // [output][group][word]
+  std::vector<PackedFilter> filters;      // per output, of `words`
+  std::vector<std::int32_t> words;
 };
 
 PackedAxis pack_axis(const AxisPlan& plan, const ResampleKernels& kernels);
@@ -59,8 +74,8 @@ struct ResampleKernels {
   // taps_per_group level rows of `positions` bytes -> one row group.
   void (*interleave_rows)(const std::uint8_t* const* rows, int positions, std::uint8_t* row_group);
 
-  // `groups` row groups -> one level row. `positions` is a multiple of kPositionBlock.
-  void (*filter_rows)(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
+  // filter.groups row groups -> one level row. `positions` is a multiple of kPositionBlock.
+  void (*filter_rows)(const std::uint8_t* const* row_groups, const PackedFilter& filter,
                       int coefficient_bits, int positions, std::uint8_t* levels);
 
   void (*look_up)(const std::uint8_t* levels, int count, const LevelTable& table, float* out);

@@ -30,13 +30,14 @@ void pack_strip(const std::uint8_t* const* rows, int channels, int pixels, std::
 
 void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
                     std::uint8_t* const* row_groups) {
-  const std::int32_t* words = axis.words.data();
-  for (int x = 0; x < axis.outputs; ++x, words += axis.groups * kTaps) {
+  for (int x = 0; x < axis.outputs; ++x) {
+    const PackedFilter& filter = axis.filters[x];
     const std::int32_t* cells =
         strip + static_cast<std::ptrdiff_t>(axis.first_group[x]) * 3 * kRows;
     std::int32_t sums[3 * kRows];
     std::fill_n(sums, 3 * kRows, rounding_bias(axis.coefficient_bits));
-    for (int g = 0; g < axis.groups; ++g, cells += 3 * kRows) {
+    const std::int32_t* words = filter.words;
+    for (int g = 0; g < filter.groups; ++g, cells += 3 * kRows) {
       for (int i = 0; i < 3 * kRows; ++i) {
         sums[i] += (cells[i] & 0xFFFF) * words[2 * g] + (cells[i] >> 16) * words[2 * g + 1];
       }
@@ -56,12 +57,13 @@ void interleave_rows(const std::uint8_t* const* rows, int positions, std::uint8_
   }
 }
 
-void filter_rows(const std::uint8_t* const* row_groups, const std::int32_t* words, int groups,
+void filter_rows(const std::uint8_t* const* row_groups, const PackedFilter& filter,
                  int coefficient_bits, int positions, std::uint8_t* levels) {
   for (int begin = 0; begin < positions; begin += kPositionBlock) {
     std::int32_t sums[kPositionBlock];
     std::fill_n(sums, kPositionBlock, rounding_bias(coefficient_bits));
-    for (int g = 0; g < groups; ++g) {
+    const std::int32_t* words = filter.words;
+    for (int g = 0; g < filter.groups; ++g) {
       const std::uint8_t* taps = row_groups[g] + static_cast<std::ptrdiff_t>(begin) * kTaps;
       for (int i = 0; i < kPositionBlock; ++i) {
         sums[i] += taps[kTaps * i] * words[2 * g] + taps[kTaps * i + 1] * words[2 * g + 1];

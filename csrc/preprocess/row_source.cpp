@@ -27,15 +27,25 @@ Region RowSource::occluded() const {
   return {region.top + top, region.left + left, region.bottom + top, region.right + left};
 }
 
-const std::uint8_t* RowSource::row(int y, std::uint8_t* scratch) const {
-  if (is_direct_) return image_.source().pixels + y * image_.source().row_stride;
-  const int image_y = y - padding_.top;
-  const bool is_inside = image_y >= 0 && image_y < image_.height();
-  if (!is_inside || width() != image_.width()) {
-    for (int x = 0; x < width(); ++x) std::copy_n(background_.data(), 3, scratch + 3 * x);
+void RowSource::find_rows(int y, int count, std::uint8_t* scratch,
+                          const std::uint8_t** rows) const {
+  if (is_direct_) {
+    const ImageView& image = image_.source();
+    for (int r = 0; r < count; ++r) rows[r] = image.pixels + (y + r) * image.row_stride;
+    return;
   }
-  if (is_inside) image_.write_row(image_y, scratch + std::ptrdiff_t{3} * padding_.left);
-  return scratch;
+  const std::ptrdiff_t pitch = std::ptrdiff_t{3} * width();
+  const int top = padding_.top, bottom = top + image_.height();
+  for (int r = 0; r < count; ++r) {
+    std::uint8_t* row = scratch + pitch * r;
+    rows[r] = row;
+    const bool is_full = y + r >= top && y + r < bottom && width() == image_.width();
+    for (int x = 0; x < width() && !is_full; ++x) std::copy_n(background_.data(), 3, row + 3 * x);
+  }
+  const int begin = std::max(y, top), end = std::min(y + count, bottom);
+  if (begin >= end) return;
+  image_.write_rows(begin - top, end - begin,
+                    scratch + pitch * (begin - y) + std::ptrdiff_t{3} * padding_.left, pitch);
 }
 
 }  // namespace vrs

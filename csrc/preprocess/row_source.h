@@ -33,8 +33,9 @@ class RowSource {
   // Of an occlusion: the rectangle within these rows.
   Region occluded() const;
 
-  // Row `y`: the image's memory, or `scratch` (width() * 3 bytes) after writing to it.
-  const std::uint8_t* row(int y, std::uint8_t* scratch) const;
+  // Rows `y` .. `y` + count - 1 to rows[0] .. rows[count - 1]: the image's memory, or `scratch`
+  // (width() * 3 bytes a row) after writing to it.
+  void find_rows(int y, int count, std::uint8_t* scratch, const std::uint8_t** rows) const;
 
  private:
   PerturbedImage image_;
