@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -21,6 +22,7 @@ struct Band {
   int job;
   int begin;  // kept output rows [begin, end)
   int end;
+  std::int64_t cost;
 };
 
 // What the bands of one job share.
@@ -83,7 +85,25 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
   return true;
 }
 
-// Enough bands for every thread to have two: whole jobs where there are many of them.
+// Time for a source pixel, in units of the resize alone: measured, and rounded.
+int relative_cost(PerturbationKind kind) {
+  switch (kind) {
+    case PerturbationKind::identity:
+      return 1;
+    case PerturbationKind::occlusion:
+    case PerturbationKind::patch_shuffle:
+      return 2;
+    case PerturbationKind::speckle_noise:
+      return 7;
+    case PerturbationKind::shot_noise:
+      return 24;
+    default:
+      return 4;
+  }
+}
+
+// Enough bands for every thread to have two: whole jobs where there are many of them. The costly
+// ones come first, so that none is left to one thread at the end.
 std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
   constexpr int kMinRows = 32;  // fewer would mostly repeat the rows that neighbouring bands share
   const int jobs = static_cast<int>(runs.size());
@@ -92,8 +112,15 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
   for (int j = 0; j < jobs; ++j) {
     const int rows = runs[j].plan->rows.outputs;
     const int count = std::clamp(bands_per_job, 1, std::max(rows / kMinRows, 1));
-    for (int b = 0; b < count; ++b) bands.push_back({j, rows * b / count, rows * (b + 1) / count});
+    const RowSource& source = runs[j].source;
+    const std::int64_t cost =
+        std::int64_t{source.height()} * source.width() * relative_cost(source.kind()) / count;
+    for (int b = 0; b < count; ++b) {
+      bands.push_back({j, rows * b / count, rows * (b + 1) / count, cost});
+    }
   }
+  const auto costs_more = [](const Band& a, const Band& b) { return a.cost > b.cost; };
+  std::stable_sort(bands.begin(), bands.end(), costs_more);
   return bands;
 }
 
