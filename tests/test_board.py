@@ -16,6 +16,7 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_json,
     make_board_markdown,
     make_board_notes,
+    make_task_notes,
 )
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
 from vrs_lmeval.leaderboard.page import make_page
@@ -274,7 +275,7 @@ def test_what_can_be_found_and_what_it_takes_is_said(tmp_path):
     assert task.detectable == pytest.approx(sorted(pair.detectable for pair in task.pairs)[1])  # the median of three
     assert task.needed_images == pytest.approx(60 * (task.detectable / 0.05) ** 2)
     sentence = f"truly differ by {task.detectable:.3f} are told apart with 80 % power"
-    for text in (" ".join(make_board_notes(board)), make_board_markdown(board), make_page(board)):
+    for text in (" ".join(make_task_notes(task)), make_board_markdown(board), make_page(board)):
         assert sentence in text
         assert f"{task.needed_images:,.0f} images like these with {2 * task.needed_images:,.0f} questions" in text
     shown = json.loads(make_board_json(board))["tasks"][0]

@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from vrs_lmeval.doctor import examine
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
@@ -22,7 +24,8 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_json,
     make_board_markdown,
     make_board_notes,
-    make_board_tables,
+    make_task_notes,
+    make_task_table,
 )
 from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
@@ -104,6 +107,11 @@ def leaderboard(
         raise typer.Exit(2)
 
 
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        console.print(Padding(Text(note), (0, 0, 0, 2), expand=False))
+
+
 def _show_board(
     folders: Sequence[Path],
     cards: Mapping[str, ModelCard],
@@ -114,11 +122,12 @@ def _show_board(
     """The leaderboard on the terminal and in `files`; whether any run could be shown."""
     runs, problems = read_folders(folders)
     board = make_leaderboard(runs, cards, problems)
-    for table in make_board_tables(board):
+    for task in board.boards:
         console.print()
-        console.print(table)
-    for note in make_board_notes(board):
-        console.print(f"  {note}", highlight=False, markup=False)
+        console.print(make_task_table(task))
+        _print_notes(make_task_notes(task))
+    console.print()
+    _print_notes(make_board_notes(board))
     makers: dict[str, Callable[[], str]] = {
         "html": lambda: make_page(board, samples, _collect_pictures(board, samples) if images else None),
         "json": lambda: make_board_json(board),

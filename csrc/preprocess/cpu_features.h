@@ -10,6 +10,18 @@ inline bool supports_avx2() {
 }
 #endif
 
+#ifdef VRS_HAVE_AVXVNNI
+inline bool supports_avxvnni() {
+#ifdef VRS_AVXVNNI_IN_AVX512_ENCODING
+  static const bool supported =
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
+#else
+  static const bool supported = supports_avx2() && __builtin_cpu_supports("avxvnni");
+#endif
+  return supported;
+}
+#endif
+
 #ifdef VRS_HAVE_AVX512VNNI
 inline bool supports_avx512vnni() {
   static const bool supported =

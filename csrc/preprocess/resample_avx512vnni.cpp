@@ -1,109 +1,23 @@
-// The inner loops for AVX-512 with VNNI: uint8 levels times int8 digits, four taps a lane.
-//
-// A 22-bit weight is split into balanced digits, k = d2 * 65536 + d1 * 256 + d0, each an int8:
-// weights sum to one and negative lobes are shallow, so |k| stays under 1.98 * 2^22 and d2 fits.
-// Sums of products wrap around modulo 2^32, and the true sum fits an int32. Weights that fit two
-// digits take a third less work: the narrow set.
+// The inner loops for AVX-512 with VNNI: sixteen lanes.
 #include <immintrin.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <limits>
 
 #include "pixel_ops.h"
 #include "resample_kernels.h"
+#include "resample_vnni.h"
 
 namespace vrs {
 namespace {
 
 constexpr int kTaps = 4;
-constexpr int kWide = 3, kNarrow = 2;  // digits of a weight
 constexpr int kRows = 16;
 constexpr int kChannels = 3;
-
-template <int count>
-void encode_group(const std::int32_t* weights, std::int32_t* words) {
-  std::int8_t digits[count][kTaps];
-  for (int t = 0; t < kTaps; ++t) {
-    std::int32_t rest = weights[t];
-    for (int d = 0; d < count; ++d) {
-      digits[d][t] = static_cast<std::int8_t>(rest & 0xFF);
-      rest = (rest - digits[d][t]) / 256;  // exact
-    }
-  }
-  std::memcpy(words, digits, sizeof(digits));
-}
+constexpr int kLanes = 16;
 
 __m128i load_16(const void* source) {
   return _mm_loadu_si128(static_cast<const __m128i*>(source));
-}
-
-void store_16(void* target, __m128i value) {
-  _mm_storeu_si128(static_cast<__m128i*>(target), value);
-}
-
-// Adds four products to each lane's sum: _mm512_dpbusd_epi32, around which GCC 12 copies the sum.
-inline __m512i add_products(__m512i sum, __m512i levels, __m512i weights) {
-  __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(levels), "v"(weights));
-  return sum;
-}
-
-// The sums of one lane's products with each digit of the weights.
-template <int digits>
-struct DigitSums {
-  __m512i digit[digits];
-
-  void start(int coefficient_bits) {
-    digit[0] = _mm512_set1_epi32(rounding_bias(coefficient_bits));
-    for (int d = 1; d < digits; ++d) digit[d] = _mm512_setzero_si512();
-  }
-
-  // Not clamped: pack_levels does that.
-  __m512i levels(__m128i coefficient_bits) const {
-    __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(digit[1], 8), digit[0]);
-    if (digits == kWide) {
-      sum = _mm512_add_epi32(_mm512_slli_epi32(digit[digits - 1], 16), sum);
-    }
-    return _mm512_sra_epi32(sum, coefficient_bits);
-  }
-};
-
-// Sixteen int32 levels each -> bytes, clamped: in each 128-bit quarter q the levels 4q .. 4q + 3 of
-// a, then those of b, c and d.
-inline __m512i pack_levels(__m512i a, __m512i b, __m512i c, __m512i d) {
-  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-}
-
-// The sums of several lanes' registers, which share their weights.
-template <int digits, int registers>
-struct Sums {
-  DigitSums<digits> of[registers];
-};
-
-template <int digits, int registers>
-inline Sums<digits, registers> start_sums(int coefficient_bits) {
-  Sums<digits, registers> sums;
-  for (DigitSums<digits>& each : sums.of) each.start(coefficient_bits);
-  return sums;
-}
-
-// Adds groups [begin, end), of whose weights `count` digits matter; load(group, register) gives the
-// levels. By value, as GCC 12 keeps arrays that it has a reference to in memory.
-template <int count, int digits, int registers, typename Load>
-inline Sums<digits, registers> add_groups(Sums<digits, registers> sums, const std::int32_t* words,
-                                          int begin, int end, Load load) {
-  for (int g = begin; g < end; ++g) {
-    __m512i weights[count];
-    for (int d = 0; d < count; ++d) weights[d] = _mm512_set1_epi32(words[g * digits + d]);
-    for (int r = 0; r < registers; ++r) {
-      const __m512i levels = load(g, r);
-      for (int d = 0; d < count; ++d) {
-        sums.of[r].digit[d] = add_products(sums.of[r].digit[d], levels, weights[d]);
-      }
-    }
-  }
-  return sums;
 }
 
 // Four pixels of each of sixteen rows -> one column group. Reads 16 bytes of each row.
@@ -202,111 +116,6 @@ void pack_strip_of(const std::uint8_t* const* rows, int pixels, std::int32_t* st
   }
 }
 
-void pack_strip(const std::uint8_t* const* rows, int channels, int pixels, std::int32_t* strip) {
-  channels == 3 ? pack_strip_of<3>(rows, pixels, strip) : pack_strip_of<4>(rows, pixels, strip);
-}
-
-// One output column of sixteen rows: a register a channel, not clamped.
-template <int digits>
-inline void filter_one_column(const std::int32_t* strip, const PackedAxis& axis, int column,
-                              __m512i* levels) {
-  const std::int32_t* cells =
-      strip + static_cast<std::ptrdiff_t>(axis.first_group[column]) * kChannels * kRows;
-  const auto load = [cells](int group, int channel) {
-    return _mm512_loadu_si512(cells + (group * kChannels + channel) * kRows);
-  };
-  const PackedFilter& filter = axis.filters[column];
-  auto sums = start_sums<digits, kChannels>(axis.coefficient_bits);
-  if (digits == kWide) {
-    sums = add_groups<kNarrow>(sums, filter.words, 0, filter.wide_begin, load);
-    sums = add_groups<digits>(sums, filter.words, filter.wide_begin, filter.wide_end, load);
-    sums = add_groups<kNarrow>(sums, filter.words, filter.wide_end, filter.groups, load);
-  } else {
-    sums = add_groups<digits>(sums, filter.words, 0, filter.groups, load);
-  }
-  const __m128i shift = _mm_cvtsi32_si128(axis.coefficient_bits);
-  for (int c = 0; c < kChannels; ++c) levels[c] = sums.of[c].levels(shift);
-}
-
-// Four columns at a time: packed, a quarter of them is a row group's four positions. Beyond the
-// last column it is repeated.
-template <int digits>
-void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
-                    std::uint8_t* const* row_groups) {
-  const int last = axis.outputs - 1;
-  for (int begin = 0; begin <= last; begin += 4) {
-    __m512i first[kChannels], second[kChannels], third[kChannels], fourth[kChannels];
-    filter_one_column<digits>(strip, axis, begin, first);
-    filter_one_column<digits>(strip, axis, std::min(begin + 1, last), second);
-    filter_one_column<digits>(strip, axis, std::min(begin + 2, last), third);
-    filter_one_column<digits>(strip, axis, std::min(begin + 3, last), fourth);
-    for (int c = 0; c < kChannels; ++c) {
-      const __m512i levels = pack_levels(first[c], second[c], third[c], fourth[c]);
-      const std::ptrdiff_t position = static_cast<std::ptrdiff_t>(c) * plane_stride + begin;
-      store_16(row_groups[0] + position * kTaps, _mm512_castsi512_si128(levels));
-      store_16(row_groups[1] + position * kTaps, _mm512_extracti32x4_epi32(levels, 1));
-      store_16(row_groups[2] + position * kTaps, _mm512_extracti32x4_epi32(levels, 2));
-      store_16(row_groups[3] + position * kTaps, _mm512_extracti32x4_epi32(levels, 3));
-    }
-  }
-}
-
-void interleave_rows(const std::uint8_t* const* rows, int positions, std::uint8_t* row_group) {
-  int i = 0;
-  for (; i + 16 <= positions; i += 16) {
-    const __m128i a = load_16(rows[0] + i), b = load_16(rows[1] + i);
-    const __m128i c = load_16(rows[2] + i), d = load_16(rows[3] + i);
-    const __m128i low_ab = _mm_unpacklo_epi8(a, b), high_ab = _mm_unpackhi_epi8(a, b);
-    const __m128i low_cd = _mm_unpacklo_epi8(c, d), high_cd = _mm_unpackhi_epi8(c, d);
-    std::uint8_t* target = row_group + static_cast<std::ptrdiff_t>(i) * kTaps;
-    store_16(target, _mm_unpacklo_epi16(low_ab, low_cd));
-    store_16(target + 16, _mm_unpackhi_epi16(low_ab, low_cd));
-    store_16(target + 32, _mm_unpacklo_epi16(high_ab, high_cd));
-    store_16(target + 48, _mm_unpackhi_epi16(high_ab, high_cd));
-  }
-  for (; i < positions; ++i) {
-    for (int t = 0; t < kTaps; ++t) row_group[i * kTaps + t] = rows[t][i];
-  }
-}
-
-constexpr int kLanes = 16;
-
-template <int digits, int vectors>
-inline void filter_positions(const std::uint8_t* const* row_groups, const PackedFilter& filter,
-                             int coefficient_bits, int begin, std::uint8_t* levels) {
-  const auto load = [=](int group, int vector) {
-    return _mm512_loadu_si512(row_groups[group] +
-                              (static_cast<std::ptrdiff_t>(begin) + vector * kLanes) * kTaps);
-  };
-  // All digits of all groups: a row's weights change too often for three loops to predict.
-  const auto sums = add_groups<digits>(start_sums<digits, vectors>(coefficient_bits), filter.words,
-                                       0, filter.groups, load);
-  const __m128i shift = _mm_cvtsi32_si128(coefficient_bits);
-  __m512i sixteen[vectors];
-  for (int v = 0; v < vectors; ++v) sixteen[v] = sums.of[v].levels(shift);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __m512i packed = _mm512_permutexvar_epi32(
-      order, pack_levels(sixteen[0], sixteen[1], sixteen[vectors - 2], sixteen[vectors - 1]));
-  if (vectors == 4) {
-    _mm512_storeu_si512(levels + begin, packed);
-  } else {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(levels + begin), _mm512_castsi512_si256(packed));
-  }
-}
-
-template <int digits>
-void filter_rows(const std::uint8_t* const* row_groups, const PackedFilter& filter,
-                 int coefficient_bits, int positions, std::uint8_t* levels) {
-  static_assert(kPositionBlock == 2 * kLanes);
-  int begin = 0;
-  for (; begin + 2 * kPositionBlock <= positions; begin += 2 * kPositionBlock) {
-    filter_positions<digits, 4>(row_groups, filter, coefficient_bits, begin, levels);
-  }
-  if (begin < positions) {
-    filter_positions<digits, 2>(row_groups, filter, coefficient_bits, begin, levels);
-  }
-}
-
 // As divide() of pixel_ops.h.
 inline __m512 divide(__m512 a, __m512 b, __m512 reciprocal) {
   const __m512 quotient = _mm512_mul_ps(a, reciprocal);
@@ -333,7 +142,7 @@ inline void compute_values(const std::uint8_t* levels, int count, const Normalis
   write_some(i, mask, value_of(_mm_maskz_loadu_epi8(mask, levels + i)));
 }
 
-void look_up(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
+void look_up_float32(const std::uint8_t* levels, int count, const LevelTable& table, float* out) {
   if (table.is_arithmetic) {
     compute_values(
         levels, count, table.normalisation,
@@ -354,8 +163,8 @@ inline __m256i round_to_bfloat16(__m512 values) {
   return _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_add_epi32(bits, bias), 16));
 }
 
-void look_up_bfloat16(const std::uint8_t* levels, int count, const LevelTable& table,
-                      std::uint16_t* out) {
+void look_up_bits(const std::uint8_t* levels, int count, const LevelTable& table,
+                  std::uint16_t* out) {
   if (table.is_arithmetic) {
     compute_values(
         levels, count, table.normalisation,
@@ -370,30 +179,65 @@ void look_up_bfloat16(const std::uint8_t* levels, int count, const LevelTable& t
   for (int i = 0; i < count; ++i) out[i] = table.bfloat16[levels[i]];
 }
 
-template <int digits>
-constexpr ResampleKernels kernels_of(const ResampleKernels* narrow, std::int32_t weight_limit) {
-  return {"avx512vnni",
-          narrow,
-          weight_limit,
-          kTaps,
-          digits,
-          kRows,
-          encode_group<digits>,
-          pack_strip,
-          filter_columns<digits>,
-          interleave_rows,
-          filter_rows<digits>,
-          look_up,
-          look_up_bfloat16};
-}
+struct Avx512 {
+  using Register = __m512i;
+  static constexpr const char* kName = "avx512vnni";
+
+  static Register load(const void* source) { return _mm512_loadu_si512(source); }
+  static void store(void* target, Register value) { _mm512_storeu_si512(target, value); }
+  static void store_half(void* target, Register value) {
+    _mm256_storeu_si256(static_cast<__m256i*>(target), _mm512_castsi512_si256(value));
+  }
+  static Register set_i32(std::int32_t value) { return _mm512_set1_epi32(value); }
+  static Register add_i32(Register a, Register b) { return _mm512_add_epi32(a, b); }
+  template <int bits>
+  static Register shift_left(Register a) {
+    return _mm512_slli_epi32(a, bits);
+  }
+  static Register shift_right(Register a, __m128i bits) { return _mm512_sra_epi32(a, bits); }
+
+  // Adds four products to each lane's sum: _mm512_dpbusd_epi32, around which GCC 12 copies the sum.
+  static Register add_products(Register sum, Register levels, Register weights) {
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(levels), "v"(weights));
+    return sum;
+  }
+
+  // Int32 levels -> bytes, clamped: in each 128-bit quarter q the levels 4q .. 4q + 3 of a, then
+  // those of b, c and d.
+  static Register pack_levels(Register a, Register b, Register c, Register d) {
+    return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+  }
+
+  // Packed levels with all of a's before all of b's, and so on.
+  static Register in_order(Register packed) {
+    return _mm512_permutexvar_epi32(
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), packed);
+  }
+
+  static void store_quarters(Register value, std::uint8_t* const* targets, std::ptrdiff_t offset) {
+    const auto store_16 = [=](int quarter, __m128i part) {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(targets[quarter] + offset), part);
+    };
+    store_16(0, _mm512_castsi512_si128(value));
+    store_16(1, _mm512_extracti32x4_epi32(value, 1));
+    store_16(2, _mm512_extracti32x4_epi32(value, 2));
+    store_16(3, _mm512_extracti32x4_epi32(value, 3));
+  }
+
+  static void pack_strip(const std::uint8_t* const* rows, int channels, int pixels,
+                         std::int32_t* strip) {
+    channels == 3 ? pack_strip_of<3>(rows, pixels, strip) : pack_strip_of<4>(rows, pixels, strip);
+  }
+
+  static constexpr auto look_up = look_up_float32;
+  static constexpr auto look_up_bfloat16 = look_up_bits;
+};
 
 }  // namespace
 
 const ResampleKernels& avx512vnni_kernels() {
-  constexpr std::int32_t kLargestOfTwoDigits = 127 * 256 + 127;
-  static constexpr ResampleKernels narrow = kernels_of<kNarrow>(nullptr, kLargestOfTwoDigits);
-  static constexpr ResampleKernels wide =
-      kernels_of<kWide>(&narrow, std::numeric_limits<std::int32_t>::max());
+  static constexpr ResampleKernels narrow = vnni_kernels<Avx512, 2>(nullptr);
+  static constexpr ResampleKernels wide = vnni_kernels<Avx512, 3>(&narrow);
   return wide;
 }
 

@@ -15,6 +15,9 @@ std::vector<const ResampleKernels*> find_kernels() {
 #ifdef VRS_HAVE_AVX512VNNI
   if (supports_avx512vnni()) found.push_back(&avx512vnni_kernels());
 #endif
+#ifdef VRS_HAVE_AVXVNNI
+  if (supports_avxvnni()) found.push_back(&avxvnni_kernels());
+#endif
 #ifdef VRS_HAVE_AVX2
   if (supports_avx2()) found.push_back(&avx2_kernels());
 #endif

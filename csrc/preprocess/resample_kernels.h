@@ -101,6 +101,7 @@ const ResampleKernels& resample_kernels_named(std::string_view name);
 
 const ResampleKernels& portable_kernels();
 const ResampleKernels& avx2_kernels();        // only in builds with VRS_HAVE_AVX2
+const ResampleKernels& avxvnni_kernels();     // only in builds with VRS_HAVE_AVXVNNI
 const ResampleKernels& avx512vnni_kernels();  // only in builds with VRS_HAVE_AVX512VNNI
 
 }  // namespace vrs

@@ -7,7 +7,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -42,36 +42,35 @@ CSV_COLUMNS = (
 )
 
 
-def make_board_tables(board: Leaderboard) -> Iterator[Table]:
-    """A table a task, for a terminal."""
-    for task in board.boards:
-        table = Table(title=escape(_title(task)), title_justify="left")
-        table.add_column("model", overflow="fold")
-        for heading in ("rank", *(HEADINGS[name] for name in _names(task)), "training data"):
-            table.add_column(heading, justify="right")
-        for standing in task.standings:
-            table.add_row(*map(escape, _cells(task, standing)))
-        yield table
+def make_task_table(task: TaskBoard) -> Table:
+    """For a terminal."""
+    table = Table(title=escape(_title(task)), title_justify="left")
+    table.add_column("model", overflow="fold")
+    for heading in ("rank", *(HEADINGS[name] for name in _names(task)), "training data"):
+        table.add_column(heading, justify="right")
+    for standing in task.standings:
+        table.add_row(*map(escape, _cells(task, standing)))
+    return table
+
+
+def make_task_notes(task: TaskBoard) -> list[str]:
+    """What the table says of each model, what could be found, and warnings, a sentence each."""
+    power = [] if math.isnan(task.detectable) else [f"What can be found here: {describe_power(task)}"]
+    warnings = [
+        f"! {standing.label}: {'; '.join(standing.warnings)}." for standing in task.standings if standing.warnings
+    ]
+    return [*(standing.verdict for standing in task.standings), *power, *warnings]
 
 
 def make_board_notes(board: Leaderboard) -> list[str]:
-    """Verdicts, what could be found, conclusions on training data, warnings, and what was left out, a sentence each."""
-    verdicts = [f"{task.task}: {standing.verdict}" for task in board.boards for standing in task.standings]
-    verdicts += [f"{task.task}: {describe_power(task)}" for task in board.boards if not math.isnan(task.detectable)]
+    """Conclusions on training data, and what was left out, a sentence each."""
     conclusions = [
         conclusion
         for contrast in board.contrasts
         for conclusion in (contrast.conclusion, contrast.matched_conclusion)
         if conclusion is not None
     ]
-    warnings = [
-        f"{task.task}, {standing.label}: {warning}"
-        for task in board.boards
-        for standing in task.standings
-        for warning in standing.warnings
-    ]
-    left_out = [f"left out: {each.name}: {each.reason}" for each in board.left_out]
-    return [*verdicts, *conclusions, *warnings, *left_out]
+    return [*conclusions, *(f"left out: {each.name}: {each.reason}" for each in board.left_out)]
 
 
 def describe_power(task: TaskBoard) -> str:
@@ -92,8 +91,12 @@ def make_board_markdown(board: Leaderboard) -> str:
         lines += [f"## {_title(task)}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
         lines += [make_markdown_row(_cells(task, standing)) for standing in task.standings]
         lines += ["", f"Blind floor: {task.blind_floor:.3f}. Ranks by VRS hold jointly at 95 %.", ""]
-    lines += [f"- {html.escape(note, quote=False)}" for note in make_board_notes(board)]
-    return "\n".join(lines) + "\n"
+        lines += [*_list_items(make_task_notes(task)), ""]
+    return "\n".join([*lines, *_list_items(make_board_notes(board))]) + "\n"
+
+
+def _list_items(notes: Sequence[str]) -> list[str]:
+    return [f"- {html.escape(note, quote=False)}" for note in notes]
 
 
 def make_board_csv(board: Leaderboard) -> str:
