@@ -168,6 +168,7 @@ def study(
     except UnreadableStudyError as error:
         console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+    console.print(f"What lm_eval prints goes to {output}/runs/MODEL/TASK/lm_eval.log", highlight=False, markup=False)
     failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
