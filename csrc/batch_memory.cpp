@@ -7,6 +7,8 @@
 #include <mutex>
 #include <new>
 
+#include "per_process.h"
+
 namespace vrs {
 namespace {
 
@@ -25,11 +27,6 @@ struct Kept {
   std::size_t bytes = 0;
 };
 
-Kept& kept() {
-  static Kept* kept = new Kept;  // never destroyed: arrays may outlive static objects
-  return *kept;
-}
-
 void release(const Block& block) {
   operator delete(block.memory, kCacheLine);
 }
@@ -38,7 +35,7 @@ void release(const Block& block) {
 
 void* take_batch_memory(std::size_t bytes) {
   {
-    Kept& all = kept();
+    auto& all = of_this_process<Kept>();
     const std::lock_guard<std::mutex> lock(all.mutex);
     const auto found = std::find_if(all.blocks.rbegin(), all.blocks.rend(),
                                     [=](const Block& block) { return block.bytes == bytes; });
@@ -53,7 +50,7 @@ void* take_batch_memory(std::size_t bytes) {
 }
 
 void give_batch_memory_back(void* memory, std::size_t bytes) noexcept {
-  Kept& all = kept();
+  auto& all = of_this_process<Kept>();
   const std::lock_guard<std::mutex> lock(all.mutex);
   all.blocks.push_back({memory, bytes});
   all.bytes += bytes;

@@ -17,33 +17,7 @@ ROOT = Path(__file__).parents[1]
 # AVX-512 has AVX-VNNI's instructions in an encoding of its own, in which its kernels run on more processors.
 CPU_BUILD = ("-DVRS_CUDA=OFF", "-DVRS_WERROR=ON", "-DCMAKE_CXX_FLAGS=-DVRS_AVXVNNI_IN_AVX512_ENCODING")
 
-USE_WITHOUT_CUDA = """
-import importlib.util, sys
-import numpy
-spec = importlib.util.spec_from_file_location("vrs_lmeval._native", sys.argv[1])
-sys.modules["vrs_lmeval._native"] = native = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(native)
-from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess
-from vrs_lmeval.records import Perturbation
-assert build_info()["backends"] == ("cpu",), build_info()
-simd = build_info()["simd"]
-assert ("avxvnni" in simd) >= ("avx512vnni" in simd), simd
-assert count_devices() == (0, "this build of vrs_lmeval has no CUDA backend: install it again where nvcc is found")
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from PIL import Image
-generator = numpy.random.default_rng(0)
-for _ in range(60):
-    height, width, size = generator.integers([5, 5, 3], [400, 400, 120])
-    image = Image.fromarray(generator.integers(0, 256, (height, width, 3), dtype=numpy.uint8))
-    processor = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
-    geometry = Geometry.from_image_processor(processor)
-    expected = processor(image, return_tensors="np")["pixel_values"][0].view(numpy.uint32)
-    for name in simd:
-        for source in (image, numpy.asarray(image)):
-            ours = preprocess([source], [Perturbation.identity()], geometry, simd=name)[0, 0].view(numpy.uint32)
-            assert numpy.array_equal(ours, expected), (name, height, width, size)
-print("computes", *simd)
-"""
+USE_EXTENSION = ROOT / "tests" / "support" / "use_extension.py"
 
 
 def configure(folder: Path, *settings: str) -> subprocess.CompletedProcess[str]:
@@ -65,8 +39,11 @@ def test_a_build_without_nvcc_computes_the_same_bits_with_every_instruction_set(
     built = run("cmake", "--build", str(tmp_path), "--parallel", str(os.cpu_count()))
     assert built.returncode == 0, built.stdout
     (extension,) = tmp_path.glob("_native*.so")
-    used = run(sys.executable, "-c", USE_WITHOUT_CUDA, str(extension))
-    assert used.stdout.splitlines()[-1].startswith("computes "), used.stdout
+    used = run(sys.executable, str(USE_EXTENSION), str(extension))
+    assert used.returncode == 0, used.stdout
+    names = used.stdout.splitlines()[-1].split()
+    assert names[-1] == "portable"
+    assert ("avxvnni" in names) == ("avx512vnni" in names)
 
 
 def test_cuda_that_is_asked_for_and_missing_is_an_error(tmp_path):

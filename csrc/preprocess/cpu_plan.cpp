@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <tuple>
 
+#include "../per_process.h"
 #include "recent_cache.h"
 
 namespace vrs {
@@ -43,9 +44,8 @@ std::shared_ptr<const CpuPlan> find_cpu_plan(const Geometry& geometry, int heigh
                     height,
                     width,
                     &kernels};
-  // Never destroyed: threads may outlive main.
-  static auto* plans = new RecentCache<PlanKey, CpuPlan>(kCachedPlans);
-  return plans->find(key, [&] { return make_cpu_plan(geometry, height, width, kernels); });
+  return of_this_process<RecentCache<PlanKey, CpuPlan, kCachedPlans>>().find(
+      key, [&] { return make_cpu_plan(geometry, height, width, kernels); });
 }
 
 }  // namespace vrs

@@ -88,11 +88,10 @@ void LowPass::write_row(int y, std::uint8_t* out) const {
   static thread_local std::vector<std::uint8_t> levels;
   const PackedAxis& axis = plan_->rows;
   const ResampleKernels& kernels = *plan_->kernels;
-  const int last_group = static_cast<int>(row_groups_.size() / group_bytes_) - 1;
   const PackedFilter& filter = axis.filters[y];
   window.resize(filter.groups);
   for (int g = 0; g < filter.groups; ++g) {
-    window[g] = row_groups_.data() + group_bytes_ * std::min(axis.first_group[y] + g, last_group);
+    window[g] = row_groups_.data() + group_bytes_ * (axis.first_group[y] + g);
   }
   const int positions = round_up(values_, kPositionBlock);
   levels.resize(positions);

@@ -75,7 +75,7 @@ struct Table64 {
   }
 };
 
-// As NoiseTable says, where no offset before the tail is over 64 * quarters.
+// As NoiseTable says, where all offsets before the tail are under 64 * quarters.
 template <int quarters>
 void look_up_offsets_below(const NoiseTable& table, const std::uint16_t* words,
                            std::uint8_t* offsets) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "../per_process.h"
 #include "philox.h"
 #include "pixel_ops.h"
 #include "recent_cache.h"
@@ -137,13 +138,11 @@ ShotTable tabulate_shot_noise(double photons) {
   return table;
 }
 
-// A benchmark has a few severities of each kind. Never destroyed: threads may outlive main.
 template <typename Table>
 std::shared_ptr<const Table> find_table(Table (*tabulate)(double), double parameter) {
-  using Key = std::pair<Table (*)(double), double>;
-  constexpr std::size_t kKeptTables = 8;
-  static auto* tables = new RecentCache<Key, Table>(kKeptTables);
-  return tables->find({tabulate, parameter}, [=] { return tabulate(parameter); });
+  constexpr std::size_t kKeptTables = 8;  // a benchmark has a few severities of each kind
+  return of_this_process<RecentCache<double, Table, kKeptTables>>().find(
+      parameter, [=] { return tabulate(parameter); });
 }
 
 const std::uint8_t* row_of(const ImageView& image, int y) {

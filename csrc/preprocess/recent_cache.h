@@ -10,29 +10,33 @@
 
 namespace vrs {
 
-template <typename Key, typename Value>
+template <typename Key, typename Value, std::size_t capacity>
 class RecentCache {
  public:
-  explicit RecentCache(std::size_t capacity) : capacity_(capacity) {}
-
-  // That of the key, made by `make()` if it was not among the last used.
+  // That of the key, made by `make()`, for which others do not wait, if it was not among the last
+  // used.
   template <typename Make>
   std::shared_ptr<const Value> find(const Key& key, const Make& make) {
+    if (auto found = look_up(key)) return found;
+    auto made = std::make_shared<const Value>(make());
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                    [&](const auto& entry) { return entry.first == key; });
-    if (found != entries_.end()) {
-      entries_.splice(entries_.begin(), entries_, found);
-    } else {
-      entries_.emplace_front(key, std::make_shared<const Value>(make()));
-      if (entries_.size() > capacity_) entries_.pop_back();
-    }
-    return entries_.front().second;
+    entries_.emplace_front(key, made);  // perhaps twice, if two made it at once: the older one ages
+    if (entries_.size() > capacity) entries_.pop_back();
+    return made;
   }
 
  private:
+  // Null without one.
+  std::shared_ptr<const Value> look_up(const Key& key) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const auto& entry) { return entry.first == key; });
+    if (found == entries_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found);
+    return entries_.front().second;
+  }
+
   std::mutex mutex_;
-  std::size_t capacity_;
   std::list<std::pair<Key, std::shared_ptr<const Value>>> entries_;  // the last used first
 };
 

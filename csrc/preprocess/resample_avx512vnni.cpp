@@ -11,6 +11,8 @@
 namespace vrs {
 namespace {
 
+struct Avx512;
+
 constexpr int kTaps = 4;
 constexpr int kRows = 16;
 constexpr int kChannels = 3;
@@ -103,17 +105,7 @@ void pack_strip_of(const std::uint8_t* const* rows, int pixels, std::int32_t* st
   for (; offset + 16 <= bytes; offset += kStep, strip += kChannels * kRows) {
     pack_four_pixels<channels>(rows, offset, strip);
   }
-  // Under 16 bytes a row are left, one step or two: from a padded copy.
-  alignas(16) std::uint8_t tail[kRows][2 * 16] = {};
-  const std::uint8_t* tails[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    std::memcpy(tail[r], rows[r] + offset, bytes - offset);
-    tails[r] = tail[r];
-  }
-  for (std::ptrdiff_t done = 0; done < bytes - offset; done += kStep) {
-    pack_four_pixels<channels>(tails, done, strip);
-    strip += kChannels * kRows;
-  }
+  pack_tail<Avx512, channels>(rows, offset, bytes, strip, pack_four_pixels<channels>);
 }
 
 // As divide() of pixel_ops.h.

@@ -17,6 +17,8 @@
 namespace vrs {
 namespace {
 
+struct AvxVnni;
+
 constexpr int kRows = 8;
 constexpr int kChannels = 3;
 
@@ -56,17 +58,7 @@ void pack_strip_of(const std::uint8_t* const* rows, int pixels, std::int32_t* st
   for (; offset + 16 <= bytes; offset += kStep, strip += kChannels * kRows) {
     pack_four_pixels<channels>(rows, offset, strip);
   }
-  // Under 16 bytes a row are left, one step or two: from a padded copy.
-  alignas(16) std::uint8_t tail[kRows][2 * 16] = {};
-  const std::uint8_t* tails[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    std::memcpy(tail[r], rows[r] + offset, bytes - offset);
-    tails[r] = tail[r];
-  }
-  for (std::ptrdiff_t done = 0; done < bytes - offset; done += kStep) {
-    pack_four_pixels<channels>(tails, done, strip);
-    strip += kChannels * kRows;
-  }
+  pack_tail<AvxVnni, channels>(rows, offset, bytes, strip, pack_four_pixels<channels>);
 }
 
 struct AvxVnni {  // the operations are described in resample_avx512vnni.cpp

@@ -62,13 +62,9 @@ class BandRun {
         groups_per_strip_(kernels_.strip_rows / kernels_.taps_per_group),
         plane_stride_(round_up(plan.columns.outputs, 8)),
         planar_positions_(round_up(3 * plane_stride_, kPositionBlock)) {
-    // One spare block: filter_columns writes whole blocks of columns.
-    levels_ = work_.levels.reserve(planar_positions_ + kPositionBlock);
+    levels_ = work_.levels.reserve(planar_positions_);
     const std::size_t cells = std::size_t{3} * kernels_.strip_rows;
-    const int columns = plan.resample.columns.source_end - plan.resample.columns.source_begin;
-    const int column_groups =
-        std::max(plan.columns.source_groups, columns / kernels_.taps_per_group) + kSpareGroups;
-    strip_ = work_.strip.reserve(cells * column_groups);
+    strip_ = work_.strip.reserve(cells * (plan.columns.source_groups + kSpareGroups));
   }
 
   void run(int begin, int end) {
@@ -111,27 +107,22 @@ class BandRun {
   // The ring holds row groups [.., ring_end_), the last ring_capacity_ of them.
   void start_ring(int first_row, int positions) {
     ring_capacity_ = plan_.rows.groups + groups_per_strip_;
-    // One spare block: kernels write whole blocks.
-    ring_stride_ = std::size_t(positions + kPositionBlock) * kernels_.taps_per_group;
+    ring_stride_ = std::size_t(positions) * kernels_.taps_per_group;
     ring_ = work_.ring.reserve(ring_stride_ * ring_capacity_);
     ring_end_ = plan_.rows.first_group[first_row];
   }
 
   std::uint8_t* ring_slot(int group) { return ring_ + ring_stride_ * (group % ring_capacity_); }
 
-  // Weights of the groups beyond the source are zero, so any memory does for them.
   int needed_groups(int y) const {
-    const AxisPlan& rows = plan_.resample.rows;
-    const int taps = kernels_.taps_per_group;
-    const int existing = (rows.source_end - rows.source_begin + taps - 1) / taps;
-    return std::min(plan_.rows.first_group[y] + plan_.rows.filters[y].groups, existing);
+    return plan_.rows.first_group[y] + plan_.rows.filters[y].groups;
   }
 
   const std::uint8_t* const* window(int y) {
     const int groups = plan_.rows.filters[y].groups;
     work_.window.resize(groups);
     for (int g = 0; g < groups; ++g) {
-      work_.window[g] = ring_slot(std::min(plan_.rows.first_group[y] + g, ring_end_ - 1));
+      work_.window[g] = ring_slot(plan_.rows.first_group[y] + g);
     }
     return work_.window.data();
   }
@@ -182,7 +173,7 @@ class BandRun {
   // work_.flat_rows: `rows` flat rows -> the horizontal pass -> output rows from `y` on.
   void write_strip(int y, int rows, int pixels) {
     const int taps = kernels_.taps_per_group;
-    const std::size_t stride = std::size_t(planar_positions_ + kPositionBlock) * taps;
+    const std::size_t stride = std::size_t(planar_positions_) * taps;
     std::uint8_t* groups = work_.groups.reserve(stride * groups_per_strip_);
     work_.targets.resize(groups_per_strip_);
     for (int g = 0; g < groups_per_strip_; ++g) work_.targets[g] = groups + stride * g;

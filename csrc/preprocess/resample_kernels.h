@@ -1,13 +1,14 @@
 // The inner loops of the CPU resize, one set per instruction set, all with the same results.
 //
 // Taps are taken in groups of `taps_per_group`. Three layouts carry the pixels:
-//   strip      `strip_rows` source rows side by side, so that one vector register holds one column
-//   of
-//              them: [column group][channel][row], each cell 32 bits with the group's levels in it
-//   row group  `taps_per_group` neighbouring rows, interleaved: [position][tap] bytes, where a
-//   position
-//              is a channel's column (planar) or a byte of an RGB row
-//   level row  [position] bytes
+//
+// strip: `strip_rows` source rows side by side, [column group][channel][row], so that one register
+// holds one column of them; each cell is 32 bits with the group's levels in it.
+//
+// row group: `taps_per_group` neighbouring rows, interleaved: [position][tap] bytes, where a
+// position is a channel's column (planar) or a byte of an RGB row.
+//
+// level row: [position] bytes.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +68,8 @@ struct ResampleKernels {
                      std::int32_t* strip);
 
   // Writes axis.outputs columns of each channel to strip_rows / taps_per_group row groups; channel
-  // c begins at position c * plane_stride, a multiple of kPositionBlock.
+  // c begins at position c * plane_stride, a multiple of 8. Up to the next such multiple more may
+  // be written.
   void (*filter_columns)(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
                          std::uint8_t* const* row_groups);
 
@@ -86,7 +88,7 @@ struct ResampleKernels {
 constexpr int kMaxTapsPerGroup = 4;
 constexpr int kMaxWordsPerGroup = 4;
 
-// Row buffers are this many positions longer than their content, rounded up to a multiple of it.
+// Row buffers hold whole blocks of so many positions.
 constexpr int kPositionBlock = 32;
 
 constexpr int round_up(int value, int multiple) {

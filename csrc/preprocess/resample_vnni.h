@@ -190,6 +190,25 @@ struct VnniLoops {
   }
 };
 
+// Packs the last pixels of a strip's rows, under 16 bytes a row, from a padded copy: one step of
+// four pixels or two, each by pack(rows, offset, cells).
+template <typename Vector, int channels, typename Pack>
+void pack_tail(const std::uint8_t* const* rows, std::ptrdiff_t offset, std::ptrdiff_t bytes,
+               std::int32_t* strip, const Pack& pack) {
+  using Loops = VnniLoops<Vector, 3>;
+  alignas(16) std::uint8_t tail[Loops::kRows][2 * 16] = {};
+  const std::uint8_t* tails[Loops::kRows];
+  for (int r = 0; r < Loops::kRows; ++r) {
+    std::memcpy(tail[r], rows[r] + offset, bytes - offset);
+    tails[r] = tail[r];
+  }
+  constexpr std::ptrdiff_t kStep = Loops::kTaps * channels;
+  for (std::ptrdiff_t done = 0; done < bytes - offset; done += kStep) {
+    pack(tails, done, strip);
+    strip += Loops::kChannels * Loops::kRows;
+  }
+}
+
 // The set of a Vector, which has besides its operations pack_strip, look_up and look_up_bfloat16.
 template <typename Vector, int digits>
 constexpr ResampleKernels vnni_kernels(const ResampleKernels* narrow) {
@@ -197,7 +216,7 @@ constexpr ResampleKernels vnni_kernels(const ResampleKernels* narrow) {
   constexpr std::int32_t kLargestOfTwoDigits = 127 * 256 + 127;
   return {Vector::kName,
           narrow,
-          narrow == nullptr ? kLargestOfTwoDigits : std::numeric_limits<std::int32_t>::max(),
+          digits == Loops::kNarrow ? kLargestOfTwoDigits : std::numeric_limits<std::int32_t>::max(),
           Loops::kTaps,
           digits,
           Loops::kRows,

@@ -1,4 +1,5 @@
-// A pool of threads that sleep between calls; it grows to the largest number asked for.
+// A pool of threads that sleep between calls; it grows to the largest number asked for. A forked
+// child has none of its threads, and a pool of its own.
 #include "thread_pool.h"
 
 #include <algorithm>
@@ -11,9 +12,7 @@
 #include <thread>
 #include <utility>
 
-#ifndef _WIN32
-#include <pthread.h>
-#endif
+#include "../per_process.h"
 
 namespace vrs {
 namespace {
@@ -86,20 +85,6 @@ class Pool {
   int workers_ = 0;
 };
 
-// Never destroyed: its threads are detached. A forked child has none of them and makes its own.
-std::atomic<Pool*> current_pool{nullptr};
-
-Pool& pool() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    current_pool = new Pool;
-#ifndef _WIN32
-    pthread_atfork(nullptr, nullptr, [] { current_pool = new Pool; });
-#endif
-  });
-  return *current_pool;
-}
-
 }  // namespace
 
 void run_tasks(int count, int threads, const std::function<void(int)>& task) {
@@ -109,7 +94,7 @@ void run_tasks(int count, int threads, const std::function<void(int)>& task) {
     return;
   }
   const auto batch = std::make_shared<Batch>(task, count);
-  pool().invite(batch, helpers);
+  of_this_process<Pool>().invite(batch, helpers);
   batch->work();
   batch->wait();
 }
