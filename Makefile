@@ -56,6 +56,6 @@ $(TORCHVISION_VENV)/.installed: $(SOURCES)
 	@$(PYTHON) -m venv $(TORCHVISION_VENV)
 	@$(TORCHVISION_VENV)/bin/python -m pip install -qq --upgrade "pip>=25.1"
 	@$(TORCHVISION_VENV)/bin/python -m pip install -qq torch==2.14.1 torchvision==0.29.1 transformers==5.23.0 \
-	    pillow==13.0.0 numpy pytest hypothesis
+	    pillow==13.0.0 numpy pytest hypothesis pybind11
 	@$(TORCHVISION_VENV)/bin/python -m pip install -qq --no-deps -e .
 	@touch $@

@@ -232,8 +232,11 @@ void PerturbedImage::write_shuffled(int y, std::uint8_t* out) const {
   const int columns = static_cast<int>(perturbation_.parameters[1]);
   const int patch_height = image_.height / rows;
   const int patch_width = image_.width / columns;
-  copy_pixels(y, 0, image_.width, out);
-  if (patch_height == 0 || patch_width == 0 || y >= patch_height * rows) return;
+  if (patch_height == 0 || patch_width == 0 || y >= patch_height * rows) {
+    return copy_pixels(y, 0, image_.width, out);
+  }
+  const int covered = columns * patch_width;
+  copy_pixels(y, covered, image_.width, out + 3 * covered);
   for (int column = 0; column < columns; ++column) {
     const int source = patches_[y / patch_height * columns + column];
     const int source_y = source / columns * patch_height + y % patch_height;
