@@ -6,11 +6,10 @@ import json
 import math
 
 import pytest
-from support.results import draw_rows, write_run
+from support.results import draw_rows, make_board, write_run
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
-from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
     make_board_json,
@@ -30,11 +29,6 @@ def write_board(tmp_path, shares=SHARES, **changes):
     for seed, (model, (real, shuffled)) in enumerate(shares.items()):
         write_run(tmp_path, model, draw_rows(real, shuffled, seed=seed), **changes)
     return tmp_path
-
-
-def make_board(folder, cards=None):
-    runs, problems = read_folders([folder])
-    return make_leaderboard(runs, cards or {}, problems)
 
 
 def test_models_are_ranked_by_vrs_and_told_apart_where_they_differ(tmp_path):
@@ -128,67 +122,6 @@ def test_warnings_name_what_a_reader_would_miss(tmp_path):
     warnings = " ".join(board.boards[0].standings[0].warnings)
     for part in ("no more accurate than the most frequent answers", "--limit 60", "trained on data of this benchmark"):
         assert part in warnings
-
-
-GROUPS = {"a": ("synthetic", "x"), "b": ("synthetic", "y"), "c": ("synthetic", None)}
-GROUPS |= {"d": ("authentic", "x"), "e": ("authentic", "y"), "f": ("authentic", "z")}
-
-
-def write_groups(tmp_path, synthetic=0.5, authentic=0.9, tasks=("vrs_test",), data=("0", "1", "2")):
-    """`data`: the content hash of each task's questions; tasks on the same data differ in what was answered alone."""
-    for number, (task, content) in enumerate(zip(tasks, data, strict=False)):
-        for seed, (model, (training, _)) in enumerate(GROUPS.items()):
-            real = synthetic if training == "synthetic" else authentic
-            rows = draw_rows(real, 0.4, seed=seed + 100 * number)
-            write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": content})
-    cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
-    return make_board(tmp_path, cards)
-
-
-def test_training_data_are_compared_with_models_as_the_unit(tmp_path):
-    (contrast,) = write_groups(tmp_path).contrasts
-    assert (contrast.first, contrast.second) == (("a", "b", "c"), ("d", "e", "f"))
-    assert contrast.difference.high < 0
-    assert "models tuned on synthetic pairs rely less on the image" in contrast.conclusion
-    assert [(pair.base, pair.first, pair.second) for pair in contrast.pairs] == [("x", "a", "d"), ("y", "b", "e")]
-    by_hand = [pair.difference.estimate for pair in contrast.pairs]
-    assert all(-1 < difference < 0 for difference in by_hand)
-
-
-def test_benchmarks_count_equally_in_the_overall_contrast(tmp_path):
-    first, second, overall = write_groups(tmp_path, tasks=("vrs_one", "vrs_two")).contrasts
-    assert overall.task == "all benchmarks"
-    expected = (first.difference.estimate + second.difference.estimate) / 2
-    assert overall.difference.estimate == pytest.approx(expected)
-
-
-def test_of_tasks_on_the_same_data_the_one_that_most_models_ran_counts(tmp_path):
-    tasks = ("vrs_one", "vrs_one_cot", "vrs_two")
-    one, one_cot, two, overall = write_groups(tmp_path, tasks=tasks, data=("0", "0", "1")).contrasts
-    assert overall.difference.estimate == pytest.approx((one.difference.estimate + two.difference.estimate) / 2)
-    for path in (tmp_path / "vrs_one" / "a").iterdir():  # now the other has more models
-        path.unlink()
-    cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
-    *_, overall = make_board(tmp_path, cards).contrasts
-    assert overall.first == ("a", "b", "c")
-    assert overall.difference.estimate == pytest.approx((one_cot.difference.estimate + two.difference.estimate) / 2)
-
-
-def test_one_benchmark_has_no_overall_contrast(tmp_path):
-    contrasts = write_groups(tmp_path, tasks=("vrs_one", "vrs_one_cot"), data=("0", "0")).contrasts
-    assert [contrast.task for contrast in contrasts] == ["vrs_one", "vrs_one_cot"]
-
-
-def test_equal_groups_show_no_difference(tmp_path):
-    (contrast,) = write_groups(tmp_path, authentic=0.5).contrasts
-    assert "no difference in reliance on the image is shown" in contrast.conclusion
-
-
-def test_two_models_are_not_enough(tmp_path):
-    write_board(tmp_path)
-    cards = {"looks": ModelCard(training="synthetic"), "peeks": ModelCard(training="authentic")}
-    (contrast,) = make_board(tmp_path, cards).contrasts
-    assert "not enough models to compare training data (1 synthetic and 1 authentic" in contrast.conclusion
 
 
 def test_model_cards_are_found_by_name_or_its_last_part(tmp_path):
@@ -359,41 +292,6 @@ def test_a_metric_of_another_shape_is_left_out(tmp_path, name, value):
     samples.write_text("\n".join([json.dumps(line), *rest]))
     (left,) = make_board(tmp_path).left_out
     assert f'{samples}, line 1: not a logged VRS sample (ValueError("{name}: ' in left.reason.replace("('", '("')
-
-
-def test_bases_with_models_of_both_kinds_are_compared_together(tmp_path):
-    (contrast,) = write_groups(tmp_path).contrasts
-    assert contrast.bases == ("x", "y")
-    assert contrast.matched.estimate == pytest.approx(sum(pair.difference.estimate for pair in contrast.pairs) / 2)
-    assert "not enough base models (2 base models; 3 are needed)" in contrast.matched_conclusion
-    assert contrast.bootstrap.estimate == contrast.difference.estimate
-    assert contrast.bootstrap.high < 0
-
-
-def test_three_bases_are_enough(tmp_path):
-    cards = {}
-    for seed in range(6):
-        kind, base = ("synthetic", "authentic")[seed % 2], f"base{seed // 2}"
-        write_run(tmp_path, f"m{seed}", draw_rows(0.4 + 0.4 * (seed % 2), 0.3, images=150, seed=seed))
-        cards[f"m{seed}"] = ModelCard(training=kind, base=base)
-    board = make_board(tmp_path, cards)
-    (contrast,) = board.contrasts
-    assert "those tuned on synthetic pairs rely less on the image" in contrast.matched_conclusion
-    assert contrast.matched_conclusion in make_page(board)
-    assert contrast.matched_conclusion in " ".join(make_board_notes(board))
-
-
-def test_tasks_without_a_common_model_have_no_overall_contrast_but_a_reason(tmp_path):
-    for task, models in {"vrs_one": "ab", "vrs_two": "cd"}.items():
-        for seed, model in enumerate(models):
-            rows = draw_rows(0.8, 0.4, seed=seed)
-            write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": task})
-    cards = {
-        model: ModelCard(training=kind) for model, kind in zip("abcd", ["synthetic", "authentic"] * 2, strict=True)
-    }
-    *_, overall = make_board(tmp_path, cards).contrasts
-    assert overall.difference.reason == "a group without models"
-    assert "not enough models to compare training data (0 synthetic and 0 authentic" in overall.conclusion
 
 
 def test_the_command_writes_every_format_and_says_what_it_left_out(tmp_path):

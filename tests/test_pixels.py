@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
-import signal
 import subprocess
 import sys
-import threading
 from typing import Any
 
 import numpy as np
@@ -311,47 +307,6 @@ def test_errors_name_the_geometry(geometry: Geometry, message: str) -> None:
 def test_errors_name_the_execution(execution: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         preprocess([synthetic_image(9, 9)], [Perturbation.identity()], GEOMETRY, **execution)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_starts_threads_of_its_own() -> None:
-    images = [synthetic_image(100, 100)] * 4
-    expected = preprocess(images, [Perturbation.identity()], GEOMETRY, threads=2)
-    child = os.fork()
-    if child == 0:
-        again = preprocess(images, [Perturbation.identity()], GEOMETRY, threads=2)
-        os._exit(0 if np.array_equal(again, expected) else 1)
-    assert os.waitpid(child, 0)[1] == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_forked_amid_the_work_of_another_thread_goes_on() -> None:
-    image, is_over = synthetic_image(40, 40), threading.Event()
-
-    def draw(photons: float) -> None:  # a table, and a batch's memory, that come from caches
-        preprocess([image], [Perturbation("shot_noise", (photons,), key=1)], GEOMETRY, threads=1)
-
-    def draw_on() -> None:
-        for number in itertools.count():
-            if is_over.is_set():
-                return
-            draw(1 + number % 400)
-
-    other = threading.Thread(target=draw_on)
-    other.start()
-    ends = []
-    for _ in range(20):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)  # ends a child that hangs
-            draw(12.5)
-            os._exit(0)
-        ends.append(os.waitpid(child, 0)[1])
-    is_over.set()
-    other.join()
-    assert ends == [0] * 20
 
 
 def test_nothing_is_an_error() -> None:

@@ -10,11 +10,13 @@ from support.harness_models import IMAGE_SIZES, generation, make_requests, show_
 from support.stores import make_store
 from support.tiny_llava import save_tiny_llava
 from support.tiny_models import ARCHITECTURES, gemma3
+from transformers.cache_utils import DynamicLayer
 
 from vrs_lmeval import image_processor
 from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation
+from vrs_lmeval.shared_prefill import RoomyLayer
 from vrs_lmeval.variants import VariantImage
 
 SEES_THE_QUESTION = {"paligemma"}
@@ -123,6 +125,25 @@ def test_models_in_parts_share_prefixes(tmp_path, placement):
     )
     assert lm.generate_until(requests, disable_tqdm=True) == stock.generate_until(requests, disable_tqdm=True)
     assert lm.get_model_info()["vrs_prefix_path"] == "shared"
+
+
+@pytest.mark.parametrize("room", [0, 3, 9])
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]], ids=["as they were", "reordered on the way"])
+def test_states_with_room_are_those_without(room, order):
+    generator = torch.Generator().manual_seed(0)
+    states = [torch.randn(2, 2, 3, length, 4, generator=generator) for length in (5, 1, 2, 1, 4)]
+    plain = DynamicLayer()
+    plain.update(*states[0])
+    memory = [torch.cat([each, torch.zeros(2, 3, room, 4)], dim=2) for each in states[0]]
+    roomy = RoomyLayer(*memory, states[0].shape[3])
+    for number, added in enumerate(states[1:]):
+        if number == 2:
+            for layer in (plain, roomy):
+                layer.reorder_cache(torch.tensor(order))
+        for ours, theirs in zip(roomy.update(*added), plain.update(*added), strict=True):
+            assert torch.equal(ours, theirs)
+    written = [kept[:, :, 5 : 5 + room].abs().sum() > 0 for kept in memory]  # behind the old ones, in place
+    assert written == [room > 0] * 2
 
 
 def test_a_second_call_sees_its_own_images(llava):

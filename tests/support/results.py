@@ -3,6 +3,9 @@
 import json
 import random
 
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.results import read_folders
+
 
 def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", task="vrs_test", setup=None, **changes):
     """`rows`: (question, image, gold, correct on real, correct on shuffled). `changes` go into the evidence."""
@@ -41,3 +44,9 @@ def draw_rows(right_on_real, right_on_shuffled, images=60, seed=0):
         for k in range(2)
         for shares in [(right_on_real, right_on_shuffled)]
     ]
+
+
+def make_board(folder, cards=None):
+    """The leaderboard of all runs below `folder`."""
+    runs, problems = read_folders([folder])
+    return make_leaderboard(runs, cards or {}, problems)
