@@ -15,12 +15,15 @@ from tqdm import tqdm
 
 from vrs_lmeval.answer_cache import AnswerCache, identify_model
 from vrs_lmeval.asking import Asker, Continued, Way
+from vrs_lmeval.chat_prompts import WithTemplateArguments, find_image_mark, find_template, find_unused_arguments
 from vrs_lmeval.geometry import UnsupportedGeometry
 from vrs_lmeval.image_processor import FusedImageProcessor
-from vrs_lmeval.option_scores import Scored, score_options, score_whole, split_option
+from vrs_lmeval.option_scores import OptionScorer, Scored, split_option
 from vrs_lmeval.prefixes import identify_image
 from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
-from vrs_lmeval.shared_prefill import continue_prefixes, extend, prefill
+from vrs_lmeval.self_check import Agreement, choose_checked, find_differences, name_traits
+from vrs_lmeval.shared_prefill import continue_prefixes
+from vrs_lmeval.thoughts import cut_thoughts, find_open_thought
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ SHAREABLE_SETTINGS = {"until", "max_gen_toks", "do_sample", "temperature", "top_
 """Generation settings that look at one token's logits alone. Others (beams, n-grams of the prompt) see the padding."""
 
 
+NOT_APPLIED = "not applied"
+"""What the results say where the model has a chat template and its prompts did not go through it."""
+
 PROGRESS = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} questions [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
 
@@ -42,8 +48,13 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     Arguments beyond its own: `prefix_cache_bytes`, how much kept prefixes may take together (a quarter of the
     accelerator's free memory if not said); `share_prefixes=False` computes every prompt as a whole; `cache_dir`, a
-    folder where answers are kept, so that a run goes on where it was stopped. `batch_size=auto` works.
+    folder where answers are kept, so that a run goes on where it was stopped; `double_bos=True` keeps the second BOS
+    token that `hf-multimodal` writes before rendered chats; `thought_tokens`, how many tokens a model may think before
+    its answer, which then begins after the model's own marks. `batch_size=auto` works.
     """
+
+    processor: Any
+    image_token: str
 
     def __init__(
         self,
@@ -51,27 +62,57 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         prefix_cache_bytes: int | None = None,
         share_prefixes: bool = True,
         cache_dir: str | None = None,
+        double_bos: bool = False,
+        thought_tokens: int = 0,
         **kwargs: Any,
     ) -> None:
         if str(kwargs.get("batch_size")).startswith("auto"):
             kwargs["batch_size"] = int(kwargs.get("max_batch_size") or AUTO_BATCH_SIZE)
+        if "enable_thinking" in kwargs:  # the marks of thoughts are known, so it needs no think_end_token
+            thinks = {"enable_thinking": kwargs.pop("enable_thinking")}
+            kwargs["chat_template_args"] = {**(kwargs.get("chat_template_args") or {}), **thinks}
         super().__init__(*args, **kwargs)
         self._join_cpu_processes()
         self._image_path = self._install_fused_path()
         budget = _free_bytes(self.device) // 4 if prefix_cache_bytes is None else int(prefix_cache_bytes)
-        self._asker = Asker(self, budget, share_prefixes)
+        if "image_string" not in kwargs and "image_token_id" not in kwargs:
+            self.image_token = find_image_mark(self.processor) or self.image_token
+        self._double_bos, self._thought_tokens = double_bos, int(thought_tokens)
+        self._template = find_template(self.processor)
+        self._open_thought: str | None = None
+        self._told: set[str] = set()
+        self._asker = Asker(self, budget, share_prefixes, double_bos)
+        self._scorer = OptionScorer(self, self._asker)
+        self._generation = Agreement(self.model.dtype)
         self._cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify())
 
     def get_model_info(self) -> dict[str, Any]:
         """What the results say about the model: which paths ran, in how many processes, how much work they saved."""
+        differences = [seen.largest for seen in (self._generation, self._scorer.continued) if seen.largest is not None]
         return {
             **super().get_model_info(),
             "vrs_image_path": self._image_path,
             "vrs_prefix_path": self._asker.path,
-            "vrs_prefix_check": self._asker.difference,
+            "vrs_prefix_check": max(differences, default=None),
+            "vrs_option_path": self._scorer.path,
+            "vrs_chat_template": self._describe_template(),
+            "vrs_bos": self._describe_bos(),
+            "vrs_thoughts": self._describe_thoughts(),
             "vrs_work": self._asker.work(),
             "vrs_processes": self.world_size,
         }
+
+    def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """As `hf-multimodal` renders a chat, with `chat_template_args` and `enable_thinking`, which it leaves out."""
+        processor = self.processor
+        self.processor = WithTemplateArguments(processor, self.chat_template_args)
+        try:
+            prompt: str = super().apply_chat_template(chat_history, add_generation_prompt)
+        finally:
+            self.processor = processor
+        for name in find_unused_arguments(self._template or "", self.chat_template_args):
+            self._tell(f"the model's chat template does not know {name}, so it changes nothing")
+        return prompt
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""
@@ -87,10 +128,11 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if requests and len(requests[0].args) < 3:
             texts: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return texts
+        self._look_at_prompts(requests)
         keys = {index: self._key_generation(request) for index, request in enumerate(requests)}
         answers = self._find(keys)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
-        way = Way(self._generate_continued, self._encode_for_generation, self._generate_plainly)
+        way = Way(self._generate_continued, self._encode_for_generation, self._generate)
         batches = self._asker.ask(prompts, way)
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [answers[index] for index in range(len(requests))]
@@ -100,6 +142,13 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if requests and len(requests[0].args) < 3:
             scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
             return scores
+        self._look_at_prompts(requests)
+        if self._open_thought:
+            raise ValueError(
+                f"{self._open_thought} ends the rendered prompt, so an option's letter would be scored as the first "
+                "word of a thought; pass enable_thinking=False in --model_args (if the template knows it), or take the "
+                "_cot task, which asks for text"
+            )
         pairs = [split_option(*request.args[:2]) for request in requests]
         images = [_image_key(request) for request in requests]
         keys = {i: self._key("loglikelihood", pair, images[i]) for i, pair in enumerate(pairs)}
@@ -114,7 +163,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             for options in [tuple(pairs[index][1] for index in indices)]
         }
         places = {indices[0]: indices for indices in same_prompt.values()}
-        way = Way(self._score_continued, _encode_for_scores, self._score_plainly)
+        way = Way(self._scorer.score_continued, self._scorer.encode_plainly, self._scorer.score_plainly)
         batches = (
             {
                 index: score
@@ -178,24 +227,67 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             for name in ("image_token", "max_images", "rgb", "image_width", "image_height", "image_max_side")
         }
         settings |= {"max_length": self.max_length, "max_gen_toks": self.max_gen_toks, "truncation": self.truncation}
+        settings |= {"double_bos": self._double_bos, "thought_tokens": self._thought_tokens}
         return identify_model(self.model, self.processor, self.tokenizer, settings)
 
     def _visuals(self, request: Any) -> tuple[Any, ...]:
         return tuple(request.args[2]["visual"][: self.max_images])
 
+    def _look_at_prompts(self, requests: Sequence[Any]) -> None:
+        """Say what about the prompts would make answers worth less than they look."""
+        if self._template and not self.chat_applied:
+            self._tell(
+                "this model has a chat template and was trained on prompts in it; these are bare. Pass "
+                "--apply_chat_template unless that is meant"
+            )
+        self._open_thought = next(filter(None, (find_open_thought(request.args[0]) for request in requests)), None)
+        if self._open_thought and not self._thought_tokens and requests[0].request_type == "generate_until":
+            self._tell(
+                f"{self._open_thought} ends the rendered prompt, so the model goes on thinking, and its thought is "
+                "read as the answer; pass enable_thinking=False in --model_args, or thought_tokens=N for room to think"
+            )
+
+    def _tell(self, warning: str) -> None:
+        """Each warning once a run."""
+        if warning not in self._told:
+            self._told.add(warning)
+            logger.warning("vrs-hf: %s", warning)
+
+    def _describe_template(self) -> str:
+        if self.chat_applied:
+            return "applied"
+        return NOT_APPLIED if self._template else "the model has none"
+
+    def _describe_bos(self) -> str:
+        if self._asker.bos_dropped:
+            return "one, the template's"
+        return "as hf-multimodal writes it" + (
+            ", where a template has one, two (double_bos)" if self._double_bos else ""
+        )
+
+    def _describe_thoughts(self) -> str:
+        if self._thought_tokens:
+            return f"up to {self._thought_tokens} tokens, cut by the model's own marks"
+        return (
+            f"the prompt ends in {self._open_thought}, and the thought is read as the answer"
+            if self._open_thought
+            else "none"
+        )
+
     def _read_generation(self, request: Any) -> Prompt:
         text, settings, _ = request.args
-        room = settings.get("max_gen_toks", self.max_gen_toks)
+        room = settings.get("max_gen_toks", self.max_gen_toks) + self._thought_tokens
         is_shareable = set(settings) <= SHAREABLE_SETTINGS
         # A prompt that leaves no room is asked plainly.
         return Prompt(
             text,
             self._visuals(request),
-            json.dumps(settings, sort_keys=True),
+            json.dumps({**settings, "max_gen_toks": room}, sort_keys=True),
             room if is_shareable else self.max_length,
         )
 
     def _generate_continued(self, batch: Sequence[Continued]) -> list[str]:
+        self._check_generation(batch)
         inputs = continue_prefixes(
             self.model,
             [one.prefix for one in batch],
@@ -203,57 +295,66 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             self.tokenizer.pad_token_id,
             max(one.prompt.room for one in batch),
         )
-        return self._generate(inputs, batch[0].prompt.settings)
+        return self._generate([one.prompt for one in batch], inputs)
+
+    def _check_generation(self, batch: Sequence[Continued]) -> None:
+        """Raises CannotShare where a batch does not go on as its whole prompts would; once for each kind of batch.
+
+        Image tokens that see the question (PaliGemma's), or positions that cannot be continued, show here.
+        """
+        traits = name_traits(one.images for one in batch)
+        if self._generation.covers(traits):
+            return
+        sizes = [len(one.continuation) for one in batch]
+        chosen = [batch[index] for index in choose_checked(sizes, [one.images for one in batch])]
+        differences = find_differences(
+            self.model,
+            [one.prefix for one in chosen],
+            [one.continuation for one in chosen],
+            (self._asker.encoder.encode([one.prompt]) for one in chosen),
+            self.tokenizer.pad_token_id,
+        )
+        self._generation.settle(traits, differences)
 
     def _encode_for_generation(self, encoder: PromptEncoder, batch: Sequence[Prompt]) -> Any:
-        room = json.loads(batch[0].settings).get("max_gen_toks", self.max_gen_toks)
+        room = json.loads(batch[0].settings)["max_gen_toks"]
         return encoder.encode(batch, left_truncate_len=self.max_length - room, truncation=self.truncation)
 
-    def _generate_plainly(self, batch: Sequence[Prompt], inputs: Any) -> list[str]:
-        return self._generate(inputs, batch[0].settings)
-
-    def _generate(self, inputs: Any, settings: str) -> list[str]:
+    def _generate(self, batch: Sequence[Prompt], inputs: Any) -> list[str]:
         """As `hf-multimodal` generates and cuts its texts."""
-        kwargs = json.loads(settings)
-        until = handle_stop_sequences(
-            kwargs.pop("until", None), eos=self.tok_decode(self.eot_token_id, skip_special_tokens=False)
-        )
-        room = kwargs.pop("max_gen_toks", self.max_gen_toks)
+        kwargs = json.loads(batch[0].settings)
+        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        until = handle_stop_sequences(kwargs.pop("until", None), eos=eos)
+        room = kwargs.pop("max_gen_toks")
         length = inputs["input_ids"].shape[1]
         kwargs.setdefault("max_length", length + room)
+        stop = [eos] if self._thought_tokens else until  # a stop sequence within a thought is no stop
         with torch.inference_mode():
-            rows = self._model_multimodal_generate(inputs, stop=until, **kwargs).tolist()
+            rows = self._model_multimodal_generate(inputs, stop=stop, **kwargs).tolist()
         texts = []
-        for row in rows:
-            text = self.tok_decode(row[length:])
-            for stop in filter(None, until):
-                text = text.split(stop)[0]
+        for prompt, row in zip(batch, rows, strict=True):
+            text = (
+                self._read_after_thoughts(prompt, row[length:])
+                if self._thought_tokens
+                else self.tok_decode(row[length:])
+            )
+            for mark in filter(None, until):
+                text = text.split(mark)[0]
             texts.append(text)
         return texts
 
-    def _score_continued(self, batch: Sequence[Continued]) -> list[list[Scored]]:
-        pad = self.tokenizer.pad_token_id
-        continuations = [one.continuation for one in batch]
-        logits, questions = extend(self.model, [one.prefix for one in batch], continuations, pad)
-        options = [one.options for one in batch]
-        return score_options(self.model, logits[:, -1], questions, options, pad, self.batch_size)
+    def _read_after_thoughts(self, prompt: Prompt, tokens: Sequence[int]) -> str:
+        """What was written after the thought; the unfinished thought, with its mark, where none was.
 
-    def _score_plainly(self, batch: Sequence[Prompt], encoded: Sequence[Any]) -> list[list[Scored]]:
-        encodings, options = zip(*encoded, strict=True)
-        token_ids = [encoding["input_ids"][0].tolist() for encoding in encodings]
-        longest = max(len(ids) + max(map(len, own)) for ids, own in zip(token_ids, options, strict=True))
-        if longest > self.max_length:
-            raise ValueError(f"a prompt takes {longest} tokens with its option, the model {self.max_length}")
-        if self._asker.keeps_prefixes(longest):
-            logits, questions = prefill(self.model, encodings)
-            return score_options(self.model, logits, questions, options, self.tokenizer.pad_token_id, self.batch_size)
-        return [
-            [
-                score_whole(self.model, self._asker.encode([Prompt(prompt.text + text, prompt.images)]), ids)
-                for text, ids in zip(prompt.options, own, strict=True)
-            ]
-            for prompt, own in zip(batch, options, strict=True)
-        ]
+        The marks may be special tokens, so the text is cut before these are left out.
+        """
+        written = self.tok_decode(tokens, skip_special_tokens=False)
+        text = cut_thoughts((find_open_thought(prompt.text) or "") + written)
+        if isinstance(self.think_end_token, str):  # the user's own mark
+            text = text.rpartition(self.think_end_token)[2].lstrip()
+        for special in self.tokenizer.all_special_tokens:
+            text = text.replace(special, "")
+        return text
 
     def _join_cpu_processes(self) -> None:
         """The harness shares requests out among GPUs alone: without, each process would ask all of them."""
@@ -269,15 +370,6 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             logger.info("vrs-hf leaves images to %s: %s", type(image_processor).__name__, reason)
             return f"transformers: {reason}"
         return "fused"
-
-
-def _encode_for_scores(encoder: PromptEncoder, batch: Sequence[Prompt]) -> list[Any]:
-    """Of each prompt its encoding and the token ids of its options."""
-    encodings = [encoder.encode([prompt]) for prompt in batch]
-    return [
-        (encoding, encoder.encode_options(prompt, encoding["input_ids"][0].tolist()))
-        for prompt, encoding in zip(batch, encodings, strict=True)
-    ]
 
 
 def _image_key(request: Any) -> tuple[Hashable, ...]:

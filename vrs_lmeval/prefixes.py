@@ -23,7 +23,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group(Generic[Prefix]):
-    """The requests that one prefix serves; `cost` is what keeping it takes, in bytes."""
+    """The requests that one prefix serves; `cost` is what keeping it takes, in the unit of the budget."""
 
     prefix: Prefix
     cost: int

@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationMixin
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-TOKEN_ALIGNED = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
-"""What a processor gives per token; everything else belongs to the images."""
+from vrs_lmeval.prompt_encoding import TOKEN_ALIGNED
+
+CACHE = (
+    "cache"
+    if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
+    else "past_key_values"
+)
+"""What transformers calls the argument that holds kept keys and values: "cache" from 5.24 on."""
 
 
 class CannotShare(Exception):  # noqa: N818 - reads as what it says: this model cannot share prefixes
@@ -50,35 +56,33 @@ def token_window(model: Any) -> int | None:
     return min(windows, default=None)
 
 
-def bytes_per_token(model: Any) -> int:
-    """What one kept token takes, by the model's configuration."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
+def count_kept_bytes(prefix: KeptPrefix) -> int:
+    """What the prefix takes in memory."""
+    return sum(states.nbytes for layer in prefix.layers if layer is not None for states in layer)
 
 
-def prefill(model: Any, encodings: Sequence[Mapping[str, Any]]) -> tuple[torch.Tensor, list[KeptPrefix]]:
-    """Processor outputs of one prompt each -> logits after the last token (n, vocabulary), and the kept prefixes.
+def prefill(
+    model: Any, encodings: Sequence[Mapping[str, Any]], positions: int = 1, jointly: bool = True
+) -> tuple[list[torch.Tensor], list[KeptPrefix]]:
+    """Processor outputs of one prompt each -> logits of each one's last `positions` tokens, and the kept prefixes.
 
-    Prompts of the same number of tokens and image features of the same shape run together.
+    Logits are (positions, vocabulary). Prompts of the same number of tokens and image features of the same shape run
+    together if `jointly`, which is right only where the processor gives a batch what it gives each prompt.
     """
     batches: dict[Any, list[int]] = {}
     for index, encoding in enumerate(encodings):
-        batches.setdefault(_shape_of(encoding), []).append(index)
+        batches.setdefault(shape_of(encoding) if jointly else index, []).append(index)
     logits: dict[int, torch.Tensor] = {}
     kept: dict[int, KeptPrefix] = {}
     for indices in batches.values():
-        chosen = [encodings[index] for index in indices]
-        names = [name for name in chosen[0] if name != "labels"]  # PaliGemma's processor adds them
-        inputs = {name: _join([encoding[name] for encoding in chosen]) for name in names}
+        inputs = join_encodings([encodings[index] for index in indices])
         cache = DynamicCache(config=model.config)
-        last = forward(model, past_key_values=cache, **inputs)[:, -1]
+        last = forward(model, positions, **{CACHE: cache}, **inputs)
         prefixes = _keep(model, cache, inputs["attention_mask"], [row.tolist() for row in inputs["input_ids"]])
         logits.update(zip(indices, last, strict=True))
         kept.update(zip(indices, prefixes, strict=True))
     order = range(len(encodings))
-    return torch.stack([logits[index] for index in order]), [kept[index] for index in order]
+    return [logits[index] for index in order], [kept[index] for index in order]
 
 
 def continue_prefixes(
@@ -106,7 +110,7 @@ def continue_prefixes(
     return {
         "input_ids": torch.tensor(rows, device=device),
         "attention_mask": torch.tensor(masks, device=device),
-        "past_key_values": _stack(model, prefixes, width, length + room),
+        CACHE: _stack(model, prefixes, width, length + room),
     }
 
 
@@ -115,40 +119,40 @@ def extend(
     prefixes: Sequence[KeptPrefix],
     continuations: Sequence[Sequence[int]],
     pad_token_id: int,
+    positions: int = 1,
     keep: bool = True,
 ) -> tuple[torch.Tensor, list[KeptPrefix]]:
-    """Run the continuations once: logits and, with `keep`, the prefixes that much longer.
+    """Run the continuations once: logits of their last `positions` tokens and, with `keep`, the longer prefixes.
 
-    Logits are (n, tokens, vocabulary), aligned at the end: [row, -1] follows the row's last token. With `keep` there
-    is only that one, without it as many as the longest continuation has tokens.
+    Logits are (n, positions, vocabulary), aligned at the end: [row, -1] follows the row's last token.
     """
     inputs = continue_prefixes(model, prefixes, continuations, pad_token_id)
     length = max(len(continuation) for continuation in continuations)
-    cache, mask, token_ids = inputs["past_key_values"], inputs["attention_mask"], inputs["input_ids"]
+    cache, mask, token_ids = inputs[CACHE], inputs["attention_mask"], inputs["input_ids"]
     prepared = model.prepare_inputs_for_generation(  # knows how the model counts positions
         token_ids,
         next_sequence_length=length,
-        past_key_values=cache,
         attention_mask=mask,
-        position_ids=model._prepare_position_ids_for_generation(
-            token_ids, {"attention_mask": mask, "past_key_values": cache}
-        ),
+        position_ids=model._prepare_position_ids_for_generation(token_ids, {"attention_mask": mask, CACHE: cache}),
         use_cache=True,
+        **{CACHE: cache},
     )
-    logits = forward(model, keep=1 if keep else length, **prepared)
+    logits = forward(model, positions, **prepared)
     return logits, _keep(model, cache, mask, [row.tolist() for row in token_ids]) if keep else []
 
 
-def forward(model: Any, keep: int = 1, **inputs: Any) -> torch.Tensor:
-    """Logits of the last `keep` positions, (n, keep, vocabulary)."""
+def forward(model: Any, positions: int = 1, **inputs: Any) -> torch.Tensor:
+    """Logits of the last `positions` tokens, (n, positions, vocabulary)."""
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        inputs["logits_to_keep"] = keep  # all positions of an image prompt times the vocabulary would take gigabytes
+        inputs["logits_to_keep"] = (
+            positions  # all positions of an image prompt times the vocabulary would take gigabytes
+        )
     with torch.inference_mode():
         logits: torch.Tensor = model(**{**inputs, "use_cache": True}).logits
-    return logits[:, -keep:]
+    return logits[:, -positions:]
 
 
-def _shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
+def shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
     """Prompts with equal ones can be joined along their first dimension."""
     shapes = [encoding["input_ids"].shape[1]]
     for name in sorted(encoding):
@@ -156,6 +160,12 @@ def _shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
             value = encoding[name]
             shapes.append((name, tuple(value.shape[1:]) if isinstance(value, torch.Tensor) else repr(value)))
     return tuple(shapes)
+
+
+def join_encodings(encodings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One batch of prompts with equal shapes, each entry along its first dimension."""
+    names = [name for name in encodings[0] if name != "labels"]  # PaliGemma's processor adds them
+    return {name: _join([encoding[name] for encoding in encodings]) for name in names}
 
 
 def _join(values: Sequence[Any]) -> Any:
