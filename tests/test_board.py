@@ -117,10 +117,22 @@ def test_the_newer_of_two_runs_of_one_model_is_shown(tmp_path):
 
 
 def test_warnings_name_what_a_reader_would_miss(tmp_path):
-    write_run(tmp_path, "weak", draw_rows(0.3, 0.3), setup={"limit": 60})
+    prompts = {
+        "vrs_chat_template": "not applied",
+        "vrs_thoughts": "the prompt ends in <think>, and the thought is read as the answer",
+        "vrs_bos": "as hf-multimodal writes it, where a template has one, two (double_bos)",
+    }
+    write_run(tmp_path, "weak", draw_rows(0.3, 0.3), setup={"limit": 60, **prompts})
     board = make_board(tmp_path, {"weak": ModelCard(trained_on=("vrs_test",))})
     warnings = " ".join(board.boards[0].standings[0].warnings)
-    for part in ("no more accurate than the most frequent answers", "--limit 60", "trained on data of this benchmark"):
+    for part in (
+        "no more accurate than the most frequent answers",
+        "--limit 60",
+        "trained on data of this benchmark",
+        "--apply_chat_template was not given",
+        "its thoughts were read as answers",
+        "two BOS tokens",
+    ):
         assert part in warnings
 
 

@@ -229,6 +229,12 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
         warnings.append(f"no more accurate than the most frequent answers without any image ({floor:.3f})")
     if run.setup.get("limit") is not None:
         warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']:g})")
+    if run.setup.get("vrs_chat_template") == "not applied":
+        warnings.append("its prompts did not go through its chat template (--apply_chat_template was not given)")
+    if str(run.setup.get("vrs_thoughts")).startswith("the prompt ends in"):
+        warnings.append("its thoughts were read as answers: its prompts end in an open thought")
+    if "two (double_bos)" in str(run.setup.get("vrs_bos")):
+        warnings.append("its prompts may begin with two BOS tokens (double_bos)")
     if run.task in card.trained_on:
         warnings.append("was trained on data of this benchmark, by its model card")
     return warnings
