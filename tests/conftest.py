@@ -1,11 +1,16 @@
-"""What several test files build once: the extension with its CUDA kernels compiled for the host."""
+"""What all tests start with, and what several build once: the extension with its CUDA kernels compiled for the host."""
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 
 import pytest
+from cpu_torchvision import sitecustomize as cpu_torchvision
 from support import cuda_on_cpu
+
+cpu_torchvision.install()  # here, and in every Python that a test starts:
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(cpu_torchvision.HERE), os.environ.get("PYTHONPATH"))))
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
+from support.architectures import ARCHITECTURES
 from support.harness_models import generation, make_requests, show_images, wrap
-from support.tiny_models import ARCHITECTURES
 
 from vrs_lmeval.answer_cache import FILE_NAME, AnswerCache, hash_weights
 from vrs_lmeval.model import VrsHF
@@ -22,7 +22,7 @@ BATCH = 4
 
 @pytest.fixture(scope="module")
 def llava():
-    return ARCHITECTURES["llava"][0]()
+    return ARCHITECTURES["llava"].make()
 
 
 def run(parts, folder, requests, **options):
@@ -121,7 +121,7 @@ KILLED_RUN = """
     import os, signal, sys
     sys.path.insert(0, sys.argv[1])
     from support.harness_models import make_requests, wrap
-    from support.tiny_models import ARCHITECTURES
+    from support.architectures import ARCHITECTURES
     from vrs_lmeval.model import VrsHF
 
     class KilledInTheThirdBatch(VrsHF):
@@ -134,7 +134,7 @@ KILLED_RUN = """
                 os.kill(os.getpid(), signal.SIGKILL)  # computed, not kept yet
             return texts
 
-    lm = wrap(KilledInTheThirdBatch, *ARCHITECTURES["llava"][0](), batch_size=int(sys.argv[3]), cache_dir=sys.argv[2])
+    lm = wrap(KilledInTheThirdBatch, *ARCHITECTURES["llava"].make(), batch_size=int(sys.argv[3]), cache_dir=sys.argv[2])
     lm.generate_until(make_requests(), disable_tqdm=True)
 """
 

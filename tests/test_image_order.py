@@ -1,8 +1,8 @@
 """The order in which an engine with a prefix cache is asked: by images, and every answer at its request."""
 
 from lm_eval.models.hf_vlms import HFMultimodalLM
+from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
-from support.tiny_models import ARCHITECTURES
 
 from vrs_lmeval import image_order
 from vrs_lmeval.image_order import InImageOrder, chunk_by_images
@@ -40,7 +40,7 @@ def test_the_class_behind_answers_each_request_and_sees_images_in_order(monkeypa
         pass
 
     monkeypatch.setattr(image_order, "chunk_by_images", lambda requests: chunk_by_images(requests, size=4))
-    parts, requests = ARCHITECTURES["llava"][0](), make_requests()
+    parts, requests = ARCHITECTURES["llava"].make(), make_requests()
     expected = wrap(HFMultimodalLM, *parts, batch_size=4).generate_until(requests, disable_tqdm=True)
     assert wrap(Ordered, *parts, batch_size=4).generate_until(requests, disable_tqdm=True) == expected
     assert [len(call) for call in calls] == [6, 6, 6]

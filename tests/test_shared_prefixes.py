@@ -6,10 +6,11 @@ import re
 import pytest
 import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
+from support.architectures import ARCHITECTURES
+from support.architectures.gemma import gemma3
 from support.harness_models import IMAGE_SIZES, generation, make_requests, show_images, wrap
 from support.stores import make_store
 from support.tiny_llava import save_tiny_llava
-from support.tiny_models import ARCHITECTURES, gemma3
 from transformers.cache_utils import DynamicLayer
 
 from vrs_lmeval import image_processor
@@ -18,9 +19,6 @@ from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.shared_prefill import RoomyLayer
 from vrs_lmeval.variants import VariantImage
-
-SEES_THE_QUESTION = {"paligemma"}
-"""Where image tokens attend to the question, the prefix is not the same for two questions."""
 
 
 def answer_both_ways(model, processor, requests, **options):
@@ -33,14 +31,15 @@ def answer_both_ways(model, processor, requests, **options):
     return expected, ours.generate_until(requests, disable_tqdm=True), ours.get_model_info()
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", ["llava", "llava_next", "gemma3", "paligemma"])
 def test_answers_are_those_of_the_stock_class(name):
-    make, placeholder = ARCHITECTURES[name]
-    requests = make_requests(placeholder)
-    expected, answers, info = answer_both_ways(*make(), requests)
+    """Of one architecture a kind; test_architectures.py has them all."""
+    architecture = ARCHITECTURES[name]
+    requests = make_requests(architecture.mark)
+    expected, answers, info = answer_both_ways(*architecture.make(), requests)
     assert answers == expected
     assert len(set(expected)) >= len(expected) // 2, "the model does not react: equality would mean little"
-    if name in SEES_THE_QUESTION:
+    if architecture.sees_question:
         assert info["vrs_prefix_path"].startswith("plain: after a shared prefix its logits differ")
         assert info["vrs_work"]["asked_plainly"] == len(requests)
     else:
@@ -52,7 +51,7 @@ def test_answers_are_those_of_the_stock_class(name):
 
 @pytest.fixture(scope="module")
 def llava():
-    return ARCHITECTURES["llava"][0]()
+    return ARCHITECTURES["llava"].make()
 
 
 def test_blank_images_of_any_size_are_one_prefix_where_the_model_sees_no_size(llava):
@@ -101,7 +100,7 @@ def test_prompts_that_cannot_share_are_asked_plainly(llava, requests):
 
 
 def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
-    expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<boi>"))
+    expected, answers, info = answer_both_ways(*gemma3(sliding_window=24), make_requests("<start_of_image>"))
     assert answers == expected
     assert info["vrs_work"]["asked_plainly"] == len(answers)
 

@@ -5,8 +5,8 @@ import inspect
 
 import pytest
 import torch
+from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
-from support.tiny_models import ARCHITECTURES
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from vrs_lmeval.model import VrsHF
@@ -17,7 +17,9 @@ ONE_ENTRY_AN_IMAGE = ["llava", "paligemma", "gemma3", "internvl"]
 
 @pytest.fixture(scope="module", params=ONE_ENTRY_AN_IMAGE)
 def model(request):
-    return ARCHITECTURES[request.param][0]()[0]
+    if reason := ARCHITECTURES[request.param].reason_to_skip():
+        pytest.skip(reason)
+    return ARCHITECTURES[request.param].make()[0]
 
 
 def draw_pixels(count):
@@ -82,11 +84,10 @@ def test_what_exceeds_the_budget_is_computed_again(model, monkeypatch):
 
 
 def test_paligemma_computes_an_image_once_for_all_its_questions(monkeypatch):
-    make, placeholder = ARCHITECTURES["paligemma"]
-    model, processor = make()
+    model, processor = ARCHITECTURES["paligemma"].make()
     plain = wrap(VrsHF, copy.deepcopy(model), copy.deepcopy(processor), batch_size=4, prefix_cache_bytes=0)
     lm = wrap(VrsHF, model, processor, batch_size=4)
-    requests = make_requests(placeholder)
+    requests = make_requests()
     expected = plain.generate_until(requests, disable_tqdm=True)
     seen = count_images(model, monkeypatch)
     assert lm.generate_until(requests, disable_tqdm=True) == expected
