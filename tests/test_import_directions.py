@@ -10,6 +10,7 @@ FOUNDATION = {"records", "images", "normalisation", "choices", "geometry", "ques
 CONDUCTORS = {
     "task",
     "model",
+    "missing_packages",
     "vllm_model",
     "asking",
     "option_scores",

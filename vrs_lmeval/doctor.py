@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
+from vrs_lmeval.missing_packages import INSTALL, NEEDED_BY, find_fault
 from vrs_lmeval.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
@@ -37,6 +38,7 @@ def examine() -> Iterator[Finding]:
     """Every finding, quick ones first; the last asks lm_eval itself and takes some seconds."""
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     yield from map(_find_package, PACKAGES)
+    yield from map(_find_extra, NEEDED_BY)
     yield _find_extension()
     yield _find_device()
     yield _find_data_folder()
@@ -49,6 +51,16 @@ def _find_package(name: str) -> Finding:
         return Finding(name, version(name))
     except PackageNotFoundError:
         return Finding(name, "missing", False, f"pip install {name}")
+
+
+def _find_extra(name: str) -> Finding:
+    """Of the extra `models`: fine without, but what it is for is said."""
+    fault = find_fault(name)
+    if fault is None:
+        return Finding(name, version(name))
+    if fault == "not installed":
+        return Finding(name, f"not installed: without it {NEEDED_BY[name]} cannot be loaded ({INSTALL})")
+    return Finding(name, f"cannot be imported: {fault}", False, "install torch and torchvision from the same index")
 
 
 def _find_extension() -> Finding:

@@ -18,6 +18,7 @@ from vrs_lmeval.asking import Asker, Continued, Way
 from vrs_lmeval.chat_prompts import WithTemplateArguments, find_image_mark, find_template, find_unused_arguments
 from vrs_lmeval.geometry import UnsupportedGeometry
 from vrs_lmeval.image_processor import FusedImageProcessor
+from vrs_lmeval.missing_packages import explain_missing_package
 from vrs_lmeval.option_scores import OptionScorer, Scored, split_option
 from vrs_lmeval.prefixes import identify_image
 from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
@@ -85,6 +86,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._scorer = OptionScorer(self, self._asker)
         self._generation = Agreement(self.model.dtype)
         self._cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify())
+
+    def _create_tokenizer(self, *args: Any, **kwargs: Any) -> Any:
+        """As the stock class loads the processor; says which package is missing where transformers does not."""
+        try:
+            return super()._create_tokenizer(*args, **kwargs)
+        except (ImportError, RuntimeError, ValueError) as error:
+            if explained := explain_missing_package(error):
+                raise explained from error
+            raise
 
     def get_model_info(self) -> dict[str, Any]:
         """What the results say about the model: which paths ran, in how many processes, how much work they saved."""
