@@ -118,6 +118,7 @@ def test_the_newer_of_two_runs_of_one_model_is_shown(tmp_path):
 
 def test_warnings_name_what_a_reader_would_miss(tmp_path):
     prompts = {
+        "vrs_missing_weights": ["a.weight", "b.weight"],
         "vrs_chat_template": "not applied",
         "vrs_thoughts": "the prompt ends in <think>, and the thought is read as the answer",
         "vrs_bos": "as hf-multimodal writes it, where a template has one, two (double_bos)",
@@ -129,6 +130,7 @@ def test_warnings_name_what_a_reader_would_miss(tmp_path):
         "no more accurate than the most frequent answers",
         "--limit 60",
         "trained on data of this benchmark",
+        "lacks 2 weights",
         "--apply_chat_template was not given",
         "its thoughts were read as answers",
         "two BOS tokens",

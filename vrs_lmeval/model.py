@@ -25,6 +25,7 @@ from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
 from vrs_lmeval.self_check import Agreement, choose_checked, find_differences, name_traits
 from vrs_lmeval.shared_prefill import continue_prefixes
 from vrs_lmeval.thoughts import cut_thoughts, find_open_thought
+from vrs_lmeval.weight_report import ReportingAutoModel, find_missing_weights
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
     its answer, which then begins after the model's own marks. `batch_size=auto` works.
     """
 
+    AUTO_MODEL_CLASS = ReportingAutoModel
     processor: Any
     image_token: str
 
@@ -82,6 +84,13 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._template = find_template(self.processor)
         self._open_thought: str | None = None
         self._told: set[str] = set()
+        self._missing_weights = find_missing_weights(self.model)
+        if self._missing_weights:
+            self._tell(
+                f"the checkpoint lacks {len(self._missing_weights)} of the model's weights ({self._missing_weights[0]} "
+                "...), which were drawn at random, so these will not be that model's answers; was it written by another "
+                "release of transformers?"
+            )
         self._asker = Asker(self, budget, share_prefixes, double_bos)
         self._scorer = OptionScorer(self, self._asker)
         self._generation = Agreement(self.model.dtype)
@@ -108,6 +117,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             "vrs_chat_template": self._describe_template(),
             "vrs_bos": self._describe_bos(),
             "vrs_thoughts": self._describe_thoughts(),
+            "vrs_missing_weights": list(self._missing_weights),
             "vrs_work": self._asker.work(),
             "vrs_processes": self.world_size,
         }
