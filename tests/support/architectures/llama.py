@@ -105,5 +105,5 @@ def mllama() -> Parts:
 
 LLAMA_FAMILY = {
     "llama4": Architecture("Llama 4", llama4, "<|image|>", needs=("torchvision",)),
-    "mllama": Architecture("Llama 3.2 Vision", mllama, "<|image|>"),
+    "mllama": Architecture("Llama 3.2 Vision", mllama, "<|image|>", why_plain="attends to the image beside the text"),
 }

@@ -171,6 +171,8 @@ OTHERS = {
     "mistral3": Architecture("Mistral 3", mistral3, "[IMG]"),
     "deepseek_vl": Architecture("DeepSeek-VL", deepseek_vl, "<image_placeholder>"),
     "janus": Architecture("Janus", janus, "<image_placeholder>"),
-    "molmo2": Architecture("Molmo2", molmo2, "<|image|>", needs=("torchvision",)),
-    "lfm2_vl": Architecture("LFM2-VL", lfm2_vl, "<image>", needs=("torchvision",)),
+    "molmo2": Architecture(
+        "Molmo2", molmo2, "<|image|>", needs=("torchvision",), why_plain="indices count through a batch"
+    ),
+    "lfm2_vl": Architecture("LFM2-VL", lfm2_vl, "<image>", needs=("torchvision",), why_plain="convolutions"),
 }

@@ -137,6 +137,6 @@ QWEN_FAMILY = {
     "qwen2_5_vl": Architecture("Qwen2.5-VL", qwen2_5_vl, **_QWEN),
     "qwen3_vl": Architecture("Qwen3-VL", qwen3_vl, **_QWEN),
     "qwen3_vl_moe": Architecture("Qwen3-VL MoE", qwen3_vl_moe, **_QWEN),
-    "qwen3_5": Architecture("Qwen3.5", qwen3_5, **_QWEN),
-    "glm4v": Architecture("GLM-4.1V", glm4v, GLM_IMAGE, "<|image|>", needs=("torchvision",)),
+    "qwen3_5": Architecture("Qwen3.5", qwen3_5, **_QWEN, opens_thought=True, why_plain="linear attention"),
+    "glm4v": Architecture("GLM-4.1V", glm4v, GLM_IMAGE, "<|image|>", needs=("torchvision",), opens_thought=True),
 }
