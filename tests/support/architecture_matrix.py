@@ -81,7 +81,8 @@ def ask(cell: Cell, **options: Any) -> Outcome:
     """Both answers to the cell's questions; `options` go to `VrsHF`."""
     prompts, name = cell.prompts, cell.prompts.name
     questions = make_questions(prompts.sizes, prompts.count)
-    ours = _wrap(VrsHF, name, batch_size=5, share_prefixes=cell.path == "shared", **_thinking(name), **options)
+    batch = 1 if _sees_batch(prompts) else 5
+    ours = _wrap(VrsHF, name, batch_size=batch, share_prefixes=cell.path == "shared", **_thinking(name), **options)
     contexts = render(ours, prompts)
     two_bos = bool(options.get("double_bos"))
     if cell.kind == "generate":
@@ -120,16 +121,21 @@ def render(lm: Any, prompts: Prompts) -> list[str]:
 
 @functools.lru_cache(maxsize=8)
 def make_questions(sizes: str, count: str) -> list[tuple[str, tuple[VariantImage, ...]]]:
-    """Of each question its text with `<image>` where images stand, and the images."""
+    """Of each question its text with `<image>` where images stand, and the images.
+
+    The shortest and the longest question are the first image's own, so that a check of these two alone sees one prefix.
+    """
     first, second, third = make_images(sizes)
     blanks = [_vary(image, Perturbation.blank()) for image in (first, second, third)]
     if count == "single":
-        texts = ("<image>\nwhat is this?", "<image>\nis it a liver, my dear?")
-        shown = ((first,), (blanks[0],), (second,), (third,), (blanks[1],))
-        return [(text, images) for text in texts for images in shown]
+        asked = [(first, "why?"), (first, "is it a liver or a lung, my dear doctor?"), (blanks[0], "what is this?")]
+        asked += [(image, text) for image in (second, third, blanks[1]) for text in ("what is this?", "is it a liver?")]
+        return [(f"<image>\n{text}", (image,)) for image, text in [*asked, (third, "why?")]]
     pairs = ((first, second), (second, third), (blanks[0], blanks[1]))
     two = [(f"<image> and <image>\n{text}", pair) for text in ("what changed?", "same?") for pair in pairs]
-    three = [("<image> <image> <image>\nlargest?", images) for images in ((third, first, second), (third, second, first))]
+    three = [
+        ("<image> <image> <image>\nlargest?", images) for images in ((third, first, second), (third, second, first))
+    ]
     behind_text = [
         (f"{text} <image>\nso?", (image,)) for text in ("Day 7:", "After it all:") for image in (first, third)
     ]
@@ -168,10 +174,11 @@ def make_reference(prompts: Prompts, two_bos: bool = False) -> Any:
     rendered prompt that begins with BOS, the tokenizer writes no second one, unless `two_bos`.
     """
     name, kind = prompts.name, HFMultimodalLM if two_bos else OneBos
-    stock = _wrap(kind, name, batch_size=16, **_thinking(name))
+    options: dict[str, Any] = {"batch_size": 1 if _sees_batch(prompts) else 16, **_thinking(name)}
+    stock = _wrap(kind, name, **options)
     mark = ARCHITECTURES[name].placeholder
     if prompts.form == "bare" and stock.image_token != mark:
-        stock = _wrap(kind, name, batch_size=16, image_string=mark)
+        stock = _wrap(kind, name, image_string=mark, **options)
     if ARCHITECTURES[name].opens_thought:  # the stock class does not hand the switch on
         stock.processor.chat_template = "{% set enable_thinking = false %}" + stock.processor.chat_template
     return stock
@@ -219,6 +226,10 @@ def _append(prompt: Any, token_ids: list[int]) -> dict[str, torch.Tensor]:
 def _wrap(kind: type, name: str, **options: Any) -> Any:
     model, processor = make_parts(name)
     return wrap(kind, model, copy.deepcopy(processor), **options)
+
+
+def _sees_batch(prompts: Prompts) -> bool:
+    return prompts.count == "several" and ARCHITECTURES[prompts.name].sees_batch
 
 
 def _thinking(name: str) -> dict[str, bool]:

@@ -163,7 +163,7 @@ def lfm2_vl() -> Parts:
         projector_hidden_size=32,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
-    return build(hf.Lfm2VlForConditionalGeneration, config, processor, embedding=0.05, weight=0.15)
+    return build(hf.Lfm2VlForConditionalGeneration, config, processor, embedding=0.05, weight=0.18)
 
 
 OTHERS = {

@@ -30,7 +30,8 @@ class Architecture:
     `token`: what its processor replaces by image tokens, and what stands for an image in a bare prompt; the mark
     itself where not said. `needs`: packages that its processor imports. `has_template`: whether it was tuned on chats.
     `opens_thought`: its template ends in an open thought unless told enable_thinking=False. `why_plain`: why its
-    prompts cannot share a prefix, where they cannot.
+    prompts cannot share a prefix, where they cannot. `sees_batch`: the stock class's own answers depend on whether
+    another prompt of the batch has more images.
     """
 
     title: str
@@ -41,6 +42,7 @@ class Architecture:
     has_template: bool = True
     opens_thought: bool = False
     why_plain: str = ""
+    sees_batch: bool = False
 
     @property
     def placeholder(self) -> str:

@@ -89,7 +89,7 @@ def qwen3_5() -> Parts:
     positions = {**POSITIONS, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
     template = chatml(IMAGE, thought=open_thought("<think>\\n", "<think>\\n\\n</think>\\n\\n"))
     kinds = hf.Qwen3VLProcessor, hf.Qwen3VLVideoProcessor
-    scales = {"embedding": 0.1, "weight": 0.15}
+    scales = {"embedding": 0.05, "weight": 0.12}
     return _qwen("Qwen3_5", *kinds, vision, template, scales, rope_parameters=positions, **linear)
 
 
