@@ -5,13 +5,17 @@ BIN    := $(VENV)/bin
 TORCHVISION_VENV := .venv-torchvision
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
+.PHONY: demo test test-models lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
 
 test: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest
+
+# Every architecture in every cell; `make test` runs ten of them in a few.
+test-models: $(VENV)/.installed-dev
+	$(BIN)/pytest -m "whole_matrix or not whole_matrix" tests/test_architectures.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

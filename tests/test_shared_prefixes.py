@@ -39,7 +39,7 @@ def test_answers_are_those_of_the_stock_class(name):
     expected, answers, info = answer_both_ways(*architecture.make(), requests)
     assert answers == expected
     assert len(set(expected)) >= len(expected) // 2, "the model does not react: equality would mean little"
-    if architecture.sees_question:
+    if architecture.why_plain:
         assert info["vrs_prefix_path"].startswith("plain: after a shared prefix its logits differ")
         assert info["vrs_work"]["asked_plainly"] == len(requests)
     else:

@@ -136,8 +136,12 @@ def gemma4_e() -> Parts:
 
 
 GEMMA_FAMILY = {
-    "paligemma": Architecture("PaliGemma", paligemma, "<image>", has_template=False, sees_question=True),
+    "paligemma": Architecture(
+        "PaliGemma", paligemma, "<image>", has_template=False, why_plain="image tokens see the question"
+    ),
     "gemma3": Architecture("Gemma 3", gemma3, "<start_of_image>"),
-    "gemma4": Architecture("Gemma 4", gemma4, "<|image|>", needs=("torchvision",)),
-    "gemma4_e": Architecture("Gemma 4 E", gemma4_e, "<|image|>", needs=("torchvision",)),
+    "gemma4": Architecture("Gemma 4 (dense)", gemma4, "<|image|>", needs=("torchvision",)),
+    "gemma4_e": Architecture(
+        "Gemma 4 (E2B, E4B)", gemma4_e, "<|image|>", needs=("torchvision",), why_plain="layers share states"
+    ),
 }

@@ -59,7 +59,7 @@ def llama4() -> Parts:
         eoi_token_index=tokenizer.convert_tokens_to_ids("<|image_end|>"),
         image_token_index=tokenizer.convert_tokens_to_ids("<|patch|>"),
     )
-    return build(hf.Llama4ForConditionalGeneration, config, processor)
+    return build(hf.Llama4ForConditionalGeneration, config, processor, embedding=0.05)
 
 
 def mllama() -> Parts:
@@ -105,5 +105,7 @@ def mllama() -> Parts:
 
 LLAMA_FAMILY = {
     "llama4": Architecture("Llama 4", llama4, "<|image|>", needs=("torchvision",)),
-    "mllama": Architecture("Llama 3.2 Vision", mllama, "<|image|>"),
+    "mllama": Architecture(
+        "Llama 3.2 Vision", mllama, "<|image|>", why_plain="attends to the image beside the text", sees_batch=True
+    ),
 }

@@ -163,7 +163,7 @@ def lfm2_vl() -> Parts:
         projector_hidden_size=32,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
-    return build(hf.Lfm2VlForConditionalGeneration, config, processor, embedding=0.05, weight=0.15)
+    return build(hf.Lfm2VlForConditionalGeneration, config, processor, embedding=0.05, weight=0.18)
 
 
 OTHERS = {
@@ -171,6 +171,8 @@ OTHERS = {
     "mistral3": Architecture("Mistral 3", mistral3, "[IMG]"),
     "deepseek_vl": Architecture("DeepSeek-VL", deepseek_vl, "<image_placeholder>"),
     "janus": Architecture("Janus", janus, "<image_placeholder>"),
-    "molmo2": Architecture("Molmo2", molmo2, "<|image|>", needs=("torchvision",)),
-    "lfm2_vl": Architecture("LFM2-VL", lfm2_vl, "<image>", needs=("torchvision",)),
+    "molmo2": Architecture(
+        "Molmo2", molmo2, "<|image|>", needs=("torchvision",), why_plain="indices count through a batch"
+    ),
+    "lfm2_vl": Architecture("LFM2-VL", lfm2_vl, "<image>", needs=("torchvision",), why_plain="convolutions"),
 }

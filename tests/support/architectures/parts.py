@@ -29,7 +29,9 @@ class Architecture:
     `title`: its name in documents. `mark`: what its own prompts write where an image stands, as its chat template does.
     `token`: what its processor replaces by image tokens, and what stands for an image in a bare prompt; the mark
     itself where not said. `needs`: packages that its processor imports. `has_template`: whether it was tuned on chats.
-    `sees_question`: its image tokens attend to the question, so no prefix can be shared.
+    `opens_thought`: its template ends in an open thought unless told enable_thinking=False. `why_plain`: why its
+    prompts cannot share a prefix, where they cannot. `sees_batch`: the stock class's own answers depend on whether
+    another prompt of the batch has more images.
     """
 
     title: str
@@ -38,7 +40,9 @@ class Architecture:
     token: str = ""
     needs: tuple[str, ...] = ()
     has_template: bool = True
-    sees_question: bool = False
+    opens_thought: bool = False
+    why_plain: str = ""
+    sees_batch: bool = False
 
     @property
     def placeholder(self) -> str:

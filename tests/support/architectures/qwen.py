@@ -89,7 +89,7 @@ def qwen3_5() -> Parts:
     positions = {**POSITIONS, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
     template = chatml(IMAGE, thought=open_thought("<think>\\n", "<think>\\n\\n</think>\\n\\n"))
     kinds = hf.Qwen3VLProcessor, hf.Qwen3VLVideoProcessor
-    scales = {"embedding": 0.1, "weight": 0.15}
+    scales = {"embedding": 0.05, "weight": 0.12}
     return _qwen("Qwen3_5", *kinds, vision, template, scales, rope_parameters=positions, **linear)
 
 
@@ -137,6 +137,6 @@ QWEN_FAMILY = {
     "qwen2_5_vl": Architecture("Qwen2.5-VL", qwen2_5_vl, **_QWEN),
     "qwen3_vl": Architecture("Qwen3-VL", qwen3_vl, **_QWEN),
     "qwen3_vl_moe": Architecture("Qwen3-VL MoE", qwen3_vl_moe, **_QWEN),
-    "qwen3_5": Architecture("Qwen3.5", qwen3_5, **_QWEN),
-    "glm4v": Architecture("GLM-4.1V", glm4v, GLM_IMAGE, "<|image|>", needs=("torchvision",)),
+    "qwen3_5": Architecture("Qwen3.5", qwen3_5, **_QWEN, opens_thought=True, why_plain="linear attention"),
+    "glm4v": Architecture("GLM-4.1V", glm4v, GLM_IMAGE, "<|image|>", needs=("torchvision",), opens_thought=True),
 }

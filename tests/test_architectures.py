@@ -1,0 +1,70 @@
+"""`vrs-hf` gives the stock class's answers and full passes' likelihoods, whatever the architecture, path and prompt."""
+
+import pytest
+from support.architecture_matrix import Cell, Prompts, ask, list_cells
+from support.architectures import ARCHITECTURES
+
+SLICE = [
+    "llava",
+    "llava_next",
+    "qwen2_5_vl",
+    "qwen3_5",
+    "gemma3",
+    "gemma4_e",
+    "paligemma",
+    "idefics2",
+    "mllama",
+    "molmo2",
+]
+"""One architecture of each kind of path, in a few cells, for every test run; `make test-models` runs all."""
+
+
+def is_in_slice(cell: Cell) -> bool:
+    prompts = cell.prompts
+    form = "chat" if ARCHITECTURES[prompts.name].has_template else "bare"
+    usual = (form, "mixed", "single") if cell.path == "shared" else (form, "mixed", "several")
+    bare = cell.path == "shared" and (prompts.form, prompts.sizes, prompts.count) == ("bare", "one", "single")
+    return prompts.name in SLICE and (bare or (prompts.form, prompts.sizes, prompts.count) == usual)
+
+
+def mark(cell: Cell):
+    return pytest.param(cell, id=str(cell), marks=() if is_in_slice(cell) else pytest.mark.whole_matrix)
+
+
+@pytest.mark.parametrize("cell", [mark(cell) for name in ARCHITECTURES for cell in list_cells(name)])
+def test_answers_are_those_of_the_reference(cell):
+    architecture = ARCHITECTURES[cell.prompts.name]
+    if reason := architecture.reason_to_skip():
+        pytest.skip(reason)
+    outcome = ask(cell)
+    if cell.kind == "generate":
+        assert outcome.answers == outcome.expected
+    else:
+        assert [score for score, _ in outcome.answers] == pytest.approx(
+            [score for score, _ in outcome.expected], rel=1e-4, abs=1e-4
+        )
+        assert [greedy for _, greedy in outcome.answers] == [greedy for _, greedy in outcome.expected]
+    assert len(set(outcome.expected)) >= outcome.inputs / 2, "the model does not react: equality would mean little"
+    path = outcome.info["vrs_prefix_path"]
+    if cell.path == "shared" and not architecture.why_plain:
+        assert path == "shared"
+    else:
+        assert path.startswith("plain: ")
+
+
+WRITES_BOS = ["idefics3", "gemma3", "gemma4", "aya_vision", "cohere2_vision", "llama4", "mllama", "pixtral", "mistral3"]
+"""Where the template writes BOS, and the tokenizer would write another."""
+
+
+@pytest.mark.parametrize("kind", ["generate", "loglikelihood"])
+@pytest.mark.parametrize("name", WRITES_BOS)
+def test_two_bos_on_request_are_the_stock_classes_own(name, kind):
+    if reason := ARCHITECTURES[name].reason_to_skip():
+        pytest.skip(reason)
+    outcome = ask(Cell(Prompts(name, "chat", "one", "single"), "shared", kind), double_bos=True)
+    if kind == "generate":
+        assert outcome.answers == outcome.expected
+    else:
+        assert [score for score, _ in outcome.answers] == pytest.approx(
+            [score for score, _ in outcome.expected], rel=1e-4, abs=1e-4
+        )
