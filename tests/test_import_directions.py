@@ -44,6 +44,10 @@ ALLOWED_BESIDES = {
     "pixels": {"cuda_memory"},
     "image_order": {"prefixes"},
     "samples": {"row_text", "row_shapes", "sources"},
+    "llava_weights": {"llava_layouts"},
+    "llava_processing": {"llava_layouts", "llava_weights"},
+    "llava_plan": {"llava_layouts", "llava_weights"},
+    "convert_llava": {"llava_layouts", "llava_plan", "llava_processing", "llava_weights"},
 }
 
 

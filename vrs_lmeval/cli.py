@@ -223,6 +223,46 @@ def preview(
     console.print(f"wrote {output}", highlight=False)
 
 
+@app.command("convert-llava")
+def convert_llava(
+    source: Annotated[
+        str, typer.Argument(help="A llava_mistral, llava_qwen2 or llava_llama checkpoint: folder or hub id.")
+    ],
+    target: Annotated[Path, typer.Argument(help="The folder to write; it must not exist.")],
+    vision_tower: Annotated[
+        str | None, typer.Option(help="Folder or hub id of the CLIP tower, where SOURCE lacks its weights or settings.")
+    ] = None,
+    conversation: Annotated[
+        str | None,
+        typer.Option(
+            help="Its prompt: mistral_instruct, huatuo or vicuna_v1, where it is not the usual one of its type."
+        ),
+    ] = None,
+) -> None:
+    """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf, transformers and vLLM can load."""
+    from vrs_lmeval.convert_llava import convert_llava as convert  # transformers takes seconds to import
+    from vrs_lmeval.llava_layouts import ConversionError
+
+    try:
+        made = convert(source, target, vision_tower, conversation, lambda line: console.print(line, highlight=False))
+    except ConversionError as error:
+        console.print(f"[red]vrs convert-llava:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    console.print(
+        f"wrote {made.folder}: {made.tensors} tensors, {made.size / 1e9:.2f} GB; vision tower from "
+        f"{made.tower_source}; prompt {made.conversation}; {made.added_rows} rows added for the image mark",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(
+        f"run it: lm_eval run --model vrs-hf --model_args pretrained={made.folder} --apply_chat_template ...",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
 @app.command()
 def doctor() -> None:
     """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems."""
