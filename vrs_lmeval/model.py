@@ -10,21 +10,18 @@ from typing import Any
 
 import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
-from lm_eval.models.utils import handle_stop_sequences
 from tqdm import tqdm
 
 from vrs_lmeval.answer_cache import AnswerCache, identify_model
-from vrs_lmeval.asking import Asker, Continued, Way
-from vrs_lmeval.chat_prompts import WithTemplateArguments, find_image_mark, find_template, find_unused_arguments
+from vrs_lmeval.asking import Asker, Way
+from vrs_lmeval.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
 from vrs_lmeval.geometry import UnsupportedGeometry
 from vrs_lmeval.image_processor import FusedImageProcessor
 from vrs_lmeval.missing_packages import explain_missing_package
 from vrs_lmeval.option_scores import OptionScorer, Scored, split_option
 from vrs_lmeval.prefixes import identify_image
-from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
-from vrs_lmeval.self_check import Agreement, choose_checked, find_differences, name_traits
-from vrs_lmeval.shared_prefill import continue_prefixes
-from vrs_lmeval.thoughts import cut_thoughts, find_open_thought
+from vrs_lmeval.prompt_encoding import Prompt
+from vrs_lmeval.text_answers import TextWriter
 from vrs_lmeval.weight_report import ReportingAutoModel, find_missing_weights
 
 logger = logging.getLogger(__name__)
@@ -38,9 +35,6 @@ AUTO_BATCH_SIZE = 64
 SHAREABLE_SETTINGS = {"until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "min_p"}
 """Generation settings that look at one token's logits alone. Others (beams, n-grams of the prompt) see the padding."""
 
-
-NOT_APPLIED = "not applied"
-"""What the results say where the model has a chat template and its prompts did not go through it."""
 
 PROGRESS = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} questions [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
@@ -80,20 +74,18 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         budget = _free_bytes(self.device) // 4 if prefix_cache_bytes is None else int(prefix_cache_bytes)
         if "image_string" not in kwargs and "image_token_id" not in kwargs:
             self.image_token = find_image_mark(self.processor) or self.image_token
-        self._double_bos, self._thought_tokens = double_bos, int(thought_tokens)
-        self._template = find_template(self.processor)
-        self._open_thought: str | None = None
-        self._told: set[str] = set()
+        self._prompts = PromptNotes(self.processor, double_bos, int(thought_tokens))
         self._missing_weights = find_missing_weights(self.model)
         if self._missing_weights:
-            self._tell(
-                f"the checkpoint lacks {len(self._missing_weights)} of the model's weights ({self._missing_weights[0]} "
-                "...), which were drawn at random, so these will not be that model's answers; was it written by another "
-                "release of transformers?"
+            logger.warning(
+                "vrs-hf: the checkpoint lacks %d of the model's weights (%s ...), which were drawn at random, so these "
+                "will not be that model's answers; was it written by another release of transformers?",
+                len(self._missing_weights),
+                self._missing_weights[0],
             )
         self._asker = Asker(self, budget, share_prefixes, double_bos)
         self._scorer = OptionScorer(self, self._asker)
-        self._generation = Agreement(self.model.dtype)
+        self._writer = TextWriter(self, self._asker, int(thought_tokens))
         self._cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify())
 
     def _create_tokenizer(self, *args: Any, **kwargs: Any) -> Any:
@@ -107,16 +99,16 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def get_model_info(self) -> dict[str, Any]:
         """What the results say about the model: which paths ran, in how many processes, how much work they saved."""
-        differences = [seen.largest for seen in (self._generation, self._scorer.continued) if seen.largest is not None]
+        differences = [
+            seen.largest for seen in (self._writer.continued, self._scorer.continued) if seen.largest is not None
+        ]
         return {
             **super().get_model_info(),
             "vrs_image_path": self._image_path,
             "vrs_prefix_path": self._asker.path,
             "vrs_prefix_check": max(differences, default=None),
             "vrs_option_path": self._scorer.path,
-            "vrs_chat_template": self._describe_template(),
-            "vrs_bos": self._describe_bos(),
-            "vrs_thoughts": self._describe_thoughts(),
+            **self._prompts.describe(self.chat_applied, self._asker.bos_dropped),
             "vrs_missing_weights": list(self._missing_weights),
             "vrs_work": self._asker.work(),
             "vrs_processes": self.world_size,
@@ -130,8 +122,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             prompt: str = super().apply_chat_template(chat_history, add_generation_prompt)
         finally:
             self.processor = processor
-        for name in find_unused_arguments(self._template or "", self.chat_template_args):
-            self._tell(f"the model's chat template does not know {name}, so it changes nothing")
+        self._prompts.look_at_arguments(self.chat_template_args)
         return prompt
 
     def set_cache_hook(self, cache_hook: Any) -> None:
@@ -148,11 +139,11 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if requests and len(requests[0].args) < 3:
             texts: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return texts
-        self._look_at_prompts(requests)
+        self._prompts.look_at([request.args[0] for request in requests], self.chat_applied, expects_text=True)
         keys = {index: self._key_generation(request) for index, request in enumerate(requests)}
         answers = self._find(keys)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
-        way = Way(self._generate_continued, self._encode_for_generation, self._generate)
+        way = Way(self._writer.write_continued, self._writer.encode_plainly, self._writer.write)
         batches = self._asker.ask(prompts, way)
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [answers[index] for index in range(len(requests))]
@@ -162,13 +153,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if requests and len(requests[0].args) < 3:
             scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
             return scores
-        self._look_at_prompts(requests)
-        if self._open_thought:
-            raise ValueError(
-                f"{self._open_thought} ends the rendered prompt, so an option's letter would be scored as the first "
-                "word of a thought; pass enable_thinking=False in --model_args (if the template knows it), or take the "
-                "_cot task, which asks for text"
-            )
+        self._prompts.look_at([request.args[0] for request in requests], self.chat_applied, expects_text=False)
         pairs = [split_option(*request.args[:2]) for request in requests]
         images = [_image_key(request) for request in requests]
         keys = {i: self._key("loglikelihood", pair, images[i]) for i, pair in enumerate(pairs)}
@@ -247,56 +232,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             for name in ("image_token", "max_images", "rgb", "image_width", "image_height", "image_max_side")
         }
         settings |= {"max_length": self.max_length, "max_gen_toks": self.max_gen_toks, "truncation": self.truncation}
-        settings |= {"double_bos": self._double_bos, "thought_tokens": self._thought_tokens}
+        settings |= {"double_bos": self._prompts.double_bos, "thought_tokens": self._prompts.thought_tokens}
         return identify_model(self.model, self.processor, self.tokenizer, settings)
 
     def _visuals(self, request: Any) -> tuple[Any, ...]:
         return tuple(request.args[2]["visual"][: self.max_images])
 
-    def _look_at_prompts(self, requests: Sequence[Any]) -> None:
-        """Say what about the prompts would make answers worth less than they look."""
-        if self._template and not self.chat_applied:
-            self._tell(
-                "this model has a chat template and was trained on prompts in it; these are bare. Pass "
-                "--apply_chat_template unless that is meant"
-            )
-        self._open_thought = next(filter(None, (find_open_thought(request.args[0]) for request in requests)), None)
-        if self._open_thought and not self._thought_tokens and requests[0].request_type == "generate_until":
-            self._tell(
-                f"{self._open_thought} ends the rendered prompt, so the model goes on thinking, and its thought is "
-                "read as the answer; pass enable_thinking=False in --model_args, or thought_tokens=N for room to think"
-            )
-
-    def _tell(self, warning: str) -> None:
-        """Each warning once a run."""
-        if warning not in self._told:
-            self._told.add(warning)
-            logger.warning("vrs-hf: %s", warning)
-
-    def _describe_template(self) -> str:
-        if self.chat_applied:
-            return "applied"
-        return NOT_APPLIED if self._template else "the model has none"
-
-    def _describe_bos(self) -> str:
-        if self._asker.bos_dropped:
-            return "one, the template's"
-        return "as hf-multimodal writes it" + (
-            ", where a template has one, two (double_bos)" if self._double_bos else ""
-        )
-
-    def _describe_thoughts(self) -> str:
-        if self._thought_tokens:
-            return f"up to {self._thought_tokens} tokens, cut by the model's own marks"
-        return (
-            f"the prompt ends in {self._open_thought}, and the thought is read as the answer"
-            if self._open_thought
-            else "none"
-        )
-
     def _read_generation(self, request: Any) -> Prompt:
         text, settings, _ = request.args
-        room = settings.get("max_gen_toks", self.max_gen_toks) + self._thought_tokens
+        room = settings.get("max_gen_toks", self.max_gen_toks) + self._prompts.thought_tokens
         is_shareable = set(settings) <= SHAREABLE_SETTINGS
         # A prompt that leaves no room is asked plainly.
         return Prompt(
@@ -305,76 +249,6 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             json.dumps({**settings, "max_gen_toks": room}, sort_keys=True),
             room if is_shareable else self.max_length,
         )
-
-    def _generate_continued(self, batch: Sequence[Continued]) -> list[str]:
-        self._check_generation(batch)
-        inputs = continue_prefixes(
-            self.model,
-            [one.prefix for one in batch],
-            [one.continuation for one in batch],
-            self.tokenizer.pad_token_id,
-            max(one.prompt.room for one in batch),
-        )
-        return self._generate([one.prompt for one in batch], inputs)
-
-    def _check_generation(self, batch: Sequence[Continued]) -> None:
-        """Raises CannotShare where a batch does not go on as its whole prompts would; once for each kind of batch.
-
-        Image tokens that see the question (PaliGemma's), or positions that cannot be continued, show here.
-        """
-        traits = name_traits(one.images for one in batch)
-        if self._generation.covers(traits):
-            return
-        sizes = [len(one.continuation) for one in batch]
-        chosen = [batch[index] for index in choose_checked(sizes, [one.images for one in batch])]
-        differences = find_differences(
-            self.model,
-            [one.prefix for one in chosen],
-            [one.continuation for one in chosen],
-            (self._asker.encoder.encode([one.prompt]) for one in chosen),
-            self.tokenizer.pad_token_id,
-        )
-        self._generation.settle(traits, differences)
-
-    def _encode_for_generation(self, encoder: PromptEncoder, batch: Sequence[Prompt]) -> Any:
-        room = json.loads(batch[0].settings)["max_gen_toks"]
-        return encoder.encode(batch, left_truncate_len=self.max_length - room, truncation=self.truncation)
-
-    def _generate(self, batch: Sequence[Prompt], inputs: Any) -> list[str]:
-        """As `hf-multimodal` generates and cuts its texts."""
-        kwargs = json.loads(batch[0].settings)
-        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
-        until = handle_stop_sequences(kwargs.pop("until", None), eos=eos)
-        room = kwargs.pop("max_gen_toks")
-        length = inputs["input_ids"].shape[1]
-        kwargs.setdefault("max_length", length + room)
-        stop = [eos] if self._thought_tokens else until  # a stop sequence within a thought is no stop
-        with torch.inference_mode():
-            rows = self._model_multimodal_generate(inputs, stop=stop, **kwargs).tolist()
-        texts = []
-        for prompt, row in zip(batch, rows, strict=True):
-            text = (
-                self._read_after_thoughts(prompt, row[length:])
-                if self._thought_tokens
-                else self.tok_decode(row[length:])
-            )
-            for mark in filter(None, until):
-                text = text.split(mark)[0]
-            texts.append(text)
-        return texts
-
-    def _read_after_thoughts(self, prompt: Prompt, tokens: Sequence[int]) -> str:
-        """What was written after the thought; the unfinished thought, with its mark, where none was.
-
-        The marks may be special tokens, so the text is cut before these are left out.
-        """
-        written = self.tok_decode(tokens, skip_special_tokens=False)
-        text = cut_thoughts((find_open_thought(prompt.text) or "") + written)
-        if isinstance(self.think_end_token, str):  # the user's own mark
-            text = text.rpartition(self.think_end_token)[2].lstrip()
-        for special in self.tokenizer.all_special_tokens:
-            text = text.replace(special, "")
-        return text
 
     def _join_cpu_processes(self) -> None:
         """The harness shares requests out among GPUs alone: without, each process would ask all of them."""

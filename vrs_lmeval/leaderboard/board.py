@@ -230,9 +230,7 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
     if run.setup.get("limit") is not None:
         warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']:g})")
     if missing := run.setup.get("vrs_missing_weights"):
-        warnings.append(
-            f"its checkpoint lacks {len(missing)} weights, which were drawn at random: its answers mean nothing"
-        )
+        warnings.append(f"its checkpoint lacks {len(missing)} weights, which were drawn at random")
     if run.setup.get("vrs_chat_template") == "not applied":
         warnings.append("its prompts did not go through its chat template (--apply_chat_template was not given)")
     if str(run.setup.get("vrs_thoughts")).startswith("the prompt ends in"):
