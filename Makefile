@@ -15,7 +15,7 @@ test: $(VENV)/.installed-dev lint types
 
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "whole_matrix or not whole_matrix" tests/test_architectures.py
+	$(BIN)/pytest -m "whole_matrix or not whole_matrix" tests/test_architectures.py tests/test_models_by_command_line.py
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
