@@ -2,23 +2,27 @@
 
 import json
 import math
+import re
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from support.original_llava import KINDS, SIDE, TOWER, make_original, name_tensors, save_shards, write_json
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaConfig
 from typer.testing import CliRunner
 
-from vrs_lmeval import convert_llava as conversion
 from vrs_lmeval import llava_weights
 from vrs_lmeval.cli import app
 from vrs_lmeval.convert_llava import convert_llava
-from vrs_lmeval.llava_layouts import CONVERSATIONS, ConversionError
+from vrs_lmeval.llava_layouts import ConversionError
 from vrs_lmeval.llava_plan import find_tower
+from vrs_lmeval.preview import load_task
 
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 FORMS = [("safetensors", 3), ("bin", 2), ("bin", 1), ("safetensors", 1)]
@@ -292,17 +296,6 @@ def test_a_tower_that_the_checkpoint_lacks_is_named(tmp_path, prefix):
     torch.testing.assert_close(logits[:, : expected.shape[1]], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_tower_without_weights_anywhere_is_refused(tmp_path):
-    original = make_original(tmp_path / "original", "llava_qwen2")
-    tensors = {n: t for n, t in name_tensors(original).items() if "vision_tower" not in n}
-    save_shards(original.folder, tensors, "safetensors", 3)
-    known = "openai/clip-vit-large-patch14-336"
-    settings = json.loads((original.folder / "config.json").read_text()) | {"mm_vision_tower": known}
-    write_json(original.folder / "config.json", settings)
-    with pytest.raises(ConversionError, match=f"does not hold the weights of its vision tower '{known}'; name"):
-        convert_llava(str(original.folder), tmp_path / "converted")
-
-
 @pytest.mark.parametrize("name", ["openai/clip-vit-large-patch14-336", "./vit/clip_vit_large_patch14_336"])
 def test_the_tower_of_both_models_is_known_without_its_folder(tmp_path, name):
     known, default = find_tower(tmp_path, name, None).config.to_dict(), LlavaConfig().vision_config.to_dict()
@@ -354,152 +347,55 @@ def test_another_conversation_can_be_chosen_and_brings_its_special_tokens(tmp_pa
 
 
 @pytest.mark.parametrize("legacy", [True, False, None])
-def test_text_after_the_image_begins_with_the_prefix_space_whatever_the_tokenizers_version(tmp_path, legacy):
-    original = make_original(tmp_path / "original", "llava_mistral")
+@pytest.mark.parametrize("prefix", ["normalizer", "first part", "each part"])
+@pytest.mark.parametrize("kind", ["llava_mistral", "llava_llama"])
+def test_text_after_the_image_begins_with_the_prefix_space_whoever_saved_the_tokenizer(tmp_path, kind, prefix, legacy):
+    original = make_original(tmp_path / "original", kind)
     path = original.folder / "tokenizer_config.json"
     settings = json.loads(path.read_text())
     write_json(path, {key: value for key, value in (settings | {"legacy": legacy}).items() if value is not None})
+    if prefix != "normalizer":
+        path = original.folder / "tokenizer.json"
+        scheme = {"first part": "first", "each part": "always"}[prefix]
+        space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": False}
+        write_json(path, json.loads(path.read_text()) | {"normalizer": None, "pre_tokenizer": space})
     convert_llava(str(original.folder), tmp_path / "converted")
     tokenizer = AutoProcessor.from_pretrained(tmp_path / "converted").tokenizer
     tokens = tokenizer.convert_ids_to_tokens(tokenizer("[INST] <image>\nWho?").input_ids)
     assert tokens == ["<s>", "▁[", "INST", "]", "▁", "<image>", "▁", "<0x0A>", "W", "h", "o", "?"]
 
 
-SETTINGS = {
-    "mm_projector_type": ("linear", r"mm_projector_type is 'linear'.*mlp2x_gelu"),
-    "mm_resampler_type": ("perceiver", "mm_resampler_type is 'perceiver'"),
-    "mm_use_im_start_end": (True, "mm_use_im_start_end is True"),
-    "mm_vision_select_feature": ("cls", "mm_vision_select_feature is 'cls'"),
-    "mm_vision_tower": (None, "no vision tower"),
-    "image_aspect_ratio": ("anyres", "LLaVA-NeXT"),
-    "quantization_config": ({"quant_method": "gptq"}, "the checkpoint that was quantised"),
-    "s2": (True, "one scale"),
-    "model_type": ("llava_mpt", r"model_type is 'llava_mpt'; only llava_mistral, llava_qwen2, llava_llama"),
-    "intermediate_size": (40, r"mlp.* has shape \[48, 32\], and config.json calls for \[40, 32\]|has shape \[32, 48\]"),
-    "num_hidden_layers": (3, r"tensor model.layers.2.* is in none of the weight files \(9 are missing\)"),
-}
-
-
-@pytest.mark.parametrize("setting", SETTINGS)
-def test_settings_of_other_models_are_refused_before_anything_is_written(tmp_path, setting):
-    value, message = SETTINGS[setting]
-    original = make_original(tmp_path / "original", "llava_mistral", **{setting: value})
-    refuse(original.folder, message)
-
-
-def refuse(folder, message, **options):
-    before = sorted(folder.parent.iterdir())
-    with pytest.raises(ConversionError, match=message):
-        convert_llava(str(folder), folder.parent / "converted", **options)
-    assert sorted(folder.parent.iterdir()) == before
-
-
-def break_index(folder):
-    (folder / "model-00002-of-00003.safetensors").unlink()
-
-
-def leave_the_folder(folder):
-    path = folder / "model.safetensors.index.json"
-    path.write_text(path.read_text().replace("model-00002", "../model-00002"))
-
-
-def cut_a_file(folder):
-    path = folder / "model-00003-of-00003.safetensors"
-    path.write_bytes(path.read_bytes()[:-4])
-
-
-def point_to_lfs(folder):
-    (folder / "model-00001-of-00003.safetensors").write_text(
-        "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
-    )
-
-
-def change_a_shard(folder, change):
-    path = folder / "model-00001-of-00003.safetensors"
-    tensors = load_file(path)
-    change(tensors)
-    save_file(tensors, path)
-
-
-def add_a_tensor(folder):
-    change_a_shard(folder, lambda tensors: tensors.update({"model.image_newline": torch.ones(32)}))
-
-
-def lose_a_tensor(folder):
-    change_a_shard(folder, lambda tensors: tensors.pop("model.embed_tokens.weight"))
-
-
-def quantise(folder):
-    change_a_shard(folder, lambda tensors: tensors.update({"lm_head.qweight": torch.ones(2, dtype=torch.int8)}))
-
-
-def repeat_a_tensor(folder):
-    path = folder / "model-00002-of-00003.safetensors"
-    save_file(load_file(path) | {"model.embed_tokens.weight": torch.ones(2)}, path)
-
-
-def remove_weights(folder):
-    for path in folder.glob("model*"):
-        path.unlink()
-    (folder / "adapter_config.json").write_text("{}")
-
-
-def break_config(folder):
-    (folder / "config.json").write_text("{")
-
-
-def convert_already(folder):
-    write_json(folder / "config.json", {"model_type": "llava", "text_config": {}})
-
-
-def lose_tokenizer(folder):
-    (folder / "tokenizer.json").unlink()
-    (folder / "tokenizer_config.json").unlink()
-
-
-def change_tower(folder):
-    write_json(folder / TOWER / "config.json", {"model_type": "siglip"})
-
-
-def lose_image_settings(folder):
-    (folder / TOWER / "preprocessor_config.json").unlink()
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (break_index, r"model-00002-of-00003.safetensors is missing, which .*index.json names"),
-        (leave_the_folder, r"is missing, which .*index.json names"),
-        (cut_a_file, r"model-00003-of-00003.safetensors cannot be read.*copy it again"),
-        (point_to_lfs, r"model-00001-of-00003.safetensors cannot be read.*git-lfs"),
-        (add_a_tensor, r"model-00001.*tensor model.image_newline is not part of LLaVA-1.5"),
-        (lose_a_tensor, r"tensor model.embed_tokens.weight is in none of the weight files \(1 are missing\)"),
-        (quantise, r"model-00001.*tensor lm_head.qweight is of type I8, as in quantised"),
-        (repeat_a_tensor, r"tensor model.embed_tokens.weight is in .*model-00001.* and in .*model-00002"),
-        (remove_weights, r"holds no weights.*adapter \(LoRA\) has to be merged"),
-        (break_config, r"config.json cannot be read"),
-        (convert_already, r"already in transformers' layout"),
-        (lose_tokenizer, r"its tokenizer cannot be read"),
-        (change_tower, r"the vision tower is 'siglip'; only CLIP"),
-        (lose_image_settings, r"preprocessor_config.json is missing"),
-    ],
-)
-def test_a_broken_checkpoint_is_refused_before_anything_is_written(tmp_path, spoil, message):
+@pytest.mark.parametrize("settings", [{}, {"legacy": False}, {"legacy": True, "add_bos_token": True}])
+def test_a_tokenizer_model_alone_gives_the_tokens_of_sentencepiece(tmp_path, settings):
+    sentencepiece = pytest.importorskip("sentencepiece", reason="pip install sentencepiece protobuf")
+    pytest.importorskip("google.protobuf", reason="pip install sentencepiece protobuf")
     original = make_original(tmp_path / "original", "llava_mistral")
-    spoil(original.folder)
-    refuse(original.folder, message)
-
-
-class Harmful:
-    def __reduce__(self):
-        return (print, ("run",))
-
-
-def test_a_bin_file_with_code_is_not_run(tmp_path, capsys):
-    original = make_original(tmp_path / "original", "llava_mistral", "bin", 1)
-    torch.save({"model.norm.weight": Harmful()}, original.folder / "pytorch_model.bin")
-    refuse(original.folder, r"pytorch_model.bin holds Python objects beside tensors")
-    assert "run" not in capsys.readouterr().out
+    (original.folder / "tokenizer.json").unlink()
+    texts = Path(__file__).parent.parent / "docs"
+    lines = [line for page in sorted(texts.glob("*.md")) for line in page.read_text().splitlines()]
+    corpus = [kept for line in lines if (kept := re.sub("[^a-zA-Z .]", "", line).strip())]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus),
+        model_prefix=str(original.folder / "tokenizer"),
+        model_type="bpe",
+        vocab_size=original.language.config.vocab_size,
+        character_coverage=1.0,
+        byte_fallback=True,
+        remove_extra_whitespaces=False,
+        normalization_rule_name="identity",
+        minloglevel=2,
+    )
+    marks = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    write_json(original.folder / "tokenizer_config.json", marks | settings)
+    convert_llava(str(original.folder), tmp_path / "converted")
+    processor = AutoProcessor.from_pretrained(tmp_path / "converted")
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(original.folder / "tokenizer.model"))
+    for question in corpus[:100]:
+        prompt = f"[INST] <image>\n{question}: \u00fc? [/INST]"
+        before, after = prompt.split("<image>")
+        expected = [1, *pieces.encode(before), processor.image_token_id, *pieces.encode(after)]
+        assert processor.tokenizer(prompt).input_ids == expected
+    assert processor.tokenizer.pad_token == "<unk>"
 
 
 def test_a_bin_file_of_the_form_before_zip_is_read(tmp_path):
@@ -510,56 +406,6 @@ def test_a_bin_file_of_the_form_before_zip_is_read(tmp_path):
     model = AutoModelForImageTextToText.from_pretrained(tmp_path / "converted")
     rows = original.language.config.vocab_size
     assert torch.equal(model.get_output_embeddings().weight[:rows], original.language.lm_head.weight)
-
-
-def test_a_target_that_exists_is_left_alone(tmp_path):
-    original = make_original(tmp_path / "original", "llava_mistral")
-    (tmp_path / "converted").mkdir()
-    refuse(original.folder, "converted exists; name a folder that does not")
-    assert not list((tmp_path / "converted").iterdir())
-
-
-def test_a_conversion_beside_another_is_refused(tmp_path):
-    original = make_original(tmp_path / "original", "llava_mistral")
-    (tmp_path / "converted.unfinished").mkdir()
-    refuse(original.folder, r"converted.unfinished exists: another conversion is running, or one was killed")
-
-
-def test_an_unknown_conversation_or_source_is_refused(tmp_path):
-    original = make_original(tmp_path / "original", "llava_mistral")
-    refuse(
-        original.folder, "conversation 'chatml' is none of mistral_instruct, vicuna_v1, huatuo", conversation="chatml"
-    )
-    refuse(tmp_path / "nowhere", "nowhere is no folder")
-    assert set(CONVERSATIONS) == {"mistral_instruct", "vicuna_v1", "huatuo"}
-
-
-def test_without_room_nothing_is_written(tmp_path, monkeypatch):
-    original = make_original(tmp_path / "original", "llava_mistral")
-    usage = conversion.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(conversion.shutil, "disk_usage", lambda _: usage._replace(free=60 * 2**20))
-    refuse(original.folder, r"has 0.1 GB left and the conversion takes 0.1 GB; make room")
-
-
-@pytest.mark.parametrize(
-    ("stop", "expected"),
-    [(OSError(28, "No space left on device"), ConversionError), (KeyboardInterrupt(), KeyboardInterrupt)],
-)
-def test_a_conversion_that_stops_leaves_nothing(tmp_path, monkeypatch, stop, expected):
-    original = make_original(tmp_path / "original", "llava_mistral")
-    write, written = conversion.write_weights, []
-
-    def write_one(source, target, moves):
-        if written:
-            assert (tmp_path / "converted.unfinished").exists()
-            raise stop
-        written.append(target)
-        write(source, target, moves)
-
-    monkeypatch.setattr(conversion, "write_weights", write_one)
-    with pytest.raises(expected):
-        convert_llava(str(original.folder), tmp_path / "converted")
-    assert [path.name for path in tmp_path.iterdir()] == ["original"]
 
 
 def test_the_command_converts_and_says_what_it_made(tmp_path):
@@ -574,3 +420,30 @@ def test_the_command_converts_and_says_what_it_made(tmp_path):
     again = CliRunner().invoke(app, ["convert-llava", str(original.folder), str(target)])
     assert again.exit_code == 2
     assert "vrs convert-llava:" in again.output
+
+
+@pytest.mark.parametrize("kind", ["llava_mistral", "llava_qwen2"])
+def test_lm_eval_runs_the_converted_model_by_its_fused_path(tmp_path, kind):
+    original = make_original(tmp_path / "original", kind)
+    convert_llava(str(original.folder), tmp_path / "converted")
+    command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--tasks", "vrs_sample", "--limit", "2"]
+    command += ["--model_args", f"pretrained={tmp_path / 'converted'},dtype=float32", "--apply_chat_template"]
+    command += ["--batch_size", "4", "--log_samples", "--output_path", str(tmp_path / "results")]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    (results,) = (tmp_path / "results").rglob("results_*.json")
+    (samples,) = (tmp_path / "results").rglob("samples_*.jsonl")
+    config = json.loads(results.read_text())["config"]
+    assert (config["vrs_image_path"], config["vrs_prefix_path"]) == ("fused", "shared")
+    task = load_task("vrs_sample")
+    for number, line in enumerate(samples.read_text().splitlines()):
+        sample = json.loads(line)
+        arguments = sample["arguments"]["gen_args_0"]
+        _, images = task.show_variants(sample["doc_id"])
+        prompt, image = arguments["arg_0"], images["real"].convert("RGB")
+        assert prompt.startswith("[INST] <image>\n" if kind == "llava_mistral" else "<|user|>\n<image>\n")
+        tokens = []
+        while len(tokens) < 4:
+            tokens.append(int(original.compute_logits(prompt, image, tokens)[-1].argmax()))
+        start = original.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+        assert sample["resps"][0][0].strip().startswith(start[:2]), number
