@@ -75,10 +75,10 @@ class Original:
         return torch.tensor(((pixels - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1))[None].float()
 
     @torch.no_grad()
-    def compute_logits(self, prompt: str, image: Image.Image, further: list[int] | None = None) -> torch.Tensor:
-        """Logits (length, rows) of the prompt, its image once, and further tokens after it."""
+    def compute_logits(self, prompt: str, pixels: torch.Tensor, further: list[int] | None = None) -> torch.Tensor:
+        """Logits (length, rows) of the prompt with one image, given as what `see` makes of it, and further tokens."""
         before, after = self.read_prompt(prompt)
-        hidden = self.tower(self.see(image), output_hidden_states=True).hidden_states[-2][:, 1:]
+        hidden = self.tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         first, _, second = self.projector
         features = second(torch.nn.functional.gelu(first(hidden)))
         embed = self.language.model.embed_tokens
