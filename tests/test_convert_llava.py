@@ -1,25 +1,30 @@
-"""Checkpoints in the original LLaVA layout: converted, they compute the same; what is not LLaVA-1.5 is refused."""
+"""Checkpoints in the original LLaVA layout: converted, they compute what the original computes."""
 
 import json
 import math
-import re
 import subprocess
 import sys
 import weakref
-from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file
-from support.original_llava import KINDS, SIDE, TOWER, make_original, name_tensors, save_shards, write_json
+from support.original_llava import (
+    KINDS,
+    SIDE,
+    TOWER,
+    load_processor,
+    make_image,
+    make_original,
+    name_tensors,
+    save_shards,
+    write_original_prompt,
+)
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaConfig
-from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from typer.testing import CliRunner
 
-from vrs_lmeval import llava_weights
+from vrs_lmeval import llava_plan, llava_weights
 from vrs_lmeval.cli import app
 from vrs_lmeval.convert_llava import convert_llava
 from vrs_lmeval.llava_layouts import ConversionError
@@ -28,52 +33,6 @@ from vrs_lmeval.preview import load_task
 
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 FORMS = [("safetensors", 3), ("bin", 2), ("bin", 1), ("safetensors", 1)]
-
-
-def load_processor(folder):
-    """The converted processor, its images by Pillow as in the original, also where torchvision is installed."""
-    processor = AutoProcessor.from_pretrained(folder)
-    pads = getattr(processor.image_processor, "do_pad", False)
-    processor.image_processor = (LlavaImageProcessorPil if pads else CLIPImageProcessorPil).from_pretrained(folder)
-    return processor
-
-
-def make_image(width=50, height=21):
-    return Image.effect_noise((width, height), 90).convert("RGB")
-
-
-def write_original_prompt(kind, turns, system=None):
-    """The original's prompt of turns (question, answer), the last answer None: its conversation code, written again."""
-    if kind == "llava_mistral":  # SeparatorStyle.LLAMA_2 with sep "" and sep2 "</s>"
-        prompt = ""
-        for number, (question, answer) in enumerate(turns):
-            start = f"<<SYS>>\n{system}\n<</SYS>>\n\n" if system and number == 0 else ""
-            prompt += f"[INST] {start}{question} [/INST]" + (f" {answer} </s>" if answer else "")
-        return prompt
-    if kind == "llava_llama":  # SeparatorStyle.TWO with sep " " and sep2 "</s>"
-        default = (
-            "A chat between a curious user and an artificial intelligence assistant. "
-            "The assistant gives helpful, detailed, and polite answers to the user's questions."
-        )
-        prompt = (system or default) + " "
-        for question, answer in turns:
-            prompt += f"USER: {question} ASSISTANT:" + (f" {answer}</s>" if answer else "")
-        return prompt
-    prompt = ""  # HuatuoChatbot.preprocess_huatuo
-    for question, answer in turns:
-        prompt += f"<|user|>\n{question}\n" + (f"<|assistant|>\n{answer} \n" if answer else "<|assistant|>\n")
-    return prompt
-
-
-def write_messages(turns):
-    messages = []
-    for question, answer in turns:
-        images = [{"type": "image"}] * question.count("<image>\n")
-        text = {"type": "text", "text": question.replace("<image>\n", "")}
-        messages.append({"role": "user", "content": [*images, text]})
-        if answer:
-            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
-    return messages
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -116,62 +75,13 @@ def test_logits_and_greedy_text_are_the_originals(converted, loaded):
     torch.testing.assert_close(logits[:, :rows], expected, rtol=1e-4, atol=1e-4)
     assert expected.std() > 0.5
     other = original.compute_logits(prompt, original.see(make_image(21, 50)))
-    assert (other[-1] - expected[-1]).abs().max() > 0.1
+    assert (other[-1] - expected[-1]).abs().max() > 0.01  # a hundred times the tolerance: the image is seen
 
     answer = model.generate(**inputs, max_new_tokens=6, do_sample=False)[0, inputs["input_ids"].shape[1] :].tolist()
     twin = []
     while len(twin) < len(answer):
         twin.append(int(original.compute_logits(prompt, original.see(image), twin)[-1].argmax()))
     assert answer == twin
-
-
-def test_the_prompt_is_the_originals_token_for_token(converted, loaded):
-    original, (_, processor) = converted[0], loaded
-    for turns in (
-        [(f"<image>\n{QUESTION}", None)],
-        [("<image>\n<image>\nWhich is the CT?", None)],
-        [("<image>\nWhat is it?", "A liver."), ("Is it enlarged?", None)],
-    ):
-        expected = write_original_prompt(original.kind, turns)
-        rendered = processor.apply_chat_template(write_messages(turns), add_generation_prompt=True)
-        assert rendered == expected
-        parts = original.read_prompt(expected)
-        found = [[]]
-        for token in processor.tokenizer(rendered).input_ids:
-            if token == processor.image_token_id:
-                found.append([])
-            else:
-                found[-1].append(token)
-        assert found == parts
-
-
-def test_transformers_own_tokenisation_of_the_chat_gives_the_same_tokens(converted, loaded):
-    original, (_, processor) = converted[0], loaded
-    turns = [(f"<image>\n{QUESTION}", None)]
-    messages = write_messages(turns)
-    image = make_image()
-    messages[0]["content"][0] = {"type": "image", "image": image}
-    whole = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
-    before, after = original.read_prompt(write_original_prompt(original.kind, turns))
-    assert whole["input_ids"][0] == before + [processor.image_token_id] * 16 + after
-
-
-def test_marks_and_spaces_of_a_question_are_taken_as_the_original_takes_them(converted, loaded):
-    original, (_, processor) = converted[0], loaded
-    content = [{"type": "text", "text": "  What is <image> this?\n"}, {"type": "image"}]
-    rendered = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-    assert rendered == write_original_prompt(original.kind, [("<image>\nWhat is  this?", None)])
-
-
-def test_a_system_message_goes_where_the_original_puts_it(converted, loaded):
-    original, (_, processor) = converted[0], loaded
-    messages = [{"role": "system", "content": "Be brief."}, *write_messages([("<image>\nWhat?", None)])]
-    if original.kind == "llava_qwen2":
-        with pytest.raises(Exception, match="without system messages"):
-            processor.apply_chat_template(messages, add_generation_prompt=True)
-    else:
-        rendered = processor.apply_chat_template(messages, add_generation_prompt=True)
-        assert rendered == write_original_prompt(original.kind, [("<image>\nWhat?", None)], "Be brief.")
 
 
 def test_no_token_changes_but_the_image_mark_that_is_added(converted, loaded):
@@ -280,6 +190,21 @@ def test_one_file_is_open_at_a_time_and_its_tensors_are_let_go(tmp_path, monkeyp
     assert max(most_held, default=1) <= 2
 
 
+@pytest.mark.parametrize("form", ["safetensors", "bin"])
+def test_a_checkpoint_on_the_hub_is_fetched_without_the_files_that_are_not_read(tmp_path, monkeypatch, form):
+    original = make_original(tmp_path / "original", "llava_mistral", form)
+    fetched = []
+
+    def fetch(name, allow_patterns):
+        fetched.append((name, "pytorch_model*.bin" in allow_patterns))
+        return str(original.folder)
+
+    monkeypatch.setattr(llava_plan, "snapshot_download", fetch)
+    convert_llava("somebody/a-model", tmp_path / "converted")
+    twice = [("somebody/a-model", False), ("somebody/a-model", True)]
+    assert fetched == (twice if form == "bin" else twice[:1])
+
+
 @pytest.mark.parametrize("prefix", ["vision_model.", ""])
 def test_a_tower_that_the_checkpoint_lacks_is_named(tmp_path, prefix):
     original = make_original(tmp_path / "original", "llava_mistral", shards=2, mm_vision_tower="openai/clip-unknown")
@@ -344,68 +269,6 @@ def test_tied_embeddings_stay_tied(tmp_path):
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
     rows = original.language.config.vocab_size
     assert torch.equal(model.get_input_embeddings().weight[:rows], original.language.get_input_embeddings().weight)
-
-
-def test_another_conversation_can_be_chosen_and_brings_its_special_tokens(tmp_path):
-    original = make_original(tmp_path / "original", "llava_llama")
-    convert_llava(str(original.folder), tmp_path / "converted", conversation="huatuo")
-    processor = load_processor(tmp_path / "converted")
-    prompt = processor.apply_chat_template(write_messages([("<image>\nWhat?", None)]), add_generation_prompt=True)
-    assert prompt == "<|user|>\n<image>\nWhat?\n<|assistant|>\n"
-    parts = [original.tokenizer(part, add_special_tokens=False).input_ids for part in prompt.split("<image>")]
-    assert processor.tokenizer(prompt).input_ids == [*parts[0], processor.image_token_id, *parts[1]]
-
-
-@pytest.mark.parametrize("legacy", [True, False, None])
-@pytest.mark.parametrize("prefix", ["normalizer", "first part", "each part"])
-@pytest.mark.parametrize("kind", ["llava_mistral", "llava_llama"])
-def test_text_after_the_image_begins_with_the_prefix_space_whoever_saved_the_tokenizer(tmp_path, kind, prefix, legacy):
-    original = make_original(tmp_path / "original", kind)
-    path = original.folder / "tokenizer_config.json"
-    settings = json.loads(path.read_text())
-    write_json(path, {key: value for key, value in (settings | {"legacy": legacy}).items() if value is not None})
-    if prefix != "normalizer":
-        path = original.folder / "tokenizer.json"
-        scheme = {"first part": "first", "each part": "always"}[prefix]
-        space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": False}
-        write_json(path, json.loads(path.read_text()) | {"normalizer": None, "pre_tokenizer": space})
-    convert_llava(str(original.folder), tmp_path / "converted")
-    tokenizer = load_processor(tmp_path / "converted").tokenizer
-    tokens = tokenizer.convert_ids_to_tokens(tokenizer("[INST] <image>\nWho?").input_ids)
-    assert tokens == ["<s>", "▁[", "INST", "]", "▁", "<image>", "▁", "<0x0A>", "W", "h", "o", "?"]
-
-
-@pytest.mark.parametrize("settings", [{}, {"legacy": False}, {"legacy": True, "add_bos_token": True}])
-def test_a_tokenizer_model_alone_gives_the_tokens_of_sentencepiece(tmp_path, settings):
-    sentencepiece = pytest.importorskip("sentencepiece", reason="pip install sentencepiece protobuf")
-    pytest.importorskip("google.protobuf", reason="pip install sentencepiece protobuf")
-    original = make_original(tmp_path / "original", "llava_mistral")
-    (original.folder / "tokenizer.json").unlink()
-    texts = Path(__file__).parent.parent / "docs"
-    lines = [line for page in sorted(texts.glob("*.md")) for line in page.read_text().splitlines()]
-    corpus = [kept for line in lines if (kept := re.sub("[^a-zA-Z .]", "", line).strip())]
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus),
-        model_prefix=str(original.folder / "tokenizer"),
-        model_type="bpe",
-        vocab_size=original.language.config.vocab_size,
-        character_coverage=1.0,
-        byte_fallback=True,
-        remove_extra_whitespaces=False,
-        normalization_rule_name="identity",
-        minloglevel=2,
-    )
-    marks = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    write_json(original.folder / "tokenizer_config.json", marks | settings)
-    convert_llava(str(original.folder), tmp_path / "converted")
-    processor = load_processor(tmp_path / "converted")
-    pieces = sentencepiece.SentencePieceProcessor(model_file=str(original.folder / "tokenizer.model"))
-    for question in corpus[:100]:
-        prompt = f"[INST] <image>\n{question}: \u00fc? [/INST]"
-        before, after = prompt.split("<image>")
-        expected = [1, *pieces.encode(before), processor.image_token_id, *pieces.encode(after)]
-        assert processor.tokenizer(prompt).input_ids == expected
-    assert processor.tokenizer.pad_token == "<unk>"
 
 
 def test_a_bin_file_of_the_form_before_zip_is_read(tmp_path):
