@@ -1,4 +1,4 @@
-"""The real command line on saved tiny models of today's architectures: the stock class's answers, or a clear refusal."""
+"""The real command line on saved tiny models of today's architectures: the stock class's answers, or a refusal."""
 
 import json
 import math

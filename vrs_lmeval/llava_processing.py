@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
-from transformers import AutoProcessor, AutoTokenizer, LlavaConfig, LlavaProcessor, PreTrainedTokenizerFast
+from transformers import (
+    AutoProcessor,
+    AutoTokenizer,
+    LlamaTokenizer,
+    LlavaConfig,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
@@ -39,15 +47,41 @@ PROBES = (
 
 
 def read_tokenizer(folder: Path, text_config: Any) -> Any:
-    """The checkpoint's own tokenizer, fast. Raises ConversionError: it cannot be read."""
+    """The checkpoint's own tokenizer. Raises ConversionError: it cannot be read, or not as the original reads it."""
+    path = folder / "tokenizer_config.json"
+    settings = read_json(path) if path.exists() else {}
+    pieces = folder / "tokenizer.model"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, config=text_config, trust_remote_code=False)
+        if pieces.exists() and not (folder / "tokenizer.json").exists():
+            tokenizer = _read_pieces(folder, settings)
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(folder, config=text_config, trust_remote_code=False)
         tokenizer.backend_tokenizer.to_str()
-    except Exception as error:  # whatever package reads it, the files are what is wrong, or a package is missing
-        advice = (
-            "install sentencepiece and protobuf" if (folder / "tokenizer.model").exists() else "copy its files again"
-        )
+    except Exception as error:  # whatever reads it, the files are what is wrong, or a package is missing
+        is_missing = isinstance(error, ModuleNotFoundError)
+        advice = "pip install sentencepiece protobuf" if is_missing else "copy its files again"
         raise ConversionError(f"{folder}: its tokenizer cannot be read; {advice}: {error}") from error
+    return tokenizer
+
+
+def _read_pieces(folder: Path, settings: Mapping[str, Any]) -> Any:
+    """Llama's tokenizer of a tokenizer.model alone, compared with SentencePiece, which the original used.
+
+    The defaults are those of LlamaTokenizer in transformers 4, by which these checkpoints were written.
+    """
+    import_module("google.protobuf")  # without it transformers reads the file as if it were another
+    pieces = import_module("sentencepiece").SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+    with_begin = settings.get("add_bos_token", True)
+    tokenizer = LlamaTokenizer.from_pretrained(
+        folder,
+        add_bos_token=with_begin,
+        add_eos_token=settings.get("add_eos_token", False),
+        legacy=settings.get("legacy", True),
+    )
+    for probe in PROBES:
+        expected, found = pieces.encode(probe), tokenizer(probe).input_ids
+        if found != ([tokenizer.bos_token_id] if with_begin else []) + expected:
+            raise ValueError(f"transformers reads {probe!r} as {found}, and SentencePiece as {expected}")
     return tokenizer
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import (
+    AutoProcessor,
     AutoTokenizer,
     CLIPVisionConfig,
     CLIPVisionModel,
@@ -28,6 +29,8 @@ from transformers import (
     Qwen2Config,
     Qwen2ForCausalLM,
 )
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
 SIDE, PATCH = 32, 8
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -75,10 +78,10 @@ class Original:
         return torch.tensor(((pixels - np.float32(MEAN)) / np.float32(STD)).transpose(2, 0, 1))[None].float()
 
     @torch.no_grad()
-    def compute_logits(self, prompt: str, image: Image.Image, further: list[int] | None = None) -> torch.Tensor:
-        """Logits (length, rows) of the prompt, its image once, and further tokens after it."""
+    def compute_logits(self, prompt: str, pixels: torch.Tensor, further: list[int] | None = None) -> torch.Tensor:
+        """Logits (length, rows) of the prompt with one image, given as what `see` makes of it, and further tokens."""
         before, after = self.read_prompt(prompt)
-        hidden = self.tower(self.see(image), output_hidden_states=True).hidden_states[-2][:, 1:]
+        hidden = self.tower(pixels, output_hidden_states=True).hidden_states[-2][:, 1:]
         first, _, second = self.projector
         features = second(torch.nn.functional.gelu(first(hidden)))
         embed = self.language.model.embed_tokens
@@ -209,3 +212,52 @@ def save_byte_tokenizer(folder: Path) -> Any:
 
 def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content))
+
+
+def load_processor(folder: Path) -> Any:
+    """The converted processor, its images by Pillow as in the original, also where torchvision is installed."""
+    processor = AutoProcessor.from_pretrained(folder)
+    pads = getattr(processor.image_processor, "do_pad", False)
+    processor.image_processor = (LlavaImageProcessorPil if pads else CLIPImageProcessorPil).from_pretrained(folder)
+    return processor
+
+
+def make_image(width: int = 50, height: int = 21) -> Image.Image:
+    """Noise, RGB, the same for the same size."""
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+def write_original_prompt(kind: str, turns: list[tuple[str, str | None]], system: str | None = None) -> str:
+    """The original's prompt of turns (question, answer), the last answer None: its conversation code, written again."""
+    if kind == "llava_mistral":  # SeparatorStyle.LLAMA_2 with sep "" and sep2 "</s>"
+        prompt = ""
+        for number, (question, answer) in enumerate(turns):
+            start = f"<<SYS>>\n{system}\n<</SYS>>\n\n" if system and number == 0 else ""
+            prompt += f"[INST] {start}{question} [/INST]" + (f" {answer} </s>" if answer else "")
+        return prompt
+    if kind == "llava_llama":  # SeparatorStyle.TWO with sep " " and sep2 "</s>"
+        default = (
+            "A chat between a curious user and an artificial intelligence assistant. "
+            "The assistant gives helpful, detailed, and polite answers to the user's questions."
+        )
+        prompt = (system or default) + " "
+        for question, answer in turns:
+            prompt += f"USER: {question} ASSISTANT:" + (f" {answer}</s>" if answer else "")
+        return prompt
+    prompt = ""  # HuatuoChatbot.preprocess_huatuo
+    for question, answer in turns:
+        prompt += f"<|user|>\n{question}\n" + (f"<|assistant|>\n{answer} \n" if answer else "<|assistant|>\n")
+    return prompt
+
+
+def write_messages(turns: list[tuple[str, str | None]]) -> list[dict[str, Any]]:
+    """The same turns as a chat, images as parts of their own."""
+    messages = []
+    for question, answer in turns:
+        images = [{"type": "image"}] * question.count("<image>\n")
+        text = {"type": "text", "text": question.replace("<image>\n", "")}
+        messages.append({"role": "user", "content": [*images, text]})
+        if answer:
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+    return messages
