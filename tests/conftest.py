@@ -9,6 +9,7 @@ import pytest
 from cpu_torchvision import sitecustomize as cpu_torchvision
 from support import cuda_on_cpu
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny models run slower with more threads
 cpu_torchvision.install()  # here, and in every Python that a test starts:
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(cpu_torchvision.HERE), os.environ.get("PYTHONPATH"))))
 

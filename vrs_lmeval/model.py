@@ -40,7 +40,7 @@ PROGRESS = "{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} questions [{el
 
 
 class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
-    """`hf-multimodal` with the fused image path and shared image prefixes; the same answers, and its arguments.
+    """`hf-multimodal` with the fused image path and shared image prefixes; its arguments, and its answers to a prompt.
 
     Arguments beyond its own: `prefix_cache_bytes`, how much kept prefixes may take together (a quarter of the
     accelerator's free memory if not said); `share_prefixes=False` computes every prompt as a whole; `cache_dir`, a
