@@ -79,7 +79,9 @@ class PromptEncoder:
             self.bos_dropped = True
             self._lm.processor = partial(self._processor, add_special_tokens=False)
         visuals = [self._prepare(prompt.images) for prompt in prompts]
-        return self._lm.tok_batch_multimodal_encode(texts, visuals, **settings)
+        encoded = self._lm.tok_batch_multimodal_encode(texts, visuals, **settings)
+        encoded.pop("labels", None)  # PaliGemma's processor adds them, for training
+        return encoded
 
     def encode_question(self, prompt: Prompt) -> Question:
         """The prompt and its options' own tokens: those that the prompt with an option has beyond the prompt's.
@@ -192,7 +194,6 @@ def _append(inputs: Mapping[str, Any], token_ids: Sequence[int], model_type: str
     return {
         name: torch.cat([value, value.new_tensor([added.get(name, types)])], 1) if name in TOKEN_ALIGNED else value
         for name, value in inputs.items()
-        if name != "labels"  # PaliGemma's processor adds them
     }
 
 

@@ -164,8 +164,7 @@ def shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def join_encodings(encodings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One batch of prompts with equal shapes, each entry along its first dimension."""
-    names = [name for name in encodings[0] if name != "labels"]  # PaliGemma's processor adds them
-    return {name: _join([encoding[name] for encoding in encodings]) for name in names}
+    return {name: _join([encoding[name] for encoding in encodings]) for name in encodings[0]}
 
 
 def _join(values: Sequence[Any]) -> Any:
