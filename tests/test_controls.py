@@ -40,8 +40,8 @@ def test_the_blind_control_does_not(demo):
 
 def test_the_demo_says_so_in_words(demo):
     output, _ = demo
-    assert "sighted looks at the image: its VRS is above 0" in output
-    assert "blind gives no sign of looking at the image" in output
+    assert "sighted looks at the image: it is right more often with its own image" in output
+    assert "blind hardly looks at the image: its answers hardly change" in output
     assert "$ lm_eval run --model vrs-hf --model_args pretrained=" in output
 
 

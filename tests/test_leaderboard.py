@@ -165,7 +165,8 @@ def test_no_spread_gives_no_interval_but_the_reason(tmp_path):
     rows = [(question, image, gold, 1, 1) for question, image, gold, _, _ in LOOKS]
     comparison = compare_runs(read_runs(write_run(tmp_path, "same", rows)))
     assert math.isnan(comparison.rows[0].metrics["vrs"].low)
-    assert "gives no sign of looking at the image (all values are equal" in make_paragraph(comparison)
+    assert "cannot be told to look at the image or not: only " in make_paragraph(comparison)
+    assert "no interval: all values are equal" in make_paragraph(comparison)
     assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["low"] is None
 
 

@@ -21,8 +21,8 @@ from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
-from vrs_lmeval.leaderboard.report import judge
 from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
+from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.significance import find_mcnemar_p_value, find_rank_intervals
 
@@ -51,7 +51,8 @@ class Standing:
     best_rank: int
     worst_rank: int
     slices: Mapping[tuple[str, str], Interval]  # VRS by (field, value), e.g. ("modality", "MRI")
-    verdict: str  # whether the model looks at the image, a sentence
+    verdict: str  # what may be concluded, a sentence
+    verdict_kind: str  # of `verdict.Kind`, by its value
     warnings: tuple[str, ...]
 
 
@@ -179,9 +180,12 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
         bootstraps = {name: both.bootstrap for name, both in of_run.items()}
         warnings = tuple(_find_warnings(run, card, metrics, floor))
         label = labels[run.model]
-        verdict = f"{label} {judge(metrics['vrs'])}{_describe_discordance(run)}."
+        judged = judge(metrics, run.samples, floor)
+        verdict = f"{label} {judged.sentence}{_describe_discordance(run)}."
         slices = _find_slices(run)
-        standings.append(Standing(run, label, card, metrics, bootstraps, best, worst, slices, verdict, warnings))
+        standings.append(
+            Standing(run, label, card, metrics, bootstraps, best, worst, slices, verdict, judged.kind.value, warnings)
+        )
     detectable = [pair.detectable for pair in pairs if not math.isnan(pair.detectable)]
     median = float(np.median(detectable)) if detectable else math.nan
     return TaskBoard(

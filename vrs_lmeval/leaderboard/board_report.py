@@ -160,6 +160,7 @@ def _describe_standing(standing: Standing) -> dict[str, Any]:
             for (field, value), interval in standing.slices.items()
         ],
         "verdict": standing.verdict,
+        "verdict_kind": standing.verdict_kind,
         "warnings": standing.warnings,
     }
 

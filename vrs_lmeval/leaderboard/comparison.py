@@ -15,6 +15,7 @@ from vrs_lmeval.intervals import Floats
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.results import Run, ScoredSample
+from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.normalisation import normalise
 from vrs_lmeval.records import Interval
 
@@ -37,12 +38,15 @@ class ModelRow:
     """One model's metrics on the task, each with its 95 % interval clustered by image, by formula and by bootstrap.
 
     `against_first` tests VRS(model) - VRS(first model), paired by sample; None for the first, or without VRS.
+    `verdict`: what may be concluded, as a predicate, and its kind; None without VRS.
     """
 
     model: str
     metrics: Mapping[str, Interval]
     bootstraps: Mapping[str, Interval]
     against_first: PairTest | None
+    verdict: str | None = None
+    verdict_kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +68,28 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
     labels = make_labels([run.model for run in runs])
     intervals = find_metric_intervals(runs, key=f"compare/{reference.task}")
     tests = _compare_with_first(runs)
+    floor = find_blind_floor(reference.samples)
     return Comparison(
         task=reference.task,
         questions=len(reference.samples),
         images=len({sample.image_id for sample in reference.samples}),
-        blind_floor=find_blind_floor(reference.samples),
+        blind_floor=floor,
         rows=tuple(
-            ModelRow(
-                label,
-                {name: both.analytic for name, both in of_run.items()},
-                {name: both.bootstrap for name, both in of_run.items()},
-                test,
-            )
-            for label, of_run, test in zip(labels, intervals, tests, strict=True)
+            _make_row(label, run, of_run, test, floor)
+            for label, run, of_run, test in zip(labels, runs, intervals, tests, strict=True)
         ),
     )
+
+
+def _make_row(
+    label: str, run: Run, intervals: Mapping[str, Any], test: PairTest | None, blind_floor: float
+) -> ModelRow:
+    metrics = {name: both.analytic for name, both in intervals.items()}
+    bootstraps = {name: both.bootstrap for name, both in intervals.items()}
+    if "vrs" not in metrics:
+        return ModelRow(label, metrics, bootstraps, test)
+    judged = judge(metrics, run.samples, blind_floor)
+    return ModelRow(label, metrics, bootstraps, test, judged.sentence, judged.kind.value)
 
 
 def find_blind_floor(samples: Sequence[ScoredSample]) -> float:

@@ -14,7 +14,6 @@ from rich.table import Table
 from vrs_lmeval.leaderboard.comparison import Comparison, ModelRow
 from vrs_lmeval.leaderboard.pairs import PairTest
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import find_detectable_difference, find_error, find_needed_images
 
 HEADINGS = {
     "acc": "accuracy, real image",
@@ -79,7 +78,7 @@ def make_paragraph(comparison: Comparison) -> str:
 def make_conclusions(comparison: Comparison) -> list[str]:
     """One plain sentence per model, and one per difference, without their full stops."""
     reference = comparison.rows[0].model
-    judged = [f"{row.model} {judge(row.metrics['vrs'])}" for row in comparison.rows if "vrs" in row.metrics]
+    judged = [f"{row.model} {row.verdict}" for row in comparison.rows if row.verdict is not None]
     compared = [
         f"{_compare(row.model, reference, row.against_first)}; {describe_test(row.against_first)}"
         for row in comparison.rows
@@ -122,28 +121,6 @@ def format_interval(interval: Interval, signed: bool = False) -> str:
     if math.isnan(interval.low):
         return f"{number.format(interval.estimate)} [no interval: {interval.reason}]"
     return f"{number.format(interval.estimate)} [{number.format(interval.low)}, {number.format(interval.high)}]"
-
-
-def judge(vrs: Interval) -> str:
-    """Whether a model with this VRS looks at the image, as the predicate of a sentence about it."""
-    if math.isnan(vrs.low):
-        return f"gives no sign of looking at the image ({vrs.reason})" if vrs.estimate == 0 else "cannot be judged"
-    if vrs.low > 0:
-        return f"looks at the image: its VRS is above 0 ({format_interval(vrs, signed=True)})"
-    if vrs.high < 0:
-        return f"does better with another image: its VRS is below 0 ({format_interval(vrs, signed=True)})"
-    shown = f"its VRS may be 0 ({format_interval(vrs, signed=True)}; {_describe_power(vrs)})"
-    return f"gives no sign of looking at the image: {shown}"
-
-
-def _describe_power(vrs: Interval) -> str:
-    """What of VRS would have been found, and what it takes to find the one seen."""
-    error = find_error(vrs)
-    found = f"80 % power for a VRS of {find_detectable_difference(error):.3f}"
-    needed = find_needed_images(vrs.clusters, error, vrs.estimate)
-    if needed > MOST_IMAGES:
-        return found
-    return f"{found}, one of {abs(vrs.estimate):.3f} needs about {needed:,.0f} images"
 
 
 def make_markdown_row(cells: Sequence[str]) -> str:

@@ -1,0 +1,147 @@
+"""What may be concluded about one model from its metrics: one rule and one wording wherever it is said."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.records import REAL, SHUFFLED, Interval
+
+FEWEST_IMAGES = 20
+"""With fewer, nothing is concluded: tests that should be wrong in 5 % of null data sets are wrong in up to 14 % with 10
+images of unequal size (measured by simulation)."""
+
+MANY_UNREAD = 0.25
+"""Share of answers under one variant that could not be read, from which on a VRS near 0 says nothing."""
+
+MARGIN = 0.05
+"""A VRS that is surely below this is called small, and so is an image sensitivity, where no floor was measured."""
+
+MOSTLY = 0.5
+"""Share of a VRS from which on it is said where it comes from."""
+
+
+class Kind(Enum):
+    """What was concluded; the values stand in JSON."""
+
+    LOOKS = "is right more often with its own image"
+    ANSWERS_CHANGE = "its answers change with the image, but are not shown to be right more often"
+    HARDLY = "its answers hardly change with the image"
+    PREFERS_OTHER = "is right more often with another image"
+    CANNOT_TELL = "cannot be told"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`sentence` is a predicate with the numbers that it rests on: "looks at the image: ..." after a model's name."""
+
+    kind: Kind
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Shares of questions whose answers could not be read (refusals among them), and what they do to VRS.
+
+    `in_vrs`: the part of VRS that comes from questions read under one of both images alone; the rest comes from answers
+    that were read under both.
+    """
+
+    real: float
+    shuffled: float
+    in_vrs: float
+
+
+def find_unread(samples: Sequence[ScoredSample]) -> Unread:
+    """Of samples that were asked with their own and another image; NaN without any."""
+    pairs = [(s.answers[REAL], s.answers[SHUFFLED]) for s in samples if {REAL, SHUFFLED} <= set(s.answers)]
+    if not pairs:
+        return Unread(math.nan, math.nan, math.nan)
+    return Unread(
+        sum(not real.is_parsed for real, _ in pairs) / len(pairs),
+        sum(not shuffled.is_parsed for _, shuffled in pairs) / len(pairs),
+        sum((one.correct - other.correct) * (one.is_parsed != other.is_parsed) for one, other in pairs) / len(pairs),
+    )
+
+
+def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float) -> Verdict:
+    """Metrics of one run by name, its samples, and the accuracy that needs no image -> what may be concluded."""
+    vrs, unread, sensitivity = metrics["vrs"], find_unread(samples), metrics.get("image_sensitivity")
+    if vrs.clusters < FEWEST_IMAGES:
+        return _cannot_tell(f"only {vrs.clusters} images were asked about (VRS {_show(vrs)}), not {FEWEST_IMAGES}")
+    low, high = find_limits(vrs)
+    if low > 0:
+        return Verdict(Kind.LOOKS, f"looks at the image: {_describe_looking(vrs, unread, metrics)}")
+    if high < 0:
+        return Verdict(Kind.PREFERS_OTHER, f"{Kind.PREFERS_OTHER.value}: its VRS is {_show(vrs)}")
+    if max(unread.real, unread.shuffled) > MANY_UNREAD:
+        return _cannot_tell(
+            f"{unread.real:.0%} of its answers with its own image could not be read, {unread.shuffled:.0%} with "
+            f"another's (VRS {_show(vrs)})"
+        )
+    floor = _find_floor(metrics.get("retest_sensitivity"))
+    least, most = (0.0, math.inf) if sensitivity is None else find_limits(sensitivity)
+    if sensitivity is not None and least > floor:
+        return Verdict(Kind.ANSWERS_CHANGE, _describe_change(vrs, sensitivity, metrics, blind_floor))
+    if sensitivity is None or most >= floor + MARGIN or max(-low, high) >= MARGIN:
+        return _cannot_tell(f"its VRS may be 0 ({_show(vrs)}); more images would tell")
+    return Verdict(
+        Kind.HARDLY,
+        "hardly looks at the image: its answers hardly change with it (image sensitivity "
+        f"{_show(sensitivity, signed=False)}), and its VRS is below {high:.3f} ({_show(vrs)})",
+    )
+
+
+def find_limits(interval: Interval) -> tuple[float, float]:
+    """Its limits; where all images gave the same value, which leaves no spread, the exact ones over images.
+
+    A share that was 0 in G independent draws is below 1 - .05^(1/G) at 95 % (Clopper and Pearson 1934): so many images
+    of another value could have been missed.
+    """
+    if not math.isnan(interval.low):
+        return interval.low, interval.high
+    missed = 1 - 0.05 ** (1 / interval.clusters) if interval.clusters else math.inf
+    return interval.estimate - missed, interval.estimate + missed
+
+
+def _find_floor(retest: Interval | None) -> float:
+    """The image sensitivity that says nothing: that of asking again, or MARGIN where that was not measured."""
+    return MARGIN if retest is None else find_limits(retest)[1]
+
+
+def _describe_looking(vrs: Interval, unread: Unread, metrics: Mapping[str, Interval]) -> str:
+    ceiling, perfect = metrics.get("vrs_ceiling"), ""
+    if ceiling is not None and ceiling.estimate > 0:
+        perfect = f"; perfect sight would have about {ceiling.estimate:.3f}"
+    said = f"it is right more often with its own image than with another's (VRS {_show(vrs)}{perfect})"
+    if unread.in_vrs > MOSTLY * vrs.estimate:
+        said += f", but {unread.in_vrs:+.3f} of that comes from answers that could be read under one image alone"
+    return said
+
+
+def _describe_change(vrs: Interval, sensitivity: Interval, metrics: Mapping[str, Interval], blind_floor: float) -> str:
+    said = (
+        "answers differently when the image changes, so the image reaches its answers (image sensitivity "
+        f"{_show(sensitivity, signed=False)}), but it is not shown to be right more often with its own (VRS "
+        f"{_show(vrs)})"
+    )
+    recall, accuracy = metrics.get("recall_open"), metrics.get("acc")
+    if accuracy is not None and accuracy.estimate <= blind_floor:
+        said += f"; {accuracy.estimate:.3f} of its answers are right, which takes no image ({blind_floor:.3f})"
+    if recall is not None and accuracy is not None and recall.estimate > accuracy.estimate + MANY_UNREAD:
+        said += f"; it names {recall.estimate:.0%} of the right words of open questions, and few of them exactly"
+    return said
+
+
+def _cannot_tell(reason: str) -> Verdict:
+    return Verdict(Kind.CANNOT_TELL, f"cannot be told to look at the image or not: {reason}")
+
+
+def _show(interval: Interval, signed: bool = True) -> str:
+    number = "{:+.3f}" if signed else "{:.3f}"
+    if math.isnan(interval.low):
+        return f"{number.format(interval.estimate)}, no interval: {interval.reason}"
+    return f"{number.format(interval.estimate)} [{number.format(interval.low)}, {number.format(interval.high)}]"
