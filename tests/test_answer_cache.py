@@ -123,18 +123,19 @@ KILLED_RUN = """
     from support.harness_models import make_requests, wrap
     from support.architectures import ARCHITECTURES
     from vrs_lmeval.model import VrsHF
+    from vrs_lmeval.text_answers import TextWriter
 
-    class KilledInTheThirdBatch(VrsHF):
-        batches = 0
+    write, batches = TextWriter.write_continued, []
 
-        def _generate_continued(self, batch):
-            texts = super()._generate_continued(batch)
-            KilledInTheThirdBatch.batches += 1
-            if self.batches == 3:
-                os.kill(os.getpid(), signal.SIGKILL)  # computed, not kept yet
-            return texts
+    def write_and_be_killed_in_the_third_batch(self, batch):
+        texts = write(self, batch)
+        batches.append(texts)
+        if len(batches) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)  # computed, not kept yet
+        return texts
 
-    lm = wrap(KilledInTheThirdBatch, *ARCHITECTURES["llava"].make(), batch_size=int(sys.argv[3]), cache_dir=sys.argv[2])
+    TextWriter.write_continued = write_and_be_killed_in_the_third_batch
+    lm = wrap(VrsHF, *ARCHITECTURES["llava"].make(), batch_size=int(sys.argv[3]), cache_dir=sys.argv[2])
     lm.generate_until(make_requests(), disable_tqdm=True)
 """
 

@@ -17,15 +17,19 @@ from vrs_lmeval.choices import (
     NO_WORDS,
     YES_WORDS,
     find_choices,
+    find_same_option,
     read_alternative,
+    read_label_alone,
     read_letter,
     read_option,
     split_sentences,
 )
+from vrs_lmeval.markup import take_off_markup
 from vrs_lmeval.normalisation import fold, normalise, split_words, word_set
 from vrs_lmeval.records import Answer, Sample
+from vrs_lmeval.thoughts import MARKS
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
 
 EMPTY = "empty"
@@ -38,16 +42,16 @@ UNCLOSED_BLOCK = "unclosed answer block"
 LONGEST_ANSWER = 4000
 """Characters of an answer that are read: far beyond any benchmark's gold, and a 1 MB answer stays cheap."""
 
-_THOUGHT_OPENS = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_THOUGHT_CLOSES = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
+_THOUGHT_OPENS = re.compile("|".join(re.escape(marks.opener) for marks in MARKS), re.IGNORECASE)
+_THOUGHT_CLOSES = re.compile("|".join(re.escape(marks.closer) for marks in MARKS), re.IGNORECASE)
 _ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
 _ANSWER_CLOSES = re.compile(r"</answer>", re.IGNORECASE)
-_ANSWER_TAG = re.compile(r"<answer>(.*?)(?:</answer>|$)", re.DOTALL | re.IGNORECASE)
-_SPECIAL_TOKEN = re.compile(r"<\|[^|>]*\|>|</?s>|<(?:eos|pad|end_of_turn|end_of_utterance)>", re.IGNORECASE)
-_EMPHASIS = re.compile(r"[*#]+")
-_NEXT_TURN = re.compile(r"\n(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[^|>]*\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>", re.IGNORECASE
+)
+_NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
 _ANSWER_LABEL = re.compile(
-    r"(?:^|[\n.!?]\s*)(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"(?:^|[\n.!?]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no),?\s+)*(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
     r"answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
@@ -61,6 +65,14 @@ _REFUSES = re.compile(
     r"(?:cannot|cant|can not|unable to) (?:see|view|access|analy[sz]e) (?:the|this|any|your) (?:image|picture|scan)|"
     r"(?:dont|do not) know|insufficient information|as an ai|im sorry|i am sorry|i apologi[sz]e)\b"
 )
+_ASSISTANT_TALK = re.compile(
+    r"\b(?:please (?:upload|provide|share|attach|send)|"
+    r"(?:cannot|cant|can not|unable to|not able to|dont have the ability to) "
+    r"(?:(?:directly |currently )?(?:see|view|access|process|open|look at|interpret|analy[sz]e) )"
+    r"(?:any |the |this |your |medical )*(?:image|picture|photo|scan|x-?ray|file|attachment)s?)\b"
+)
+"""An assistant that says it has no image: no answer, whatever word it begins with ("No, I cannot view images")."""
+
 _DOUBTS = re.compile(r"\b(?:unclear|unknown|uncertain|indeterminate|not clear)\b")
 _DOUBT_ONLY = re.compile(
     r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|not clear|unknown|uncertain|n ?/ ?a)"
@@ -89,6 +101,24 @@ _PHRASE_ENDS = word_set(
 )
 """Words that end the noun phrase before them; "of" does not, it goes on."""
 
+_STATES = re.compile(
+    r"\b(?:there (?:is|are|appears to be|appear to be|seems to be)|"
+    r"(?:image|scan|picture|x-?ray|radiograph|ct|mri|film|study) (?:clearly )?"
+    r"(?:shows?|demonstrates?|reveals?|depicts?))\b"
+)
+"""Words behind which a text says what is there."""
+
+_ONE_WORD = {"present": "yes", "positive": "yes", "absent": "no", "negative": "no", "none": "no"}
+"""Whole answers to whether something is there; where the question says one of them itself, its own word is "yes"."""
+
+_OPPOSITE = {"present": "absent", "positive": "negative", "normal": "abnormal"}
+_OPPOSITE |= {second: first for first, second in _OPPOSITE.items()}
+
+_ECHO = re.compile(r"^\W*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\W+", re.IGNORECASE)
+"""The prompt's own words: "(Yes/No) Yes"."""
+
+_BOTH_LISTED = re.compile(r"^\W*(?:1|a|i)\W+(?:yes|no)\b.*\n\W*(?:2|b|ii)\W+(?:yes|no)\b", re.IGNORECASE | re.DOTALL)
+
 _INVERTS = re.compile(r"\b(?:no|not|without|absent|absence|free (?:of|from)|clear of|rule out|ruled out)\b")
 """A question that holds these is not answered by a phrase that denies: "are the lungs free of effusion?"."""
 
@@ -116,8 +146,9 @@ def parse_answer(text: str, sample: Sample) -> Answer:
       it, makes the answer unparsable;
     - open: the whole normalised text, unless it is empty or a refusal.
 
-    Reasoning in `<think>` is dropped, the first `<answer>` tag or the last "Answer:" label is followed (where nothing
-    follows it, what stands before it is read), and an invented next turn ("Question: ...") is cut.
+    Reasoning between thought marks (`thoughts.MARKS`) is dropped, markup taken off (`markup.FORMS`), the last "Answer:"
+    label followed (where nothing follows it, what stands before it is read); the first end-of-turn token and an
+    invented next turn ("Question: ...") end the text.
 
     Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
     "negated option".
@@ -126,7 +157,9 @@ def parse_answer(text: str, sample: Sample) -> Answer:
     if final is None:
         return Answer(None, UNFINISHED)
     if not any(character.isalnum() for character in final):
-        return Answer(None, EMPTY)
+        return _read_signs(final, sample)
+    if _ASSISTANT_TALK.search(fold(final)):
+        return Answer(None, REFUSAL)
     if sample.answer_type == "open":
         return _read_open(final)
     if sample.options:
@@ -164,15 +197,25 @@ def _find_final_text(text: str) -> str | None:
         if not before.strip() and before != text:
             return None
         after = before
-    if tag := _ANSWER_TAG.search(after):
-        after = tag.group(1) if _says_something(tag.group(1)) else after[: tag.start()]
-    after = _EMPHASIS.sub("", _SPECIAL_TOKEN.sub("", after)).strip()[:LONGEST_ANSWER]
-    after = _NEXT_TURN.sub("", after)
+    after = _NEXT_TURN.sub("", take_off_markup(_end_turn(after)[:LONGEST_ANSWER]))
     for label in reversed(list(_ANSWER_LABEL.finditer(after))):
         if _says_something(after[label.end() :]):
             return after[label.end() :].strip()
         after = after[: label.start()]
     return after
+
+
+def _end_turn(text: str) -> str:
+    """Up to the first special token that follows a word: there the turn ends, or another's begins."""
+    parts = (part.strip() for part in _SPECIAL_TOKEN.split(text))
+    said = (part for part in parts if part and part.lower() not in {"assistant", "model"})
+    return next(said, "")
+
+
+def _read_signs(text: str, sample: Sample) -> Answer:
+    """An answer without letter or digit: the option that is written so ("+"), else none."""
+    same = find_same_option(text, sample.options) if sample.answer_type == "closed" else None
+    return Answer(None, EMPTY) if same is None else Answer(same)
 
 
 def _says_something(text: str) -> bool:
@@ -198,12 +241,12 @@ def _read_given_options(text: str, sample: Sample) -> Answer:
         if lettered is not None and polar.is_parsed and polar != lettered:
             return Answer(None, CONTRADICTORY)
         return lettered or polar
-    if (whole := normalise(text)) in find_choices(sample):
-        return Answer(whole)  # before any doubt: "cannot be determined" may be an option itself
+    if read_label_alone(text, sample.options) is None and (same := find_same_option(text, sample.options)):
+        return Answer(same)  # before any doubt: "cannot be determined" may be an option itself
     head = fold(text)[: _doubt_starts(text)]  # what stands before the doubt; upper case, since letters are capitals
-    if head != fold(text) and not read_option(head.upper(), sample.options).is_parsed:
+    if head != fold(text) and not read_option(head.upper(), sample.options, sample.question).is_parsed:
         return Answer(None, REFUSAL)
-    return read_option(text, sample.options)
+    return read_option(text, sample.options, sample.question)
 
 
 def _read_alternatives(text: str, sample: Sample) -> Answer:
@@ -231,12 +274,16 @@ def read_yes_no(text: str, question: str) -> Answer:
     "true lumen"); "no" where it stands alone, or denies what `question` asks about ("no evidence of a fracture"), but
     not as a mere determiner ("no infiltrates" says nothing of "are the lungs clear?").
     """
+    if _BOTH_LISTED.match(text):
+        return Answer(None, CONTRADICTORY)
+    text = _ECHO.sub("", text)
     decided = _find_polarities(text, question)
     doubt = _doubt_starts(text)
     if doubt is not None and (not decided or doubt <= decided[0].start):
         return Answer(None, REFUSAL)
     if not decided:
-        return Answer(None, UNDECIDED)
+        stated = _read_one_word(text, question) or _read_statement(text, question)
+        return Answer(None, UNDECIDED) if stated is None else Answer(stated)
     first = decided[0]
     sentence = split_sentences(fold(text)[first.start :])[0]
     for later in decided[1:]:
@@ -244,6 +291,38 @@ def read_yes_no(text: str, question: str) -> Answer:
         if len(between) < len(sentence) and later.value != first.value and _revokes(later, between):
             return Answer(None, CONTRADICTORY)
     return Answer(first.value)
+
+
+def _read_one_word(text: str, question: str) -> str | None:
+    """ "Present", "Negative" and the like as whole answers; "Normal" and "Abnormal" where the question has the word."""
+    word, asked = fold(text).strip(" .!\n"), set(split_words(question))
+    if word in asked & set(_OPPOSITE):
+        return "yes"
+    if _OPPOSITE.get(word) in asked or (word == "normal" and asked & {"abnormality", "abnormalities"}):
+        return "no"
+    return None if _INVERTS.search(" ".join(split_words(question))) else _ONE_WORD.get(word)
+
+
+def _read_statement(text: str, question: str) -> str | None:
+    """ "yes" where the first sentence that says what is there says all that `question` asks about; else None.
+
+    The counterpart of a denial ("there is no effusion"): "there is an effusion". A place that was not asked about, or
+    any negation in the sentence, leaves it undecided.
+    """
+    asked = split_words(question)
+    if _INVERTS.search(" ".join(asked)):
+        return None
+    for sentence in split_sentences(fold(text)):
+        stated = _STATES.search(sentence)
+        if stated is None:
+            continue
+        words = split_words(sentence[stated.end() :])
+        if _INVERTS.search(" ".join(split_words(sentence))) or _PLACES & set(words) - set(asked):
+            return None
+        words = list(dropwhile(_AFTER_NO.__contains__, words))
+        phrase = list(takewhile(lambda word: word not in _PHRASE_ENDS, words))
+        return "yes" if phrase and _is_asked(phrase, asked) else None
+    return None
 
 
 def _revokes(later: _Polarity, between: str) -> bool:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from vrs_lmeval.normalisation import normalise, split_words, word_set
+from vrs_lmeval.normalisation import fold, normalise, split_words, word_set
 from vrs_lmeval.records import Answer, Sample
 
 YES_WORDS = frozenset({"yes", "yeah", "yep", "true"})
@@ -57,6 +57,20 @@ _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n+")
 _SEGMENT_END = re.compile(r"[,;:?.]\s*")
 _PAUSE = re.compile(r"([,;:])(?!\d)")
 _NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
+_COMPARED = re.compile(r"\b(?:than|compared (?:to|with)|relative to|in contrast to|instead of|among)\b", re.IGNORECASE)
+"""What stands behind these is compared with what is meant, or put aside for it."""
+
+_DEGREES = (
+    (word_set("large larger largest big bigger biggest great greater greatest"), word_set("small smaller smallest")),
+    (word_set("dark darker darkest"), word_set("bright brighter brightest light lighter lightest")),
+    (word_set("high higher highest"), word_set("low lower lowest")),
+    (word_set("more most"), word_set("less least fewer fewest")),
+    (word_set("thick thicker thickest"), word_set("thin thinner thinnest")),
+    (word_set("long longer longest"), word_set("short shorter shortest")),
+    (word_set("wide wider widest"), word_set("narrow narrower narrowest")),
+)
+"""Opposite degrees: an answer in the words of the other one is about the other choice."""
+
 _OR = re.compile(r"(,?)\s+or\s+")
 _LETTER_ALONE = re.compile(r"\W*([A-Za-z])\W*")
 _LETTERS_LINKED = re.compile(r"\W*([A-Z])\W*(?:\b(?:or|and)\b|/)\W*([A-Z])\b")
@@ -65,6 +79,13 @@ _LETTER_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|OPTION|CHOICE)\s+\(?([A-Z]
 _LETTER_STATED = re.compile(  # "the answer is D."; not "the answer is A nodule"
     r"\b(?i:answer|option|choice|it)(?:'s|\s+is\b|\s*:)\s*\(?([A-Z])\)?(?=\s*(?:[^\w\s]|\n|$))"
 )
+_LETTER_CHOSEN = re.compile(
+    r"\b(?i:choose|chose|select|pick|go with|opt for)\s+(?i:(?:option|answer|choice|letter)\s+)?\(?([A-Z])\b"
+    r"(?!\s+[a-z])"
+)
+_LETTER_REASONED = re.compile(r"\W*([A-Z])\s+(?:because|since|as|due to|based on|given)\b")
+_LETTERS_LISTED = re.compile(r"\W*[A-Za-z](?:\s*(?:,|;|/|&|\band\b|\bor\b)\s*(?:and\s+|or\s+)?[A-Za-z]\b)+\W*")
+_LABELLED_LINE = re.compile(r"^[^\w\n]*([A-Z])(?:[.):][^\S\n]*(.*)|[^\w\n]*)$", re.MULTILINE)
 _LETTER_IN_BRACKETS = re.compile(r"\(([A-Z])\)")
 
 
@@ -80,9 +101,44 @@ def find_choices(sample: Sample) -> tuple[str, ...]:
     """
     if sample.answer_type != "closed":
         return ()
-    if sample.options:
-        return tuple(normalise(option) for option in sample.options)
-    return find_alternatives(sample.question)
+    return name_options(sample.options) if sample.options else find_alternatives(sample.question)
+
+
+def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
+    """One name an option: its normalised words. Equal texts have one name, and other texts never do.
+
+    Where texts differ in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"), the second of
+    them gets a star, the third two, and so on. A text without a word of its own ("+", "A") is its own name.
+    """
+    texts: dict[str, list[str]] = {}
+    names = []
+    for option in options:
+        words, text = normalise(option) or _fold_text(option), _fold_text(option)
+        same_words = texts.setdefault(words, [])
+        if text not in same_words:
+            same_words.append(text)
+        names.append(" ".join([words, *["*"] * same_words.index(text)]))
+    return tuple(names)
+
+
+def count_collisions(options: tuple[str, ...]) -> int:
+    """How many of these options have the normalised words of another text."""
+    return sum("*" in name.split() for name in name_options(options))
+
+
+def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
+    """The name of the option that `text` repeats: letter by letter, else in its words where no other has these."""
+    names = name_options(options)
+    texts = [_fold_text(option) for option in options]
+    if (same := _fold_text(text)) in texts or (same := same.rstrip(". ")) in texts:
+        return names[texts.index(same)]
+    words = normalise(text)
+    found = {name for name, option in zip(names, options, strict=True) if words and normalise(option) == words}
+    return found.pop() if len(found) == 1 else None
+
+
+def _fold_text(text: str) -> str:
+    return " ".join(fold(text).split())
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
@@ -115,21 +171,69 @@ def _are_sound(keys: tuple[str, ...], question: list[str]) -> bool:
     return all(len(_find_runs(question, key.split())) == 1 and key not in _NEGATORS | {"non"} for key in keys)
 
 
-def read_option(text: str, options: tuple[str, ...]) -> Answer:
-    """The option that `text` names, by letter ("(B)", "B.", "option B") or by its words; the value is its text.
+def read_option(text: str, options: tuple[str, ...], question: str = "") -> Answer:
+    """The option that `text` names, by letter ("(B)", "B.", "option B") or by its words; the value is its name.
 
-    `options` are as the sample gives them, the first is A. Where letter and words disagree, or the first sentence that
-    names an option names two, the answer is unparsable.
+    `options` are as the sample gives them, the first is A. A letter that stands alone is the label, whatever the
+    options say; so is one that opens the text, unless the sentence behind it is another option. Several labels, a list
+    of all options, or a first sentence that names two are contradictory.
     """
-    normalised = tuple(normalise(option) for option in options)
-    if (whole := normalise(text)) in normalised:
-        return Answer(whole)
-    lettered = read_letter(text, options)
-    mentions, denied = _find_named(text, normalised, _NEGATORS)
-    named = {mention.name for mention in mentions} or _find_alone(text, normalised)
-    if lettered is not None:
-        return Answer(None, CONTRADICTORY) if named and lettered.value not in named else lettered
-    return _choose(named, denied)
+    if (label := read_label_alone(text, options)) is not None:
+        return label
+    if (same := find_same_option(text, options)) is not None:
+        return Answer(same)
+    if _lists_labels(text, options):
+        return Answer(None, CONTRADICTORY)
+    lettered, named, denied = read_letter(text, options), *_find_named_options(text, options, question)
+    if lettered is None:
+        return _choose(named, denied)
+    if not lettered.is_parsed or not named or lettered.value in named:
+        return lettered
+    return lettered if _explains_its_letter(text, options) else Answer(None, CONTRADICTORY)
+
+
+def _find_named_options(text: str, options: tuple[str, ...], question: str) -> tuple[set[str], set[str]]:
+    """Names of the options whose words the text says, and of those that it denies; words of several say all of them."""
+    names: dict[str, set[str]] = {}
+    for name, option in zip(name_options(options), options, strict=True):
+        names.setdefault(normalise(option), set()).add(name)
+    words = tuple(word for word in names if word)
+    mentions, denied = _find_named(text, words, _NEGATORS, split_words(question))
+    said = {mention.name for mention in mentions} or _find_alone(text, words)
+    return {name for word in said for name in names[word]}, {name for word in denied for name in names[word]}
+
+
+def _explains_its_letter(text: str, options: tuple[str, ...]) -> bool:
+    """Whether a text that opens with a label says something else behind it than another option ("B. Unlike C, ...")."""
+    leads = _LETTER_LEADS.match(text) or _LETTER_REASONED.match(text)
+    if leads is None:
+        return False
+    behind = split_sentences(text[leads.end() :])[:1]
+    return not behind or (
+        find_same_option(behind[0], options) is None
+        and bool(set(split_words(behind[0])) - NEUTRAL - {word for option in options for word in split_words(option)})
+    )
+
+
+def _lists_labels(text: str, options: tuple[str, ...]) -> bool:
+    """Whether the text gives several labels: "A, C", or a list that repeats options behind their letters."""
+    count = len(options)
+    if (several := _LETTERS_LISTED.fullmatch(text)) is not None:
+        letters = {ord(letter) - ord("A") for letter in re.findall("[A-Z]", several.group().upper())}
+        return len(letters) > 1 and max(letters) < count
+    repeated = {
+        letter
+        for letter, rest in _LABELLED_LINE.findall(text)
+        if not rest.strip() or find_same_option(rest, options) is not None
+    }
+    return len(repeated) > 1
+
+
+def read_label_alone(text: str, options: tuple[str, ...]) -> Answer | None:
+    """The option of a letter that is all the text says ("B", "(b)."); None for anything else."""
+    alone = _LETTER_ALONE.fullmatch(text)
+    index = ord(alone.group(1).upper()) - ord("A") if alone else len(options)
+    return Answer(name_options(options)[index]) if index < len(options) else None
 
 
 def _choose(named: set[str], denied: set[str]) -> Answer:
@@ -143,7 +247,7 @@ def read_letter(text: str, options: tuple[str, ...]) -> Answer | None:
     letters = _find_letters(text, len(options))
     if not letters:
         return None
-    return Answer(normalise(options[letters.pop()])) if len(letters) == 1 else Answer(None, CONTRADICTORY)
+    return Answer(name_options(options)[letters.pop()]) if len(letters) == 1 else Answer(None, CONTRADICTORY)
 
 
 def _find_letters(text: str, count: int) -> set[int]:
@@ -154,7 +258,7 @@ def _find_letters(text: str, count: int) -> set[int]:
     elif leads := _LETTER_LEADS.match(text):
         letters = [leads.group(1)]
     else:
-        patterns = (_LETTER_NAMED, _LETTER_STATED, _LETTER_IN_BRACKETS)
+        patterns = (_LETTER_NAMED, _LETTER_STATED, _LETTER_CHOSEN, _LETTER_REASONED, _LETTER_IN_BRACKETS)
         letters = next((found for pattern in patterns if (found := pattern.findall(text))), [])
     return {index for letter in letters if (index := ord(letter) - ord("A")) < count}
 
@@ -176,15 +280,30 @@ class _Mention(NamedTuple):
     is_denied: bool
 
 
-def _find_named(text: str, names: tuple[str, ...], negators: frozenset[str]) -> tuple[list[_Mention], set[str]]:
+def _find_named(
+    text: str, names: tuple[str, ...], negators: frozenset[str], asked: list[str]
+) -> tuple[list[_Mention], set[str]]:
     """What the first sentence that names a choice says of it, and the choices denied up to there."""
     denied: set[str] = set()
     for sentence in split_sentences(_NOT_ONLY.sub("", text)):
-        mentions = _find_mentions(sentence, names, negators)
+        mentions = _find_mentions(_find_subject(sentence, asked), names, negators)
+        if not any(not mention.is_denied for mention in mentions):
+            mentions = _find_mentions(sentence, names, negators)
         denied |= {mention.name for mention in mentions if mention.is_denied}
         if named := [mention for mention in mentions if not mention.is_denied]:
             return named, denied
     return [], denied
+
+
+def _find_subject(sentence: str, asked: list[str]) -> str:
+    """What a comparison is about: "the lung" of "the lung is larger than the heart".
+
+    The whole sentence where it compares by the opposite of what was asked ("smaller", asked which is larger).
+    """
+    said, question = set(split_words(sentence)), set(asked)
+    if any(said & one and question & other for pair in _DEGREES for one, other in (pair, pair[::-1])):
+        return sentence
+    return _COMPARED.split(sentence, maxsplit=1)[0]
 
 
 def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[str]) -> list[_Mention]:
@@ -238,7 +357,7 @@ def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
     `keys` are those of `find_alternatives`, at least two.
     """
     asked = split_words(question)
-    mentions, denied = _find_named(text, keys, _NEGATORS - set(asked))
+    mentions, denied = _find_named(text, keys, _NEGATORS - set(asked), asked)
     named = {mention.name for mention in mentions}
     words = set(split_words(text))
     is_bare = words <= NEUTRAL | set(asked) | {"both"}
@@ -274,7 +393,10 @@ def read_gold(gold: str, sample: Sample) -> str:
     """A gold answer in the words in which `answers.parse_answer` gives the same answer."""
     whole = normalise(gold)
     choices = find_choices(sample)
-    if whole in choices or not choices:
+    if sample.answer_type == "closed" and sample.options:
+        if (same := find_same_option(gold, sample.options)) is not None:
+            return same
+    elif whole in choices or not choices:
         return whole
     answer = read_option(gold, sample.options) if sample.options else read_alternative(gold, sample.question, choices)
     return answer.value if answer.value is not None else whole

@@ -280,7 +280,8 @@ def doctor() -> None:
 
 def _run_lm_eval(model: Path, task: str, output: Path) -> None:
     command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--model_args", f"pretrained={model}"]
-    command += ["--tasks", task, "--batch_size", "16", "--log_samples", "--output_path", str(output)]
+    command += ["--apply_chat_template", "--tasks", task, "--batch_size", "16"]
+    command += ["--log_samples", "--output_path", str(output)]
     console.print(f"\n[bold]$ lm_eval {shlex.join(command[3:])}[/bold]", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
     log = output / "lm_eval.log"

@@ -11,8 +11,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vrs_lmeval.choices import read_gold
-from vrs_lmeval.normalisation import normalise
+from vrs_lmeval.choices import name_options, read_gold
 from vrs_lmeval.records import Answer, Sample
 
 LETTERS = string.ascii_uppercase
@@ -44,7 +43,7 @@ def read_most_probable(shared: LogProbabilities | None, sample: Sample) -> Answe
     """The most probable option as an answer; of several as probable, the first."""
     if shared is None:
         return Answer(None, NO_LIKELIHOOD)
-    return Answer(normalise(sample.options[shared.index(max(shared))]))
+    return Answer(name_options(sample.options)[shared.index(max(shared))])
 
 
 def find_gold_log_probability(shared: LogProbabilities | None, sample: Sample) -> float | None:
@@ -52,7 +51,7 @@ def find_gold_log_probability(shared: LogProbabilities | None, sample: Sample) -
     if shared is None:
         return None
     golds = {read_gold(gold, sample) for gold in sample.golds}
-    right = [value for value, option in zip(shared, sample.options, strict=True) if normalise(option) in golds]
+    right = [value for value, name in zip(shared, name_options(sample.options), strict=True) if name in golds]
     return math.log(math.fsum(map(math.exp, right))) if right else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from vrs_lmeval.choices import find_choices, read_gold
+from vrs_lmeval.choices import count_collisions, find_choices, read_gold
 from vrs_lmeval.images import EncodedImage, ImageStore, hash_image_set
 from vrs_lmeval.records import AnswerType, Sample
 from vrs_lmeval.row_shapes import ROW_SHAPES
@@ -258,6 +258,7 @@ def _describe_rows(samples: Sequence[Sample]) -> dict[str, Any]:
         "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
         "repeated_questions": len(samples) - len({_shown(sample) for sample in samples}),
         "golds_outside_options": sum(_is_outside_options(sample) for sample in samples),
+        "questions_with_options_of_equal_words": sum(count_collisions(sample.options) > 0 for sample in samples),
     }
 
 

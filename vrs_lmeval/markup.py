@@ -1,0 +1,111 @@
+"""A model's text without what only dresses it: LaTeX, JSON, tags, Markdown and full-width forms -> its plain words.
+
+The one place that knows how models wrap an answer; the rules that read it (`answers.py`, `choices.py`) see plain text.
+FORMS lists what is taken off, with an example each, which is also the test.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from typing import Any, NamedTuple
+
+
+class Form(NamedTuple):
+    """One way to wrap an answer: an example, and what is left of it."""
+
+    name: str
+    wrapped: str
+    plain: str
+
+
+FORMS = (
+    Form("LaTeX box, the last one", r"So it is \boxed{A}, no, \boxed{B}", "B"),
+    Form("LaTeX text in a box", r"\boxed{\text{left lung}}", "left lung"),
+    Form("LaTeX maths", r"\( \text{B} \)", "B"),
+    Form("dollars", "$B$", "B"),
+    Form("JSON", '{"reason": "a line", "answer": "B"}', "B"),
+    Form("JSON's truth", '{"answer": true}', "yes"),
+    Form("JSON in a code block", '```json\n{"answer": "B"}\n```', "B"),
+    Form("answer tag", "<answer>B</answer>", "B"),
+    Form("final answer tag", "I looked. <final_answer>B</final_answer>", "B"),
+    Form("full-width letters and marks", "Ａｎｓｗｅｒ：Ｂ。", "Answer:B."),  # noqa: RUF001 - as Chinese models write
+    Form("Markdown", "**B**", "B"),
+    Form("code", "`B`", "B"),
+)
+
+ANSWER_KEYS = ("final_answer", "answer", "final answer", "choice", "option", "label", "prediction", "response")
+"""Keys of a JSON object that hold its answer, the first of these that it has."""
+
+_CODE_BLOCK = re.compile(r"^```[a-zA-Z]*\n(.*?)\n?```$", re.DOTALL)
+_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
+_LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operatorname|rm|bf)\s*\{([^{}]*)\}")
+_LATEX_MATHS = re.compile(r"\\[()\[\]]|\$+|\\[,;:! ]|\\displaystyle")
+_EMPHASIS = re.compile(r"[*#`]+|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)")
+_ANSWER_TAG = re.compile(
+    r"<(?P<tag>(?:final[_ -]?)?(?:answer|ans|choice|option))>(.*?)(?:</(?P=tag)>|$)", re.DOTALL | re.IGNORECASE
+)
+_FULL_WIDTH = re.compile("[\uff01-\uff5e]")
+_FULL_STOPS = str.maketrans({"。": ". ", "、": ", ", "「": '"', "」": '"'})
+
+
+def take_off_markup(text: str) -> str:
+    """The plain text; where the answer alone is wrapped (a box, a tag, a key of JSON), that answer.
+
+    A wrapping that holds no letter or digit is no answer: what stands before it is read.
+    """
+    text = _widen(text).strip()
+    if fenced := _CODE_BLOCK.match(text):
+        text = fenced.group(1).strip()
+    text = _read_json(text)
+    if tag := _ANSWER_TAG.search(text):
+        text = tag.group(2) if _says_something(tag.group(2)) else text[: tag.start()]
+    boxes = [content for content in _find_boxes(text) if _says_something(content)]
+    return take_off_latex(boxes[-1] if boxes else text).strip()
+
+
+def take_off_latex(text: str) -> str:
+    """Without LaTeX commands, dollars and Markdown's emphasis; their contents stay."""
+    before = None
+    while before != text:
+        before, text = text, _LATEX_TEXT.sub(r"\1", text)
+    return _EMPHASIS.sub("", _LATEX_MATHS.sub("", text))
+
+
+def _widen(text: str) -> str:
+    """Full-width forms as plain ones. Other characters stay: NFKC would also turn "²" into "2"."""
+    return _FULL_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text).translate(_FULL_STOPS)
+
+
+def _read_json(text: str) -> str:
+    """The answer of a text that is one JSON object; the text itself where it is none, or holds no answer."""
+    if not (text.startswith("{") and text.endswith("}")):
+        return text
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(content, dict):
+        return text
+    by_name = {str(name).lower(): value for name, value in content.items()}
+    found = next((by_name[name] for name in ANSWER_KEYS if name in by_name), None)
+    if isinstance(found, bool):
+        return "yes" if found else "no"
+    return str(found) if isinstance(found, str | int | float) else text
+
+
+def _find_boxes(text: str) -> list[str]:
+    """The contents of every LaTeX box, braces balanced; of one that does not close, the rest."""
+    boxes = []
+    for opening in _BOX.finditer(text):
+        depth, end = 1, opening.end()
+        while end < len(text) and depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        boxes.append(text[opening.end() : end - (depth == 0)])
+    return boxes
+
+
+def _says_something(text: str) -> bool:
+    return any(character.isalnum() for character in text)
