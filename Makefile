@@ -53,6 +53,7 @@ $(VENV)/.installed: $(SOURCES)
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install -qq -c constraints.txt --group dev
+	@$(BIN)/python tests/cpu_torchvision/add_to_environment.py
 	@touch $@
 
 $(TORCHVISION_VENV)/.installed: $(SOURCES)
