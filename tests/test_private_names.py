@@ -1,0 +1,381 @@
+"""Names of other packages that they do not promise to keep, and that we use all the same: each listed here with what it
+serves, held to exist with the parameters that we pass; and a scan of the package, so that a new one must be listed."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from PIL import __version__ as pillow_version
+
+PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
+LIBRARIES = {"lm_eval", "transformers", "PIL", "accelerate", "datasets", "torch", "torchvision"}
+PUBLIC_MODULES = {"PIL.Image", "transformers.utils"}
+"""Submodules that their packages document as places to import from; every other one must be listed by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """`path`: module:qualified name. `serves`: what breaks without it. `parameters`: those we pass; "a|b": either one.
+
+    `is_assigned`: an attribute that the class gives its instances, which the class itself does not show.
+    """
+
+    path: str
+    ours: str
+    serves: str
+    parameters: tuple[str, ...] = ()
+    is_assigned: bool = False
+
+
+HARNESS_MODEL = "lm_eval.models.hf_vlms:HFMultimodalLM"
+HARNESS_TASK = "lm_eval.api.task:ConfigurableTask"
+PIL_BACKEND = "transformers.image_processing_backends:PilBackend"
+TORCHVISION_BACKEND = "transformers.image_processing_backends:TorchvisionBackend"
+MODELS = "transformers.models"
+
+NAMES = (
+    # lm_eval: its class is our model's base, which encodes and generates.
+    Name(HARNESS_MODEL, "model", "vrs-hf is this class", ("pretrained", "max_images", "image_string", "kwargs")),
+    Name(
+        f"{HARNESS_MODEL}.tok_batch_multimodal_encode",
+        "prompt_encoding",
+        "vrs-hf encodes as the stock class",
+        ("strings", "images", "left_truncate_len", "truncation"),
+    ),
+    Name(
+        f"{HARNESS_MODEL}._model_multimodal_generate",
+        "model",
+        "vrs-hf generates as the stock class",
+        ("inputs", "stop", "max_length", "generation_kwargs"),
+    ),
+    Name(f"{HARNESS_MODEL}._rank", "model", "CPU processes share the requests", is_assigned=True),
+    Name(f"{HARNESS_MODEL}._world_size", "model", "CPU processes share the requests", is_assigned=True),
+    Name(f"{HARNESS_MODEL}.batch_size_per_gpu", "asking", "halving batches out of memory", is_assigned=True),
+    Name(f"{HARNESS_MODEL}.chat_applied", "prompt_encoding", "which image mark a prompt has", is_assigned=True),
+    Name(f"{HARNESS_MODEL}.image_token", "asking", "where a prompt shows its image", is_assigned=True),
+    Name("lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER", "asking", "the image mark without chat template"),
+    Name("lm_eval.models.utils:handle_stop_sequences", "model", "answers end as the stock class's", ("until", "eos")),
+    Name(
+        "lm_eval.models.utils:resize_image",
+        "prompt_encoding",
+        "image_width and its like are obeyed",
+        ("image", "width", "height", "max_dimension"),
+    ),
+    Name("lm_eval.models.vllm_vlms:VLLM_VLM", "vllm_model", "vrs-vllm is this class"),
+    # lm_eval: our task's base, and what the bridge amends.
+    Name(HARNESS_TASK, "task", "every task of ours is this class", ("config",)),
+    Name("lm_eval.api.instance:Instance", "task", "requests", ("request_type", "doc", "arguments", "idx", "metadata")),
+    Name(f"{HARNESS_TASK}._instances", "task", "images are not encoded again for the log", is_assigned=True),
+    Name(f"{HARNESS_TASK}.download", "task", "the harness lets a task load its data itself", ("dataset_kwargs",)),
+    Name(f"{HARNESS_TASK}.build_all_requests", "task", "--cache_requests is left out", ("cache_requests",)),
+    Name(f"{HARNESS_TASK}.construct_requests", "task", "one request a variant", ("doc", "ctx")),
+    Name("lm_eval.api.registry:model_registry", "bridge", "lm_eval knows vrs-hf by name"),
+    Name("lm_eval.api.registry:model_registry.register", "bridge", "lm_eval knows vrs-hf by name", ("target",)),
+    Name("lm_eval.tasks.manager:TaskIndex.build", "bridge", "lm_eval knows our tasks by name", ("paths",)),
+    Name("lm_eval.tasks:TaskManager", "preview", "vrs preview", ("include_defaults", "include_path")),
+    Name("lm_eval.tasks:TaskManager.all_subtasks", "preview", "vrs preview"),
+    Name("lm_eval.tasks:TaskManager.load", "preview", "vrs preview", ("task_list",)),
+    # transformers: caches and positions, for shared prefixes.
+    Name("transformers.cache_utils:DynamicLayer", "shared_prefill", "kept prefixes"),
+    Name("transformers.cache_utils:DynamicSlidingWindowLayer", "shared_prefill", "kept prefixes", ("sliding_window",)),
+    Name("transformers.cache_utils:DynamicLayer.keys", "shared_prefill", "kept prefixes", is_assigned=True),
+    Name("transformers.cache_utils:DynamicLayer.values", "shared_prefill", "kept prefixes", is_assigned=True),
+    Name(
+        "transformers.cache_utils:DynamicLayer.lazy_initialization",
+        "shared_prefill",
+        "room behind kept prefixes",
+        ("key_states", "value_states"),
+    ),
+    Name(
+        "transformers.cache_utils:DynamicLayer.update",
+        "shared_prefill",
+        "room behind kept prefixes",
+        ("key_states", "value_states"),
+    ),
+    Name("transformers.cache_utils:DynamicCache", "shared_prefill", "kept prefixes", ("config",)),
+    Name("transformers.cache_utils:DynamicCache.layers", "shared_prefill", "kept prefixes", is_assigned=True),
+    Name(
+        "transformers:GenerationMixin._prepare_position_ids_for_generation",
+        "shared_prefill",
+        "scoring after a kept prefix",
+        ("inputs_tensor", "model_kwargs"),
+    ),
+    Name(
+        "transformers:GenerationMixin.prepare_inputs_for_generation",
+        "shared_prefill",
+        "scoring after a kept prefix",
+        ("input_ids", "next_sequence_length", "past_key_values|cache", "attention_mask"),
+    ),
+    Name(
+        f"{MODELS}.qwen2_vl.modeling_qwen2_vl:Qwen2VLModel.rope_deltas",
+        "shared_prefill",
+        "positions after a kept prefix of Qwen's",
+        is_assigned=True,
+    ),
+    Name(
+        f"{MODELS}.llava.modeling_llava:LlavaModel.get_image_features",
+        "vision_features",
+        "image features are computed once",
+        ("pixel_values",),
+    ),
+    Name(
+        "transformers.modeling_outputs:BaseModelOutputWithPooling",
+        "vision_features",
+        "image features are computed once",
+        ("pooler_output",),
+    ),
+    Name(
+        f"{MODELS}.llava.processing_llava:LlavaProcessor._get_num_multimodal_tokens",
+        "prompt_encoding",
+        "the longest prompts are asked first",
+        ("image_sizes",),
+    ),
+    Name("transformers:PreTrainedConfig._attn_implementation", "answer_cache", "the key of kept answers names it"),
+    # transformers: image processors, whose bits the fused op gives.
+    *(
+        Name(f"{PIL_BACKEND}.{step}", "geometry", "an overridden step is noticed", parameters)
+        for step, parameters in {
+            "process_image": ("image", "do_convert_rgb", "input_data_format"),
+            "convert_to_rgb": ("image",),
+            "resize": ("image", "size", "resample"),
+            "center_crop": ("image", "size"),
+            "rescale": ("image", "scale"),
+            "normalize": ("image", "mean", "std"),
+            "_preprocess": ("images",),
+        }.items()
+    ),
+    Name(f"{TORCHVISION_BACKEND}.rescale_and_normalize", "geometry", "an overridden step is noticed"),
+    Name(f"{TORCHVISION_BACKEND}._fuse_mean_std_and_rescale_factor", "geometry", "an overridden step is noticed"),
+    Name(f"{PIL_BACKEND}._preprocess_image_like_inputs", "image_processor", 'backend="vrs" takes its place'),
+    Name(f"{PIL_BACKEND}._prepare_images_structure", "image_processor", 'backend="vrs" flattens with it', ("images",)),
+    Name(f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil.pad_to_square", "geometry", "LLaVA's pad"),
+    Name(f"{MODELS}.llava.image_processing_llava:LlavaImageProcessor.pad_to_square", "geometry", "LLaVA's pad"),
+    Name(f"{MODELS}.gemma3.image_processing_gemma3:Gemma3ImageProcessor._preprocess", "geometry", "Gemma 3's steps"),
+    Name(f"{MODELS}.clip.image_processing_pil_clip:CLIPImageProcessorPil", "image_processor", "a base of ours"),
+    Name(f"{MODELS}.gemma3.image_processing_pil_gemma3:Gemma3ImageProcessorPil", "image_processor", "a base of ours"),
+    Name(f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil", "image_processor", "a base of ours"),
+    Name(f"{MODELS}.siglip.image_processing_pil_siglip:SiglipImageProcessorPil", "image_processor", "a base of ours"),
+    Name(
+        "transformers:AutoImageProcessor.register",
+        "image_processor",
+        'backend="vrs"',
+        ("config_class", "image_processor_classes", "exist_ok"),
+    ),
+    # Pillow: a lazy image is an image whose pixel memory is asked for, and memory is read where it lies.
+    Name("PIL.Image:Image._mode", "variants", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._size", "variants", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._im", "variants", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image.im", "variants", "lazy images"),
+    Name("PIL.Image:Image.readonly", "variants", "lazy images share their pixels"),
+    Name("PIL.Image:Image.__arrow_c_array__", "pixels", "images are not copied (from Pillow 11.2 on)"),
+    Name("accelerate.utils.memory:should_reduce_batch_size", "asking", "batches are halved", ("exception",)),
+    Name(
+        "datasets.packaged_modules.parquet.parquet:ParquetConfig",
+        "training_text",
+        "only the columns of questions and answers are fetched",
+        ("columns",),
+    ),
+)
+NEEDS = {
+    "lm_eval.models.vllm_vlms": "vllm",
+    "transformers.models.llava.image_processing_llava": "torchvision",
+    "transformers.models.gemma3.image_processing_gemma3": "torchvision",
+}
+"""Modules that import what tests may lack; without it their source is read."""
+NOT_BEFORE = {"PIL.Image:Image.__arrow_c_array__": (11, 2)}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.path)
+def test_it_exists_as_we_use_it(name: Name):
+    told = f"{name.path} is gone or changed; vrs_lmeval/{name.ours}.py uses it: {name.serves}"
+    module, _, qualified = name.path.partition(":")
+    if name.path in NOT_BEFORE and installed_pillow() < NOT_BEFORE[name.path]:
+        pytest.skip(f"this Pillow is older than {NOT_BEFORE[name.path]}")
+    if module in NEEDS and not can_import(NEEDS[module]):
+        assert qualified.split(".")[-1] in read_definitions(module), told
+        return
+    owner: Any = import_module(module)
+    *parents, last = qualified.split(".")
+    for parent in parents:
+        owner = getattr(owner, parent)
+    if name.is_assigned:
+        assert last in names_of(owner), told
+        return
+    assert hasattr(owner, last), told
+    taken = list(inspect.signature(getattr(owner, last)).parameters) if name.parameters else []
+    for parameter in name.parameters:
+        assert set(parameter.split("|")) & set(taken), f"{told}, with {parameter}; it takes {taken}"
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.path)
+def test_it_is_still_used_where_the_list_says(name: Name):
+    last = name.path.partition(":")[2].split(".")[-1]
+    assert last in (PACKAGE / f"{name.ours}.py").read_text(), f"{name.ours}.py does without it: take it off the list"
+
+
+def test_pillows_pixel_memory_gives_access_to_pixels():
+    """Its class has no name that could be listed; lazy images ask it for what `load` returns."""
+    image = Image.new("RGB", (1, 1), (1, 2, 3))
+    assert image.im.pixel_access(image.readonly)[0, 0] == (1, 2, 3)
+
+
+def installed_pillow() -> tuple[int, ...]:
+    return tuple(int(part) for part in pillow_version.split(".")[:2])
+
+
+@cache
+def can_import(package: str) -> bool:
+    try:
+        import_module(package)
+    except Exception:  # a torchvision beside another build of torch raises RuntimeError
+        return False
+    return True
+
+
+def read_definitions(module: str) -> set[str]:
+    """Names of all classes and functions in its source."""
+    spec = find_spec(module)
+    assert spec is not None, module
+    assert spec.origin is not None, module
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def names_of(kind: type) -> set[str]:
+    """What a class and its bases define or assign to `self`."""
+    found: set[str] = set()
+    for base in kind.__mro__[:-1]:
+        found |= set(vars(base)) | set(getattr(base, "__annotations__", ()))
+        try:
+            source = inspect.getsource(base)
+        except (OSError, TypeError):  # a class without source
+            continue
+        found |= assigned_to_self(ast.parse(inspect.cleandoc("if True:\n" + source) if source[0] == " " else source))
+    return found
+
+
+def assigned_to_self(tree: ast.AST) -> set[str]:
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def our_files() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+LISTED = {name.path.partition(":")[2].split(".")[-1] for name in NAMES}
+LISTED_IMPORTS = {tuple(name.path.partition(":")[::2]) for name in NAMES}
+
+
+def test_every_import_from_inside_another_package_is_listed():
+    missing = []
+    for file, tree in our_files():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom) or (node.module or "").split(".")[0] not in LIBRARIES:
+                continue
+            is_inside = "." in str(node.module) and node.module not in PUBLIC_MODULES
+            for alias in node.names:
+                is_whole_module = find_module(f"{node.module}.{alias.name}")
+                if (is_inside and not is_whole_module) or is_private(alias.name):
+                    missing += [f"{file}: {node.module}:{alias.name}"] * (
+                        (node.module, alias.name) not in LISTED_IMPORTS
+                    )
+    assert not missing, "list them in NAMES"
+
+
+def find_module(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ImportError:
+        return False
+
+
+def test_every_private_attribute_of_something_not_ours_is_listed():
+    defined = {
+        name
+        for _, tree in our_files()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Name)
+        for name in [node.id if isinstance(node, ast.Name) else node.name]
+    }.union(*(assigned_to_self(tree) for _, tree in our_files()))
+    missing = []
+    for file, tree in our_files():
+        for node in ast.walk(tree):
+            name = read_attribute(node)
+            if name and is_private(name) and name not in LISTED | defined:
+                missing.append(f"{file}: {name}")
+    assert not missing, "list them in NAMES"
+
+
+def read_attribute(node: ast.AST) -> str | None:
+    """The attribute that `x.name`, `getattr(x, "name")` and `hasattr(x, "name")` read."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("getattr", "hasattr"):
+        name = node.args[1]
+        return str(name.value) if isinstance(name, ast.Constant) else None
+    return None
+
+
+SUBCLASSES = {
+    "model": ("VrsHF",),
+    "task": ("VrsTask",),
+    "variants": ("VariantImage",),
+    "shared_prefill": ("RoomyLayer",),
+    "image_processor": ("CLIPImageProcessor", "SiglipImageProcessor", "LlavaImageProcessor", "Gemma3ImageProcessor"),
+}
+
+
+@pytest.mark.parametrize(("module", "name"), [(m, name) for m, names in SUBCLASSES.items() for name in names])
+def test_what_a_subclass_of_theirs_overrides_or_assigns_is_listed(module, name):
+    """Names alike that are not meant for each other show here too: a clash breaks the class behind."""
+    kind = getattr(import_module(f"vrs_lmeval.{module}"), name)
+    ours: set[str] = set()
+    theirs: set[str] = set()
+    for base in kind.__mro__[:-1]:
+        if base.__module__.startswith("vrs_lmeval"):
+            ours |= set(vars(base)) | assigned_to_self(ast.parse(inspect.getsource(base)))
+        elif base.__module__.split(".")[0] in LIBRARIES:
+            theirs |= names_of(base)
+    assert {name for name in ours & theirs if is_private(name)} - LISTED <= {"_abc_impl"}
+
+
+def test_every_subclass_of_theirs_is_held_so():
+    found = {
+        (file.removesuffix(".py"), node.name)
+        for file, tree in our_files()
+        for imported in [{alias.asname or alias.name for alias in library_imports(tree)}]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[0] in imported for base in node.bases)
+    }
+    held = {(module, name) for module, names in SUBCLASSES.items() for name in names}
+    assert found - {("vllm_model", "VrsVLLM"), ("torch_op", "Preprocess")} == held  # one needs vllm, one has no privates
+
+
+def library_imports(tree: ast.AST) -> Iterator[ast.alias]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
+            yield from node.names
+        elif isinstance(node, ast.Import):
+            yield from (alias for alias in node.names if alias.name.split(".")[0] in LIBRARIES)
