@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCHVISION_VENV := .venv-torchvision
+MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_prefixes.py tests/test_vision_features.py \
+	tests/test_image_loglikelihood.py tests/test_self_check.py tests/test_answer_cache.py tests/test_weight_report.py \
+	tests/test_image_processor.py tests/test_torchvision_parity.py tests/test_architectures.py tests/test_private_names.py \
+	tests/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test test-models lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
+.PHONY: demo test test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -16,6 +20,21 @@ test: $(VENV)/.installed-dev lint types
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "whole_matrix or not whole_matrix" tests/test_architectures.py tests/test_models_by_command_line.py
+
+# The oldest and the newest releases that pyproject.toml allows, each in an environment of its own (the oldest torch is a
+# CUDA build: some GB).
+test-lowest test-newest: test-%: .venv-%/.installed
+	.venv-$*/bin/pytest $(MODEL_TESTS)
+
+.venv-%/.installed: constraints-%.txt pyproject.toml $(SOURCES)
+	@echo "Installing into .venv-$*; this takes some minutes ..."
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install -qq --upgrade "pip>=25.1"
+	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt ".[models]" --config-settings=cmake.define.VRS_CUDA=OFF
+	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt "pytest>=8" "hypothesis>=6.100" pybind11 "lm_eval[api]" \
+	    "sentencepiece>=0.2" "protobuf>=4"
+	@.venv-$*/bin/python tests/cpu_torchvision/add_to_environment.py
+	@touch $@
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -41,7 +60,7 @@ test-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/pytest tests/test_torchvision_parity.py tests/test_image_processor.py
 
 clean:
-	rm -rf $(VENV) $(TORCHVISION_VENV) build vrs-demo
+	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest build vrs-demo
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)

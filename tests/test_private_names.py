@@ -54,7 +54,7 @@ NAMES = (
     ),
     Name(
         f"{HARNESS_MODEL}._model_multimodal_generate",
-        "model",
+        "text_answers",
         "vrs-hf generates as the stock class",
         ("inputs", "stop", "max_length", "generation_kwargs"),
     ),
@@ -62,9 +62,15 @@ NAMES = (
     Name(f"{HARNESS_MODEL}._world_size", "model", "CPU processes share the requests", is_assigned=True),
     Name(f"{HARNESS_MODEL}.batch_size_per_gpu", "asking", "halving batches out of memory", is_assigned=True),
     Name(f"{HARNESS_MODEL}.chat_applied", "prompt_encoding", "which image mark a prompt has", is_assigned=True),
-    Name(f"{HARNESS_MODEL}.image_token", "asking", "where a prompt shows its image", is_assigned=True),
-    Name("lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER", "asking", "the image mark without chat template"),
-    Name("lm_eval.models.utils:handle_stop_sequences", "model", "answers end as the stock class's", ("until", "eos")),
+    Name(f"{HARNESS_MODEL}._create_tokenizer", "model", "a missing package is named", ("pretrained",)),
+    Name(f"{HARNESS_MODEL}.image_token", "prompt_groups", "where a prompt shows its image", is_assigned=True),
+    Name("lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER", "prompt_groups", "the image mark without chat template"),
+    Name(
+        "lm_eval.models.utils:handle_stop_sequences",
+        "text_answers",
+        "answers end as the stock class's",
+        ("until", "eos"),
+    ),
     Name(
         "lm_eval.models.utils:resize_image",
         "prompt_encoding",
@@ -129,10 +135,9 @@ NAMES = (
         ("pixel_values",),
     ),
     Name(
-        "transformers.modeling_outputs:BaseModelOutputWithPooling",
-        "vision_features",
-        "image features are computed once",
-        ("pooler_output",),
+        "transformers:AutoModelForImageTextToText.from_pretrained",
+        "weight_report",
+        "weights that a checkpoint lacks are named",
     ),
     Name(
         f"{MODELS}.llava.processing_llava:LlavaProcessor._get_num_multimodal_tokens",
@@ -343,6 +348,7 @@ SUBCLASSES = {
     "task": ("VrsTask",),
     "variants": ("VariantImage",),
     "shared_prefill": ("RoomyLayer",),
+    "weight_report": ("ReportingAutoModel",),
     "image_processor": ("CLIPImageProcessor", "SiglipImageProcessor", "LlavaImageProcessor", "Gemma3ImageProcessor"),
 }
 
@@ -370,7 +376,7 @@ def test_every_subclass_of_theirs_is_held_so():
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[0] in imported for base in node.bases)
     }
     held = {(module, name) for module, names in SUBCLASSES.items() for name in names}
-    assert found - {("vllm_model", "VrsVLLM"), ("torch_op", "Preprocess")} == held  # one needs vllm, one has no privates
+    assert found - {("vllm_model", "VrsVLLM"), ("torch_op", "Preprocess")} == held  # needs vllm; no privates
 
 
 def library_imports(tree: ast.AST) -> Iterator[ast.alias]:

@@ -1,0 +1,27 @@
+"""What is tested as the oldest allowed set is what pyproject.toml allows."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python from 3.11 on")
+def test_the_oldest_set_that_is_tested_is_the_oldest_that_is_allowed():
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    allowed = dict(
+        re.fullmatch(r"([\w.-]+)(?:\[\w+\])?>=([\d.]+)", requirement).groups()
+        for requirement in [*project["dependencies"], *project["optional-dependencies"]["models"]]
+    )
+    lines = (ROOT / "constraints-lowest.txt").read_text().splitlines()
+    tested = dict(line.split("#")[0].strip().split("==") for line in lines if not line.startswith("#"))
+    assert tested.keys() == allowed.keys()
+    for name, version in tested.items():
+        assert re.fullmatch(rf"{re.escape(allowed[name])}(\.0)*", version), (
+            f"{name}: {version} is tested, {allowed[name]} allowed"
+        )
