@@ -14,8 +14,9 @@ SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.t
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
 
+# A file's tests stay in one worker: they share what it builds.
 test: $(VENV)/.installed-dev lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev
