@@ -9,7 +9,7 @@ MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_
 	tests/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
+.PHONY: demo test test-all test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -18,9 +18,13 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile
 
+# With what `make test` takes a sample of: all architectures in all cells, and 2,000 geometries of images.
+test-all: $(VENV)/.installed-dev lint types
+	$(BIN)/pytest -n auto --dist loadfile -m "whole or not whole"
+
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "whole_matrix or not whole_matrix" tests/test_architectures.py tests/test_models_by_command_line.py
+	$(BIN)/pytest -m "whole or not whole" tests/test_architectures.py tests/test_models_by_command_line.py
 
 # The oldest and the newest releases that pyproject.toml allows, each in an environment of its own (the oldest torch is a
 # CUDA build: some GB).

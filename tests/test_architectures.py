@@ -28,7 +28,7 @@ def is_in_slice(cell: Cell) -> bool:
 
 
 def mark(cell: Cell):
-    return pytest.param(cell, id=str(cell), marks=() if is_in_slice(cell) else pytest.mark.whole_matrix)
+    return pytest.param(cell, id=str(cell), marks=() if is_in_slice(cell) else pytest.mark.whole)
 
 
 @pytest.mark.parametrize("cell", [mark(cell) for name in ARCHITECTURES for cell in list_cells(name)])
