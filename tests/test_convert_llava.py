@@ -261,6 +261,12 @@ def test_huatuo_pads_whatever_its_config_says_and_gives_its_tower_class_token_if
     assert AutoModelForImageTextToText.from_pretrained(tmp_path / "converted").config.image_seq_length == 17
 
 
+def test_a_rope_theta_that_is_not_said_is_the_default_of_its_time():
+    for kind in ("mistral", "qwen2", "llama"):
+        assert llava_plan.make_text_config({}, kind).rope_parameters["rope_theta"] == 10000.0
+        assert llava_plan.make_text_config({"rope_theta": 5e5}, kind).rope_parameters["rope_theta"] == 5e5
+
+
 def test_tied_embeddings_stay_tied(tmp_path):
     original = make_original(tmp_path / "original", "llava_mistral", tie_word_embeddings=True)
     made = convert_llava(str(original.folder), tmp_path / "converted")

@@ -239,7 +239,7 @@ def convert_llava(
         ),
     ] = None,
 ) -> None:
-    """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf, transformers and vLLM can load."""
+    """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf and transformers load."""
     from vrs_lmeval.convert_llava import convert_llava as convert  # transformers takes seconds to import
     from vrs_lmeval.llava_layouts import ConversionError
 
