@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import bisect
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vrs_lmeval.keyed_draws import make_key
 from vrs_lmeval.normalisation import normalise
 from vrs_lmeval.question_types import find_question_type, read_golds
 from vrs_lmeval.records import Sample
@@ -90,8 +90,3 @@ def _walk(circle: Circle, start: bytes) -> Iterator[Sample]:
     first = bisect.bisect(circle, start, key=lambda entry: entry[0])
     for index in range(len(circle)):
         yield circle[(first + index) % len(circle)][1]
-
-
-def make_key(text: str) -> bytes:
-    """A keyed draw: bytes that depend on `text` alone."""
-    return hashlib.sha256(text.encode()).digest()
