@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vrs_lmeval.thoughts import find_open_thought
+from vrs_lmeval.reading.thoughts import find_open_thought
 
 logger = logging.getLogger(__name__)
 

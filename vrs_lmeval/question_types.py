@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from vrs_lmeval.choices import read_gold
-from vrs_lmeval.normalisation import normalise, word_set
+from vrs_lmeval.reading.choices import read_gold
+from vrs_lmeval.reading.normalisation import normalise, word_set
 from vrs_lmeval.records import Sample
 
 QUESTION_WORDS = word_set("what which where how when who whose why")

@@ -11,7 +11,7 @@ import re
 from itertools import dropwhile, pairwise, takewhile
 from typing import NamedTuple
 
-from vrs_lmeval.choices import (
+from vrs_lmeval.reading.choices import (
     CONTRADICTORY,
     NEUTRAL,
     NO_WORDS,
@@ -24,10 +24,10 @@ from vrs_lmeval.choices import (
     read_option,
     split_sentences,
 )
-from vrs_lmeval.markup import take_off_markup
-from vrs_lmeval.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.markup import take_off_markup
+from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Answer, Sample
-from vrs_lmeval.thoughts import MARKS
 
 PARSER_VERSION = "2"
 """Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""

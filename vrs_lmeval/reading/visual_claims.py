@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from vrs_lmeval.normalisation import fold
+from vrs_lmeval.reading.normalisation import fold
 
 CLAIMS_VERSION = "2"
 """Goes into every result; to be raised with any change of the lexicon."""

@@ -11,7 +11,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vrs_lmeval.choices import name_options, read_gold
+from vrs_lmeval.reading.choices import name_options, read_gold
 from vrs_lmeval.records import Answer, Sample
 
 LETTERS = string.ascii_uppercase

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from vrs_lmeval.choices import read_gold
-from vrs_lmeval.normalisation import split_words
+from vrs_lmeval.reading.choices import read_gold
+from vrs_lmeval.reading.normalisation import split_words
 from vrs_lmeval.records import Answer, Sample, Score
 
 WRONG = Score(correct=0.0, token_f1=0.0, token_recall=0.0)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from vrs_lmeval.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
 from vrs_lmeval.records import Answer, Sample
 
 YES_WORDS = frozenset({"yes", "yeah", "yep", "true"})
