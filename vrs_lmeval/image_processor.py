@@ -27,8 +27,8 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
-from vrs_lmeval.images import flatten_images
 from vrs_lmeval.pixels import preprocess_pairs
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants import VariantImage

@@ -20,9 +20,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from vrs_lmeval.benchmark.question_types import find_question_form
 from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw, majority_by
 from vrs_lmeval.metric import STANDARD_ERROR, Metric, standard_error_of
-from vrs_lmeval.question_types import find_question_form
 from vrs_lmeval.reading.option_likelihoods import LogProbabilities
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
 from vrs_lmeval.registry import METRICS, majority_of, variant_accuracy

@@ -9,9 +9,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from vrs_lmeval.benchmark.images import UnreadableImageError
+from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
 from vrs_lmeval.bridge import register, tasks_folder
-from vrs_lmeval.images import UnreadableImageError
-from vrs_lmeval.sources import MalformedDataError, MissingDataError
 
 CELL, MARGIN, TEXT = 320, 12, 16  # pixels: edge of a variant's picture, space around it, height of letters
 COLUMNS = 4

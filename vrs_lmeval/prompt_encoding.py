@@ -14,7 +14,7 @@ import torch
 from lm_eval.models.utils import resize_image
 from PIL import Image
 
-from vrs_lmeval.images import flatten_images
+from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.prefixes import common_length
 
 

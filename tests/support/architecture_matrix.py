@@ -22,7 +22,7 @@ from support.architectures import ARCHITECTURES
 from support.harness_models import wrap
 from support.stores import encode, gradient
 
-from vrs_lmeval.images import ImageStore
+from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation

@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 from datasets.packaged_modules.parquet.parquet import ParquetConfig
 
-from vrs_lmeval.sources import DatasetSource, locate_folder
+from vrs_lmeval.benchmark.sources import DatasetSource, locate_folder
 
 logger = logging.getLogger(__name__)
 

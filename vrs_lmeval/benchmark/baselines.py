@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vrs_lmeval.benchmark.question_types import find_question_type
 from vrs_lmeval.keyed_draws import make_key
-from vrs_lmeval.question_types import find_question_type
 from vrs_lmeval.reading.choices import find_choices
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Sample

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import datasets
 import huggingface_hub
 
-from vrs_lmeval.images import EncodedImage, encoded_image
+from vrs_lmeval.benchmark.images import EncodedImage, encoded_image
 
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
 REVISIONS_VARIABLE = "VRS_REVISIONS"
