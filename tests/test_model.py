@@ -9,7 +9,7 @@ from transformers import AutoProcessor
 from vrs_lmeval.image_processor import FusedImageProcessor
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 PROMPT = "<image>\nwhat is this?"
 

@@ -18,7 +18,7 @@ from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.shared_prefill import RoomyLayer
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 
 def answer_both_ways(model, processor, requests, **options):

@@ -31,7 +31,7 @@ from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
 from vrs_lmeval.pixels import preprocess_pairs
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 logger = logging.getLogger(__name__)
 

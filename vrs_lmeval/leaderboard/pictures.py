@@ -16,7 +16,7 @@ from PIL import Image
 
 from vrs_lmeval.leaderboard.board import TaskBoard
 from vrs_lmeval.preview import PreviewError, load_task
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 SHORTER_EDGE = 224
 """Pixels of a thumbnail: what CLIP towers see of an image; smaller images stay as they are."""

@@ -12,10 +12,10 @@ from typing import Any
 from PIL import Image
 
 from vrs_lmeval.benchmark.images import ImageStore
-from vrs_lmeval.graded import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
-from vrs_lmeval.partners import HardPartner, VariantError, derange, draw_hard_partners
 from vrs_lmeval.records import BLANK, GREY, REAL, SHUFFLED, SHUFFLED_HARD, Perturbation, Sample
-from vrs_lmeval.rendering import PerturbFunction, prepare
+from vrs_lmeval.variants.partners import HardPartner, VariantError, derange, draw_hard_partners
+from vrs_lmeval.variants.severities import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
+from vrs_lmeval.variants.two_step_changes import PerturbFunction, prepare
 
 __all__ = ["Split", "Variant", "VariantError", "VariantImage", "VariantRule", "derange", "make_rule", "read_variants"]
 
