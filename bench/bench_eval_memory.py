@@ -23,7 +23,7 @@ from support.tiny_llava import save_tiny_llava
 
 from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 

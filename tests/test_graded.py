@@ -14,7 +14,7 @@ from support.tiny_llava import save_tiny_llava
 from transformers import AutoProcessor
 
 from vrs_lmeval.model import FusedImageProcessor
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation, Sample
 from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
 from vrs_lmeval.variants.severities import GRADED, VERSION, find_graded

@@ -65,7 +65,7 @@ def _find_extra(name: str) -> Finding:
 
 def _find_extension() -> Finding:
     try:
-        from vrs_lmeval.pixels import build_info
+        from vrs_lmeval.pixels.preprocess import build_info
     except ImportError as error:
         return Finding("fused op", f"cannot be imported: {error}", False, "reinstall vrs_lmeval")
     info = build_info()

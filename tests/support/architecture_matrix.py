@@ -24,7 +24,7 @@ from support.stores import encode, gradient
 
 from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 

@@ -7,7 +7,7 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from support.stores import make_store
 
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 

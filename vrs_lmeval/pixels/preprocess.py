@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vrs_lmeval import _native, cuda_memory
-from vrs_lmeval.geometry import Arithmetic, Geometry, UnsupportedGeometry
+from vrs_lmeval import _native
+from vrs_lmeval.pixels.geometry import Arithmetic, Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.preprocess import cuda_memory
 from vrs_lmeval.records import Perturbation
 
 if TYPE_CHECKING:

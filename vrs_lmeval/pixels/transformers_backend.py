@@ -28,8 +28,8 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from vrs_lmeval.benchmark.images import flatten_images
-from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
-from vrs_lmeval.pixels import preprocess_pairs
+from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.preprocess import preprocess_pairs
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from vrs_lmeval.geometry import Geometry
-from vrs_lmeval.pixels import OutputType, preprocess
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.preprocess import OutputType, preprocess
 from vrs_lmeval.records import Perturbation
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

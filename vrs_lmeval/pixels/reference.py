@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vrs_lmeval.geometry import Geometry
+from vrs_lmeval.pixels.geometry import Geometry
 from vrs_lmeval.records import Perturbation
 
 Levels = npt.NDArray[np.uint8]
