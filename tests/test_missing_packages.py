@@ -6,7 +6,7 @@ import sys
 import pytest
 from support.architectures import ARCHITECTURES
 
-from vrs_lmeval.missing_packages import NEEDED_BY, explain_missing_package, find_fault
+from vrs_lmeval.asking.missing_packages import NEEDED_BY, explain_missing_package, find_fault
 
 WITHOUT = """
 import importlib.util, sys
@@ -52,7 +52,7 @@ def test_the_error_names_the_extra(save, name, package):
     code, last_line = load_without({package}, save(name))
     assert code != 0
     assert last_line == (
-        f"vrs_lmeval.missing_packages.MissingPackageError: this model's processor needs {package}: "
+        f"vrs_lmeval.asking.missing_packages.MissingPackageError: this model's processor needs {package}: "
         'pip install "vrs_lmeval[models]"'
     )
 

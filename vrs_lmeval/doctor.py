@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from vrs_lmeval.asking.missing_packages import INSTALL, NEEDED_BY, find_fault
 from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
-from vrs_lmeval.missing_packages import INSTALL, NEEDED_BY, find_fault
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
 

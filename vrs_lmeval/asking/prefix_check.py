@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from vrs_lmeval.shared_prefill import CannotShare, KeptPrefix, continue_prefixes
+from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, continue_prefixes
 
 CHECKED_TOKENS = 3
 """How many tokens are generated: the first shows the mask and positions of the question, the later ones those of the

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
-from vrs_lmeval.joined_prefill import JoinedPrefill
-from vrs_lmeval.prefetch import run_ahead
-from vrs_lmeval.prefixes import plan_batches
-from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder, Question
-from vrs_lmeval.prompt_groups import ImagePrefix, PromptGroups
-from vrs_lmeval.shared_prefill import CannotShare, KeptPrefix, count_kept_bytes, token_window
-from vrs_lmeval.vision_features import VisionFeatures
+from vrs_lmeval.asking.batch_planning import plan_batches
+from vrs_lmeval.asking.joined_prefill import JoinedPrefill
+from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, count_kept_bytes, token_window
+from vrs_lmeval.asking.prefetch import run_ahead
+from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder, Question
+from vrs_lmeval.asking.prompt_groups import ImagePrefix, PromptGroups
+from vrs_lmeval.asking.vision_features import VisionFeatures
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
-from vrs_lmeval.prefixes import identify_image
+from vrs_lmeval.asking.batch_planning import identify_image
 
 ASKED_TOGETHER = 256
 """About how many requests: some dozens of images, whose prefixes a cache holds; enough to fill an engine's batches."""

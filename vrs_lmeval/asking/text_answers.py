@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lm_eval.models.utils import handle_stop_sequences
 
-from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder
+from vrs_lmeval.asking.kept_prefixes import continue_prefixes
+from vrs_lmeval.asking.prefix_check import Agreement, choose_checked, find_differences, name_traits
+from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder
 from vrs_lmeval.reading.thoughts import cut_thoughts, find_open_thought
-from vrs_lmeval.self_check import Agreement, choose_checked, find_differences, name_traits
-from vrs_lmeval.shared_prefill import continue_prefixes
 
 if TYPE_CHECKING:
-    from vrs_lmeval.asking import Asker, Continued
+    from vrs_lmeval.asking.asker import Asker, Continued
 
 
 class TextWriter:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from vrs_lmeval.prefixes import identify_image
-from vrs_lmeval.prompt_encoding import Prompt, PromptEncoder, Question
-from vrs_lmeval.self_check import Agreement, choose_checked, name_traits, relative_difference
-from vrs_lmeval.shared_prefill import CannotShare, KeptPrefix, extend, forward, token_window
+from vrs_lmeval.asking.batch_planning import identify_image
+from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, extend, forward, token_window
+from vrs_lmeval.asking.prefix_check import Agreement, choose_checked, name_traits, relative_difference
+from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder, Question
 
 if TYPE_CHECKING:
-    from vrs_lmeval.asking import Asker, Continued
+    from vrs_lmeval.asking.asker import Asker, Continued
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from transformers.utils import ModelOutput
 
-from vrs_lmeval.self_check import relative_difference, tolerance
+from vrs_lmeval.asking.prefix_check import relative_difference, tolerance
 
 PIXELS = "pixel_values"
 

@@ -11,8 +11,9 @@ from typing import Any
 from lm_eval.models.hf_vlms import DEFAULT_IMAGE_PLACEHOLDER
 from PIL import Image
 
-from vrs_lmeval.prefixes import Ask, Group, common_length, identify_image, text_before_question
-from vrs_lmeval.prompt_encoding import (
+from vrs_lmeval.asking.batch_planning import Ask, Group, common_length, identify_image, text_before_question
+from vrs_lmeval.asking.kept_prefixes import KeptPrefix
+from vrs_lmeval.asking.prompt_encoding import (
     Prompt,
     PromptEncoder,
     Question,
@@ -21,7 +22,6 @@ from vrs_lmeval.prompt_encoding import (
     cut,
     hash_encoding,
 )
-from vrs_lmeval.shared_prefill import KeptPrefix
 
 
 @dataclass(slots=True, eq=False)

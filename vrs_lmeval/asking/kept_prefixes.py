@@ -15,7 +15,7 @@ import torch
 from transformers import DynamicCache, GenerationMixin
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from vrs_lmeval.prompt_encoding import TOKEN_ALIGNED
+from vrs_lmeval.asking.prompt_encoding import TOKEN_ALIGNED
 
 CACHE = (
     "cache"

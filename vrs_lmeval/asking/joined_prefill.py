@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from vrs_lmeval.prompt_encoding import TOKEN_ALIGNED, Prompt, PromptEncoder, hash_encoding
-from vrs_lmeval.self_check import relative_difference, tolerance
-from vrs_lmeval.shared_prefill import CannotShare, KeptPrefix, join_encodings, prefill, shape_of
+from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, join_encodings, prefill, shape_of
+from vrs_lmeval.asking.prefix_check import relative_difference, tolerance
+from vrs_lmeval.asking.prompt_encoding import TOKEN_ALIGNED, Prompt, PromptEncoder, hash_encoding
 
 CONTRAST = 10
 """How many times the tolerance two prompts must differ, so that one with the other's image would be noticed."""

@@ -14,8 +14,8 @@ import torch
 from lm_eval.models.utils import resize_image
 from PIL import Image
 
+from vrs_lmeval.asking.batch_planning import common_length
 from vrs_lmeval.benchmark.images import flatten_images
-from vrs_lmeval.prefixes import common_length
 
 
 @dataclass(frozen=True, slots=True)
