@@ -19,7 +19,6 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.tasks import TaskManager
 
-from vrs_lmeval.intervals import find_standard_error
 from vrs_lmeval.model import VrsHF
 from vrs_lmeval.reading.option_likelihoods import (
     find_gold_log_probability,
@@ -29,6 +28,7 @@ from vrs_lmeval.reading.option_likelihoods import (
 )
 from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
+from vrs_lmeval.uncertainty.intervals import find_standard_error
 
 ROOT = Path(__file__).parents[1]
 NEEDED_STANDARD_ERRORS = 1.959964 + 0.841621  # two-sided 5 %, power 80 %

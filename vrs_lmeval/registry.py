@@ -8,12 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vrs_lmeval.aggregation import (
-    find_independent_rate,
-    find_interval,
-    find_ratio,
-    find_spread,
-)
 from vrs_lmeval.measures import (
     CEILING,
     CLAIM,
@@ -50,6 +44,12 @@ from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD
 from vrs_lmeval.sets import (
     find_confusion,
     find_set_accuracy,
+)
+from vrs_lmeval.uncertainty.aggregation import (
+    find_independent_rate,
+    find_interval,
+    find_ratio,
+    find_spread,
 )
 
 VRS_PAPER = "arXiv 2603.03437 (read)"

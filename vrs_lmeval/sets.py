@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from vrs_lmeval.intervals import find_standard_error
+from vrs_lmeval.uncertainty.intervals import find_standard_error
 
 
 class SetMember(NamedTuple):

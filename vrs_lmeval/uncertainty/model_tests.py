@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrs_lmeval.intervals import Clusters, Floats, make_generator, sum_columns_by_cluster
 from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import Clusters, Floats, make_generator, sum_columns_by_cluster
 
 Indices = npt.NDArray[np.int64]
 

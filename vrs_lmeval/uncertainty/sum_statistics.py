@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrs_lmeval.intervals import (
+from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import (
     ALL_EQUAL,
     BOOTSTRAP_METHOD,
     CLUSTERS_ALIKE,
@@ -30,7 +31,6 @@ from vrs_lmeval.intervals import (
     draw_cluster_weights,
     number_clusters,
 )
-from vrs_lmeval.records import Interval
 
 RESAMPLES = 10_000
 

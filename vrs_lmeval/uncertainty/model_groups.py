@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrs_lmeval.intervals import ONE_CLUSTER, Clusters, Floats, make_generator, sum_columns_by_cluster
 from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import ONE_CLUSTER, Clusters, Floats, make_generator, sum_columns_by_cluster
 
 GROUP_METHOD = "two-way clustered t (models and images)"
 GROUP_BOOTSTRAP_METHOD = "hierarchical percentile bootstrap (models, then images)"

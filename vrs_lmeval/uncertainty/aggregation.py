@@ -6,8 +6,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from vrs_lmeval.intervals import find_ratio_standard_error, find_standard_error, find_t_interval
 from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import find_ratio_standard_error, find_standard_error, find_t_interval
 
 NAN = float("nan")
 
