@@ -21,8 +21,8 @@ from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.benchmark.training_text import load_training_text
-from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
-from vrs_lmeval.metrics import metrics_by, metrics_of_variants, name_part, question_metrics
+from vrs_lmeval.metrics.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
+from vrs_lmeval.metrics.selection import metrics_by, metrics_of_variants, name_part, question_metrics
 from vrs_lmeval.pixels.preprocess import build_info, perturb
 from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
 from vrs_lmeval.reading.option_likelihoods import (

@@ -19,8 +19,8 @@ from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
 from vrs_lmeval.leaderboard.pictures import Pictures
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
+from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.records import Interval
-from vrs_lmeval.registry import METRICS
 
 MANY_MODELS = 12
 """Above it a table of every two models, and a sentence for each, would bury the page: they are folded or cut."""

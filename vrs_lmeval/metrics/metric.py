@@ -6,9 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vrs_lmeval.measures import Question
+from vrs_lmeval.metrics.measures import Question
+from vrs_lmeval.metrics.question_sets import (
+    find_confusion,
+    find_confusion_error,
+    find_set_accuracy,
+    find_set_accuracy_error,
+)
 from vrs_lmeval.records import REAL, Sample
-from vrs_lmeval.sets import find_confusion, find_confusion_error, find_set_accuracy, find_set_accuracy_error
 from vrs_lmeval.uncertainty.aggregation import (
     find_clustered_error,
     find_independent_rate,

@@ -21,11 +21,11 @@ from functools import lru_cache
 from typing import Any
 
 from vrs_lmeval.benchmark.question_types import find_question_form
-from vrs_lmeval.measures import LIKELIHOODS, Question, is_draw, majority_by
-from vrs_lmeval.metric import STANDARD_ERROR, Metric, standard_error_of
+from vrs_lmeval.metrics.catalogue import METRICS, majority_of, variant_accuracy
+from vrs_lmeval.metrics.measures import LIKELIHOODS, Question, is_draw, majority_by
+from vrs_lmeval.metrics.metric import STANDARD_ERROR, Metric, standard_error_of
 from vrs_lmeval.reading.option_likelihoods import LogProbabilities
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
-from vrs_lmeval.registry import METRICS, majority_of, variant_accuracy
 
 __all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from vrs_lmeval.measures import (
+from vrs_lmeval.metrics.measures import (
     CEILING,
     CLAIM,
     LIKELIHOODS,
@@ -39,12 +39,12 @@ from vrs_lmeval.measures import (
     set_member,
     ungrounded,
 )
-from vrs_lmeval.metric import DIFFERENCE, SHARE, Metric, mean_metric, standard_error_of
-from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD
-from vrs_lmeval.sets import (
+from vrs_lmeval.metrics.metric import DIFFERENCE, SHARE, Metric, mean_metric, standard_error_of
+from vrs_lmeval.metrics.question_sets import (
     find_confusion,
     find_set_accuracy,
 )
+from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD
 from vrs_lmeval.uncertainty.aggregation import (
     find_independent_rate,
     find_interval,

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from vrs_lmeval.metrics.question_sets import SetMember
 from vrs_lmeval.reading.option_likelihoods import LogProbabilities, find_divergence, find_gold_log_probability
 from vrs_lmeval.records import BLANK, REAL, RETEST, SHUFFLED, SHUFFLED_HARD, Answer, Sample, Score
-from vrs_lmeval.sets import SetMember
 
 SECOND_DRAW = f"{SHUFFLED}_2"
 
