@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrs_lmeval.leaderboard.board import TaskBoard
-from vrs_lmeval.leaderboard.pictures import Pictures
 from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.page.thumbnails import Pictures
 
 SHOWN_SAMPLES = 200
 """Questions a task in the sample browser: chosen by the hash of their id, so that no answer decides."""

@@ -15,11 +15,11 @@ from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import describe_power
-from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, fill_browser
-from vrs_lmeval.leaderboard.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
-from vrs_lmeval.leaderboard.pictures import Pictures
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
 from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
+from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
+from vrs_lmeval.page.thumbnails import Pictures
 from vrs_lmeval.records import Interval
 
 MANY_MODELS = 12
