@@ -64,7 +64,7 @@ def test_models_that_need_none_load_without(save):
 
 def test_doctor_says_that_a_torchvision_was_built_for_another_torch(tmp_path):
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from vrs_lmeval.doctor import examine"
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from vrs_lmeval.commands.doctor import examine"
     script += "; print(next(found for found in examine() if found.subject == 'torchvision'))"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert "is_fine=False" in finished.stdout, finished.stderr

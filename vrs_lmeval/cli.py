@@ -17,7 +17,9 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from vrs_lmeval.doctor import examine
+from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
+from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
@@ -34,8 +36,6 @@ from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_fol
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
-from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
-from vrs_lmeval.study import StudyRun, UnreadableStudyError, read_study
 
 app = typer.Typer(
     no_args_is_help=True,

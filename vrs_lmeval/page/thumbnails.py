@@ -14,8 +14,8 @@ from typing import Any
 
 from PIL import Image
 
+from vrs_lmeval.commands.preview import PreviewError, load_task
 from vrs_lmeval.leaderboard.board import TaskBoard
-from vrs_lmeval.preview import PreviewError, load_task
 from vrs_lmeval.variants.rules import VariantImage
 
 SHORTER_EDGE = 224
