@@ -24,12 +24,12 @@ from support.original_llava import (
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaConfig
 from typer.testing import CliRunner
 
-from vrs_lmeval import llava_plan, llava_weights
 from vrs_lmeval.cli import app
 from vrs_lmeval.commands.preview import load_task
-from vrs_lmeval.convert_llava import convert_llava
-from vrs_lmeval.llava_layouts import ConversionError
-from vrs_lmeval.llava_plan import find_tower
+from vrs_lmeval.conversion import llava_plan, llava_weights
+from vrs_lmeval.conversion.convert_llava import convert_llava
+from vrs_lmeval.conversion.llava_layouts import ConversionError
+from vrs_lmeval.conversion.llava_plan import find_tower
 
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 FORMS = [("safetensors", 3), ("bin", 2), ("bin", 1), ("safetensors", 1)]

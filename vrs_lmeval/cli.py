@@ -240,8 +240,8 @@ def convert_llava(
     ] = None,
 ) -> None:
     """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf and transformers load."""
-    from vrs_lmeval.convert_llava import convert_llava as convert  # transformers takes seconds to import
-    from vrs_lmeval.llava_layouts import ConversionError
+    from vrs_lmeval.conversion.convert_llava import convert_llava as convert  # transformers takes seconds to import
+    from vrs_lmeval.conversion.llava_layouts import ConversionError
 
     try:
         made = convert(source, target, vision_tower, conversation, lambda line: console.print(line, highlight=False))

@@ -14,8 +14,16 @@ import torch
 from huggingface_hub import snapshot_download
 from transformers import AutoConfig, AutoModelForCausalLM, CLIPVisionConfig, CLIPVisionModel, LlavaConfig
 
-from vrs_lmeval.llava_layouts import IMAGE, KNOWN_TOWERS, PROJECTOR, TOWER, ConversionError, is_computed, rename
-from vrs_lmeval.llava_weights import Held, Move, find_weight_files, open_weights, read_json
+from vrs_lmeval.conversion.llava_layouts import (
+    IMAGE,
+    KNOWN_TOWERS,
+    PROJECTOR,
+    TOWER,
+    ConversionError,
+    is_computed,
+    rename,
+)
+from vrs_lmeval.conversion.llava_weights import Held, Move, find_weight_files, open_weights, read_json
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 NOT_SETTINGS = {"architectures", "dtype", "model_type", "torch_dtype", "transformers_version", "_name_or_path"}

@@ -20,8 +20,8 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 
-from vrs_lmeval.llava_layouts import IMAGE, Conversation, ConversionError
-from vrs_lmeval.llava_weights import read_json
+from vrs_lmeval.conversion.llava_layouts import IMAGE, Conversation, ConversionError
+from vrs_lmeval.conversion.llava_weights import read_json
 
 IMAGE_SETTINGS = (
     "crop_size",

@@ -19,16 +19,16 @@ from typing import Any
 
 from transformers import GenerationConfig
 
-from vrs_lmeval.llava_layouts import CONVERSATIONS, ConversionError, find_layout, pads_to_square
-from vrs_lmeval.llava_plan import WEIGHTS, Plan, find_folder, find_tower, make_plan, make_text_config
-from vrs_lmeval.llava_processing import (
+from vrs_lmeval.conversion.llava_layouts import CONVERSATIONS, ConversionError, find_layout, pads_to_square
+from vrs_lmeval.conversion.llava_plan import WEIGHTS, Plan, find_folder, find_tower, make_plan, make_text_config
+from vrs_lmeval.conversion.llava_processing import (
     check_prompts,
     make_tokenizer,
     read_image_settings,
     read_tokenizer,
     save_processor,
 )
-from vrs_lmeval.llava_weights import read_json, write_weights
+from vrs_lmeval.conversion.llava_weights import read_json, write_weights
 
 OTHER_FILES_BYTES = 64 * 2**20  # configuration and tokenizer; the largest in use take some 10 MB
 SOURCE_FILES = (*WEIGHTS, "tokenizer*", "vocab*", "merges*", "*.model", "vit/*")

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from vrs_lmeval.llava_layouts import ConversionError
+from vrs_lmeval.conversion.llava_layouts import ConversionError
 
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE = ("model.safetensors", "pytorch_model.bin")
