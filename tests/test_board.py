@@ -18,7 +18,7 @@ from vrs_lmeval.leaderboard.board_report import (
     make_task_notes,
 )
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
-from vrs_lmeval.leaderboard.results import read_folders, read_readable_runs
+from vrs_lmeval.leaderboard.runs import read_folders, read_readable_runs
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.uncertainty.model_tests import find_error
 

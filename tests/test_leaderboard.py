@@ -22,7 +22,7 @@ from vrs_lmeval.leaderboard.report import (
     make_paragraph,
     make_table,
 )
-from vrs_lmeval.leaderboard.results import ScoredSample, UnreadableResultsError, read_runs
+from vrs_lmeval.leaderboard.runs import ScoredSample, UnreadableResultsError, read_runs
 
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 

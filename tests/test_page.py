@@ -9,7 +9,7 @@ from support.results import draw_rows, log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.results import read_folders
+from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import SHOWN_CHARACTERS, fill_browser
 

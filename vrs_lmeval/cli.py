@@ -32,7 +32,7 @@ from vrs_lmeval.leaderboard.board_report import (
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
 from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
-from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures

@@ -20,7 +20,7 @@ from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
-from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
+from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.aggregation import find_interval

@@ -13,7 +13,7 @@ import numpy as np
 
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
-from vrs_lmeval.leaderboard.results import Run, ScoredSample
+from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Interval

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vrs_lmeval.leaderboard.logged_values import LIMITS, Reading, find_reading, read_set_member
-from vrs_lmeval.leaderboard.results import Run
+from vrs_lmeval.leaderboard.runs import Run
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.metrics.question_sets import find_confusion, find_set_accuracy, measure_right_sets, measure_same_sets
 from vrs_lmeval.uncertainty.intervals import Floats

@@ -38,7 +38,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
     `pictures`: by task, what `choose_samples` were asked with; without, the page holds no image.
     """
     environment = Environment(
-        loader=PackageLoader("vrs_lmeval", "leaderboard"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("vrs_lmeval", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(
         number=_format_number,

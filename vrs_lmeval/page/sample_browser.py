@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vrs_lmeval.leaderboard.board import TaskBoard
-from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.leaderboard.runs import ScoredSample
 from vrs_lmeval.page.thumbnails import Pictures
 
 SHOWN_SAMPLES = 200
