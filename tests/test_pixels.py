@@ -18,6 +18,7 @@ from transformers.models.llava_next.image_processing_pil_llava_next import Llava
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from vrs_lmeval import _native
+from vrs_lmeval.pixels import reference as preprocess_reference
 from vrs_lmeval.pixels.preprocess import (
     Geometry,
     UnsupportedGeometry,
@@ -28,7 +29,6 @@ from vrs_lmeval.pixels.preprocess import (
     preprocess,
     preprocess_pairs,
 )
-from vrs_lmeval.pixels.preprocess import reference as preprocess_reference
 from vrs_lmeval.records import Perturbation
 
 GEOMETRY = Geometry(size=(32, 32), crop=(32, 32))

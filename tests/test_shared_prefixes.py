@@ -15,8 +15,8 @@ from transformers.cache_utils import DynamicLayer
 
 from vrs_lmeval.asking.kept_prefixes import RoomyLayer
 from vrs_lmeval.model import VrsHF
+from vrs_lmeval.pixels import transformers_backend as image_processor
 from vrs_lmeval.pixels.preprocess import perturb
-from vrs_lmeval.pixels.preprocess import transformers_backend as image_processor
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from vrs_lmeval import _native
+from vrs_lmeval.pixels import cuda_memory
 from vrs_lmeval.pixels.geometry import Arithmetic, Geometry, UnsupportedGeometry
-from vrs_lmeval.pixels.preprocess import cuda_memory
 from vrs_lmeval.records import Perturbation
 
 if TYPE_CHECKING:
