@@ -88,3 +88,6 @@ $(TORCHVISION_VENV)/.installed: $(SOURCES)
 	    pillow==13.0.0 numpy pytest hypothesis pybind11
 	@$(TORCHVISION_VENV)/bin/python -m pip install -qq --no-deps -e .
 	@touch $@
+
+parser-report: ## How many of the corpus of answers the parser reads as a reader does
+	.venv/bin/python -m tools.report_parser --errors
