@@ -91,7 +91,7 @@ YES_NO = [
     (EFFUSION, "There is a pleural effusion.", "yes"),
     (EFFUSION, "There is no pleural effusion.", "no"),
     (EFFUSION, "The image shows a pleural effusion.", "yes"),
-    (EFFUSION, "There is a pleural effusion on the left.", UNDECIDED),  # a place that was not asked about
+    (EFFUSION, "There is a pleural effusion on the left.", "yes"),  # a place narrows what is there, and leaves it there
     (EFFUSION, "The image shows a mass.", UNDECIDED),
     (EFFUSION, "The image shows no mass but a pleural effusion.", UNDECIDED),
     ("are the lungs free of effusion?", "There is an effusion.", UNDECIDED),
