@@ -28,7 +28,7 @@ from cuda_rivals import Pipeline, installed_pipelines, try_import
 from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
-from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess
+from vrs_lmeval.pixels.preprocess import Geometry, build_info, count_devices, preprocess
 
 CASES = ((512, 512, 224), (1024, 1024, 336), (2500, 2048, 336))
 TRIAL_CASES = ((64, 48, 32),)

@@ -21,11 +21,11 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.tiny_llava import save_tiny_llava
 
-from vrs_lmeval.images import ImageStore
+from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 SIDE = 1024
 QUESTIONS_PER_IMAGE = 2

@@ -13,10 +13,14 @@ import argparse
 import numpy as np
 import numpy.typing as npt
 
-from vrs_lmeval.group_differences import bootstrap_group_difference, find_group_difference, find_matched_difference
-from vrs_lmeval.intervals import find_bootstrap_interval, find_t_interval, resample_means
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import find_sign_flip_p_values
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval, resample_means
+from vrs_lmeval.uncertainty.model_groups import (
+    bootstrap_group_difference,
+    find_group_difference,
+    find_matched_difference,
+)
+from vrs_lmeval.uncertainty.model_tests import find_sign_flip_p_values
 
 VRS, DISCORDANT, CORRELATION = 0.10, 0.30, 0.3
 QUESTIONS = (50, 100, 200, 451, 1000, 2000)

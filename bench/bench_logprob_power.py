@@ -19,11 +19,16 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.tasks import TaskManager
 
-from vrs_lmeval.intervals import find_standard_error
-from vrs_lmeval.likelihoods import find_gold_log_probability, offer_options, read_most_probable, share_out
 from vrs_lmeval.model import VrsHF
+from vrs_lmeval.reading.option_likelihoods import (
+    find_gold_log_probability,
+    offer_options,
+    read_most_probable,
+    share_out,
+)
+from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
-from vrs_lmeval.scoring import score_answer
+from vrs_lmeval.uncertainty.intervals import find_standard_error
 
 ROOT = Path(__file__).parents[1]
 NEEDED_STANDARD_ERRORS = 1.959964 + 0.841621  # two-sided 5 %, power 80 %

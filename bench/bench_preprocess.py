@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
-from vrs_lmeval.pixels import Geometry, build_info, preprocess
+from vrs_lmeval.pixels.preprocess import Geometry, build_info, preprocess
 from vrs_lmeval.records import Perturbation
 
 CASES = [

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from vrs_lmeval.intervals import find_bootstrap_interval, find_t_interval
-from vrs_lmeval.significance import find_pairwise_p_values
-from vrs_lmeval.sum_statistics import RATIO, Statistic, find_both_intervals
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval
+from vrs_lmeval.uncertainty.model_tests import find_pairwise_p_values
+from vrs_lmeval.uncertainty.sum_statistics import RATIO, Statistic, find_both_intervals
 
 
 def make_columns(questions: int, models: int, metrics: int) -> tuple[np.ndarray, np.ndarray]:

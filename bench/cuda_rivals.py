@@ -12,7 +12,7 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
-from vrs_lmeval.geometry import Geometry
+from vrs_lmeval.pixels.geometry import Geometry
 
 Pipeline = Callable[[Tensor, int], Tensor]  # (image, variants: 1 or 6) -> (variants, 3, size, size)
 GREY = 128

@@ -97,7 +97,7 @@ install() {
 
 find_device() {
   local found program='
-from vrs_lmeval.pixels import build_info, count_devices
+from vrs_lmeval.pixels.preprocess import build_info, count_devices
 number, reason = count_devices()
 print(build_info(), reason or f"{number} device(s)", sep="; ")
 raise SystemExit(number == 0)'

@@ -15,7 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
 
-from vrs_lmeval.pixels import Geometry, count_devices, preprocess
+from vrs_lmeval.pixels.preprocess import Geometry, count_devices, preprocess
 from vrs_lmeval.records import Perturbation
 
 KEY = 0x0123456789ABCDEF_FEDCBA9876543210

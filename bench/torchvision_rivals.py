@@ -11,8 +11,8 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tvF  # noqa: N812 - as transformers calls it
 from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 
-from vrs_lmeval.geometry import Geometry
-from vrs_lmeval.pixels import preprocess
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.preprocess import preprocess
 from vrs_lmeval.records import Perturbation
 
 PROCESSOR = "transformers torchvision, PIL input"

@@ -14,7 +14,7 @@ from lm_eval.api.model import CachingLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import generation, make_requests, show_images, wrap
 
-from vrs_lmeval.answer_cache import FILE_NAME, AnswerCache, hash_weights
+from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache, hash_weights
 from vrs_lmeval.model import VrsHF
 
 BATCH = 4
@@ -123,7 +123,7 @@ KILLED_RUN = """
     from support.harness_models import make_requests, wrap
     from support.architectures import ARCHITECTURES
     from vrs_lmeval.model import VrsHF
-    from vrs_lmeval.text_answers import TextWriter
+    from vrs_lmeval.asking.text_answers import TextWriter
 
     write, batches = TextWriter.write_continued, []
 

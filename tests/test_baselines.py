@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
 
-from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
-from vrs_lmeval.question_types import find_question_type
+from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.benchmark.question_types import find_question_type
+from vrs_lmeval.benchmark.sources import DatasetSource
+from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.records import Sample
-from vrs_lmeval.sources import DatasetSource
-from vrs_lmeval.training_text import load_training_text
 
 
 def ask(name, image, question, answer, kind="closed", **fields):

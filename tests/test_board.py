@@ -18,9 +18,9 @@ from vrs_lmeval.leaderboard.board_report import (
     make_task_notes,
 )
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
-from vrs_lmeval.leaderboard.page import make_page
-from vrs_lmeval.leaderboard.results import read_folders, read_readable_runs
-from vrs_lmeval.significance import find_error
+from vrs_lmeval.leaderboard.runs import read_folders, read_readable_runs
+from vrs_lmeval.page.page import make_page
+from vrs_lmeval.uncertainty.model_tests import find_error
 
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5)}
 

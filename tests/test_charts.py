@@ -6,8 +6,8 @@ import pytest
 from support.results import log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.charts import draw_severity
-from vrs_lmeval.leaderboard.results import read_folders
+from vrs_lmeval.leaderboard.runs import read_folders
+from vrs_lmeval.page.charts import draw_severity
 
 NO_VARIANT = "acc_stage_3"
 """The accuracy on one kind of question, whose name happens to end in a number."""

@@ -10,8 +10,8 @@ from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import generation, show_images, wrap
 
-from vrs_lmeval.answers import UNFINISHED, parse_answer
 from vrs_lmeval.model import VrsHF
+from vrs_lmeval.reading.answers import UNFINISHED, parse_answer
 from vrs_lmeval.records import Sample
 
 

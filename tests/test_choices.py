@@ -2,8 +2,8 @@
 
 import pytest
 
-from vrs_lmeval.answers import parse_answer
-from vrs_lmeval.choices import find_alternatives, read_gold
+from vrs_lmeval.reading.answers import parse_answer
+from vrs_lmeval.reading.choices import find_alternatives, read_gold
 from vrs_lmeval.records import Answer, Sample
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vrs_lmeval import claims
-from vrs_lmeval.claims import makes_visual_claim
+from vrs_lmeval.reading import visual_claims as claims
+from vrs_lmeval.reading.visual_claims import makes_visual_claim
 
 ROOT = Path(__file__).parent.parent
 SETS = ("visual_claims", "visual_claims_held_out")

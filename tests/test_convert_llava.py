@@ -24,12 +24,12 @@ from support.original_llava import (
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaConfig
 from typer.testing import CliRunner
 
-from vrs_lmeval import llava_plan, llava_weights
 from vrs_lmeval.cli import app
-from vrs_lmeval.convert_llava import convert_llava
-from vrs_lmeval.llava_layouts import ConversionError
-from vrs_lmeval.llava_plan import find_tower
-from vrs_lmeval.preview import load_task
+from vrs_lmeval.commands.preview import load_task
+from vrs_lmeval.conversion import llava_plan, llava_weights
+from vrs_lmeval.conversion.convert_llava import convert_llava
+from vrs_lmeval.conversion.llava_layouts import ConversionError
+from vrs_lmeval.conversion.llava_plan import find_tower
 
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 FORMS = [("safetensors", 3), ("bin", 2), ("bin", 1), ("safetensors", 1)]
@@ -259,6 +259,12 @@ def test_huatuo_pads_whatever_its_config_says_and_gives_its_tower_class_token_if
     assert processor.image_processor.do_pad
     assert (inputs["input_ids"] == processor.image_token_id).sum() == 17
     assert AutoModelForImageTextToText.from_pretrained(tmp_path / "converted").config.image_seq_length == 17
+
+
+def test_a_rope_theta_that_is_not_said_is_the_default_of_its_time():
+    for kind in ("mistral", "qwen2", "llama"):
+        assert llava_plan.make_text_config({}, kind).rope_parameters["rope_theta"] == 10000.0
+        assert llava_plan.make_text_config({"rope_theta": 5e5}, kind).rope_parameters["rope_theta"] == 5e5
 
 
 def test_tied_embeddings_stay_tied(tmp_path):

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.original_llava import TOWER, make_original, name_tensors, save_shards, write_json
 
-from vrs_lmeval import convert_llava as conversion
-from vrs_lmeval.convert_llava import convert_llava
-from vrs_lmeval.llava_layouts import CONVERSATIONS, ConversionError
+from vrs_lmeval.conversion import convert_llava as conversion
+from vrs_lmeval.conversion.convert_llava import convert_llava
+from vrs_lmeval.conversion.llava_layouts import CONVERSATIONS, ConversionError
 
 SETTINGS = {
     "mm_projector_type": ("linear", r"mm_projector_type is 'linear'.*mlp2x_gelu"),

@@ -15,10 +15,10 @@ from PIL import Image
 from support.images import CONTENTS, synthetic_image
 from test_perturbations import EXAMPLES, NAMES
 
-from vrs_lmeval.geometry import Geometry
-from vrs_lmeval.pixels import count_devices, preprocess
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.preprocess import count_devices, preprocess
+from vrs_lmeval.pixels.torch_op import Preprocess
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.torch_op import Preprocess
 
 DEVICES, REASON = count_devices()
 IDENTITY = [Perturbation.identity()]

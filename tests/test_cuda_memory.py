@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from vrs_lmeval import cuda_memory
-from vrs_lmeval.pixels import Geometry, preprocess
+from vrs_lmeval.pixels.preprocess import Geometry, cuda_memory, preprocess
 from vrs_lmeval.records import Perturbation
 
 IDENTITY = [Perturbation.identity()]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from vrs_lmeval import doctor
 from vrs_lmeval.cli import app
+from vrs_lmeval.commands import doctor
 
 
 def listing(stdout="vrs_medvqa", returncode=0):

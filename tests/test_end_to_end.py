@@ -8,7 +8,7 @@ import sys
 import pytest
 from support.tiny_llava import save_tiny_llava
 
-from vrs_lmeval.intervals import find_standard_error
+from vrs_lmeval.uncertainty.intervals import find_standard_error
 
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 needs_vqa_rad = pytest.mark.skipif(

@@ -17,8 +17,8 @@ from support.field_rows import FIELD, MMMU_SUBJECTS, PICTURES, FieldOracle
 from support.medvqa_rows import write_medvqa
 from support.oracles import TASKS
 
-from vrs_lmeval.samples import load_benchmark
-from vrs_lmeval.sources import Columns, DatasetSource, MissingDataError
+from vrs_lmeval.benchmark.samples import load_benchmark
+from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MissingDataError
 
 
 @pytest.fixture(scope="module")

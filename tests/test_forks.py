@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from support.images import synthetic_image
 
-from vrs_lmeval.pixels import Geometry, preprocess
+from vrs_lmeval.pixels.preprocess import Geometry, preprocess
 from vrs_lmeval.records import Perturbation
 
 pytestmark = [

@@ -13,8 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 from sanitize_cuda import EVERY_KIND
 
-from vrs_lmeval.pixels import count_devices
-from vrs_lmeval.preprocess_reference import PERTURBATIONS
+from vrs_lmeval.pixels.preprocess import count_devices
+from vrs_lmeval.pixels.reference import PERTURBATIONS
 
 BENCH = Path(__file__).parents[1] / "bench"
 NEEDED = ("bash", "cat", "date", "dirname", "git", "grep", "mkdir", "mktemp", "rm", "tee")

@@ -13,12 +13,12 @@ from support.stores import gradient, make_store
 from support.tiny_llava import save_tiny_llava
 from transformers import AutoProcessor
 
-from vrs_lmeval.graded import GRADED, VERSION, find_graded
 from vrs_lmeval.model import FusedImageProcessor
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation, Sample
-from vrs_lmeval.rendering import LARGEST_SIGMA, prepare, split_blur
-from vrs_lmeval.variants import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
+from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
+from vrs_lmeval.variants.severities import GRADED, VERSION, find_graded
+from vrs_lmeval.variants.two_step_changes import LARGEST_SIGMA, prepare, split_blur
 
 ROBUST = ("_robust_yaml", "_robust_without_noise_yaml")
 SAMPLE = Sample("s", "a", "is it?", ("yes",), "closed")

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vrs_lmeval.group_differences import bootstrap_group_difference, find_group_difference, find_matched_difference
-from vrs_lmeval.intervals import resample_means
+from vrs_lmeval.uncertainty.intervals import resample_means
+from vrs_lmeval.uncertainty.model_groups import (
+    bootstrap_group_difference,
+    find_group_difference,
+    find_matched_difference,
+)
 
 
 def make_models(effects, images=80, seed=0):

@@ -4,9 +4,9 @@ from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
 
-from vrs_lmeval import image_order
-from vrs_lmeval.image_order import InImageOrder, chunk_by_images
-from vrs_lmeval.prefixes import identify_image
+from vrs_lmeval.asking.asker import image_order
+from vrs_lmeval.asking.batch_planning import identify_image
+from vrs_lmeval.asking.image_order import InImageOrder, chunk_by_images
 
 
 def images_of(requests, chunk):

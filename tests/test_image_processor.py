@@ -19,7 +19,7 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import vrs_lmeval
-from vrs_lmeval import image_processor
+from vrs_lmeval.pixels.preprocess import transformers_backend as image_processor
 
 SMALL = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
 STOCK = [

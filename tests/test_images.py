@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from support.stores import encode, gradient, make_store
 
-from vrs_lmeval.images import ImageStore, UnreadableImageError, convert_to_rgb, encoded_image, hash_pixels
+from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError, convert_to_rgb, encoded_image, hash_pixels
 
 
 def test_id_depends_on_pixels_not_on_the_encoding():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-FOUNDATION = {"records", "images", "normalisation", "choices", "geometry", "question_types"}
+FOUNDATION = {"records", "keyed_draws", "images", "normalisation", "choices", "geometry", "question_types"}
 CONDUCTORS = {
     "task",
     "model",

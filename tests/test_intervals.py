@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.naive_metrics import naive_clustered_error
 
-from vrs_lmeval.intervals import (
+from vrs_lmeval.uncertainty.intervals import (
     find_bootstrap_interval,
     find_ratio_standard_error,
     find_standard_error,
@@ -99,7 +99,7 @@ def test_the_key_decides_the_bootstrap_alone():
 def test_blocks_do_not_show_in_the_result(monkeypatch):
     columns, clusters = np.arange(12.0)[:, None], np.arange(12) // 2
     whole = resample_means(columns, clusters, key="k", resamples=101)
-    monkeypatch.setattr("vrs_lmeval.intervals._BLOCK_DRAWS", 6 * 7)
+    monkeypatch.setattr("vrs_lmeval.uncertainty.intervals._BLOCK_DRAWS", 6 * 7)
     assert np.array_equal(resample_means(columns, clusters, key="k", resamples=101), whole)
 
 

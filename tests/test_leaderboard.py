@@ -10,6 +10,8 @@ from rich.console import Console
 from support.results import write_run
 from typer.testing import CliRunner
 
+from vrs_lmeval.benchmark.samples import load_benchmark
+from vrs_lmeval.benchmark.sources import DatasetSource
 from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError, compare_runs, find_blind_floor
 from vrs_lmeval.leaderboard.report import (
@@ -20,9 +22,7 @@ from vrs_lmeval.leaderboard.report import (
     make_paragraph,
     make_table,
 )
-from vrs_lmeval.leaderboard.results import ScoredSample, UnreadableResultsError, read_runs
-from vrs_lmeval.samples import load_benchmark
-from vrs_lmeval.sources import DatasetSource
+from vrs_lmeval.leaderboard.runs import ScoredSample, UnreadableResultsError, read_runs
 
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 

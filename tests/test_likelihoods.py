@@ -13,7 +13,7 @@ from support.field_rows import write_mmmu
 from support.oracles import QUESTIONS, TASKS, OracleModel, evaluate, gold, recognise, write_benchmark
 from support.stores import encode, gradient
 
-from vrs_lmeval.likelihoods import (
+from vrs_lmeval.reading.option_likelihoods import (
     NO_LIKELIHOOD,
     find_divergence,
     find_gold_log_probability,

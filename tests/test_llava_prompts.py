@@ -15,7 +15,7 @@ from support.original_llava import (
     write_original_prompt,
 )
 
-from vrs_lmeval.convert_llava import convert_llava
+from vrs_lmeval.conversion.convert_llava import convert_llava
 
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 

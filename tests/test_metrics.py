@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_metrics
 
-from vrs_lmeval.intervals import find_t_interval
-from vrs_lmeval.measures import LIKELIHOODS, Question
-from vrs_lmeval.metrics import METRICS, STANDARD_ERROR, metrics_by, metrics_of_variants, question_metrics
+from vrs_lmeval.metrics.measures import LIKELIHOODS, Question
+from vrs_lmeval.metrics.selection import METRICS, STANDARD_ERROR, metrics_by, metrics_of_variants, question_metrics
 from vrs_lmeval.records import Answer, Sample, Score
+from vrs_lmeval.uncertainty.intervals import find_t_interval
 
 ALL = ("real", "blank", "shuffled")
 

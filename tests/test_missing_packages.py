@@ -6,7 +6,7 @@ import sys
 import pytest
 from support.architectures import ARCHITECTURES
 
-from vrs_lmeval.missing_packages import NEEDED_BY, explain_missing_package, find_fault
+from vrs_lmeval.asking.missing_packages import NEEDED_BY, explain_missing_package, find_fault
 
 WITHOUT = """
 import importlib.util, sys
@@ -52,7 +52,7 @@ def test_the_error_names_the_extra(save, name, package):
     code, last_line = load_without({package}, save(name))
     assert code != 0
     assert last_line == (
-        f"vrs_lmeval.missing_packages.MissingPackageError: this model's processor needs {package}: "
+        f"vrs_lmeval.asking.missing_packages.MissingPackageError: this model's processor needs {package}: "
         'pip install "vrs_lmeval[models]"'
     )
 
@@ -64,7 +64,7 @@ def test_models_that_need_none_load_without(save):
 
 def test_doctor_says_that_a_torchvision_was_built_for_another_torch(tmp_path):
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
-    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from vrs_lmeval.doctor import examine"
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from vrs_lmeval.commands.doctor import examine"
     script += "; print(next(found for found in examine() if found.subject == 'torchvision'))"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
     assert "is_fine=False" in finished.stdout, finished.stderr

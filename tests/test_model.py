@@ -6,10 +6,10 @@ from support.stores import gradient, make_store
 from support.tiny_llava import SIDE, save_tiny_llava
 from transformers import AutoProcessor
 
-from vrs_lmeval.image_processor import FusedImageProcessor
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
+from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 PROMPT = "<image>\nwhat is this?"
 

@@ -8,10 +8,10 @@ import pytest
 from support.results import draw_rows, log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.browser import SHOWN_CHARACTERS, fill_browser
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.page import make_page
-from vrs_lmeval.leaderboard.results import read_folders
+from vrs_lmeval.leaderboard.runs import read_folders
+from vrs_lmeval.page.page import make_page
+from vrs_lmeval.page.sample_browser import SHOWN_CHARACTERS, fill_browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
@@ -205,11 +205,11 @@ def test_the_browser_holds_as_many_questions_as_fit(tmp_path, monkeypatch):
     (board,) = make_board(tmp_path).boards[:1]
     whole = fill_browser(board, 120, None)["samples"]
     assert len(whole) == 120
-    monkeypatch.setattr("vrs_lmeval.leaderboard.browser.LARGEST_CHARACTERS", len(json.dumps(whole)) // 2)
+    monkeypatch.setattr("vrs_lmeval.page.sample_browser.LARGEST_CHARACTERS", len(json.dumps(whole)) // 2)
     part = fill_browser(board, 120, None)["samples"]
     assert part == whole[: len(part)]
     assert 40 < len(part) < 70
-    monkeypatch.setattr("vrs_lmeval.leaderboard.browser.LARGEST_CHARACTERS", 1)
+    monkeypatch.setattr("vrs_lmeval.page.sample_browser.LARGEST_CHARACTERS", 1)
     assert fill_browser(board, 120, None)["samples"] == whole[:1]
 
 

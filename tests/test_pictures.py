@@ -14,11 +14,11 @@ from test_page import CHROMIUM, browser, needs_chromium  # noqa: F401 - a fixtur
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
+from vrs_lmeval.commands.preview import load_task
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.browser import choose_samples
-from vrs_lmeval.leaderboard.pictures import collect_pictures, make_key
-from vrs_lmeval.leaderboard.results import read_folders
-from vrs_lmeval.preview import load_task
+from vrs_lmeval.leaderboard.runs import read_folders
+from vrs_lmeval.page.sample_browser import choose_samples
+from vrs_lmeval.page.thumbnails import collect_pictures, make_key
 
 CONTROL = Path(__file__).parent.parent / "controls" / "sighted"
 

@@ -17,8 +17,8 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from vrs_lmeval import _native, preprocess_reference
-from vrs_lmeval.pixels import (
+from vrs_lmeval import _native
+from vrs_lmeval.pixels.preprocess import (
     Geometry,
     UnsupportedGeometry,
     as_rgb,
@@ -28,6 +28,7 @@ from vrs_lmeval.pixels import (
     preprocess,
     preprocess_pairs,
 )
+from vrs_lmeval.pixels.preprocess import reference as preprocess_reference
 from vrs_lmeval.records import Perturbation
 
 GEOMETRY = Geometry(size=(32, 32), crop=(32, 32))
@@ -178,7 +179,9 @@ def test_nothing_is_copied_on_the_way_to_the_extension(monkeypatch: pytest.Monke
 
 
 def test_importing_it_does_not_import_torch() -> None:
-    probe = "import sys, vrs_lmeval.pixels; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    probe = (
+        "import sys, vrs_lmeval.pixels.preprocess; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrs_lmeval.prefetch import run_ahead
+from vrs_lmeval.asking.prefetch import run_ahead
 
 PATIENCE_SECONDS = 30
 """How long a test waits for the thread before it fails."""

@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from support.stores import gradient, make_store
 
-from vrs_lmeval.pixels import perturb
-from vrs_lmeval.prefixes import Ask, Group, common_length, identify_image, plan_batches, text_before_question
+from vrs_lmeval.asking.batch_planning import (
+    Ask,
+    Group,
+    common_length,
+    identify_image,
+    plan_batches,
+    text_before_question,
+)
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 groups_of_asks = st.lists(
     st.tuples(st.integers(1, 50), st.lists(st.sampled_from("ab"), min_size=1, max_size=7)), max_size=12

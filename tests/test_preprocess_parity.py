@@ -22,8 +22,8 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from vrs_lmeval.pixels import Geometry, as_rgb, build_info, preprocess
-from vrs_lmeval.preprocess_reference import preprocess_reference
+from vrs_lmeval.pixels.preprocess import Geometry, as_rgb, build_info, preprocess
+from vrs_lmeval.pixels.reference import preprocess_reference
 from vrs_lmeval.records import Perturbation
 
 SIZES = (224, 336, 384, 448)

@@ -6,7 +6,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
-from vrs_lmeval.preview import CELL, COLUMNS, draw_sheet
+from vrs_lmeval.commands.preview import CELL, COLUMNS, draw_sheet
 
 
 def test_every_variant_is_on_the_sheet_in_its_own_colours():

@@ -9,7 +9,7 @@ from support.field_rows import FIELD, FieldOracle
 from support.medvqa_rows import RIGHT, MedVqaOracle, write_medvqa
 from support.oracles import TASKS
 
-from vrs_lmeval.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
+from vrs_lmeval.reading.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
 from vrs_lmeval.records import Sample
 from vrs_lmeval.task import VrsTask
 

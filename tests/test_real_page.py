@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.results import read_folders
+from vrs_lmeval.leaderboard.runs import read_folders
 
 CONTROLS = Path(__file__).parent.parent / "controls"
 LIMIT = 20

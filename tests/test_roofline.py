@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
 import roofline
 
-from vrs_lmeval.preprocess_reference import exact_coefficients
+from vrs_lmeval.pixels.reference import exact_coefficients
 
 ROOT = Path(__file__).parents[1]
 

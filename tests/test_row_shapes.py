@@ -2,7 +2,7 @@
 
 import pytest
 
-from vrs_lmeval.row_shapes import (
+from vrs_lmeval.benchmark.row_shapes import (
     shape_mediconfusion,
     shape_medxpertqa,
     shape_mmmu,

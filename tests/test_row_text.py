@@ -2,7 +2,7 @@
 
 import pytest
 
-from vrs_lmeval.row_text import collapse_spaces, drop_option_letters, find_gold_option
+from vrs_lmeval.benchmark.row_text import collapse_spaces, drop_option_letters, find_gold_option
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import huggingface_hub
 import pytest
 from support.stores import encode, gradient
 
-from vrs_lmeval.samples import decide_answer_type, load_benchmark
-from vrs_lmeval.sources import Columns, DatasetSource, MalformedDataError, MissingDataError
+from vrs_lmeval.benchmark.samples import decide_answer_type, load_benchmark
+from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MalformedDataError, MissingDataError
 
 REAL_DATA = os.environ.get("VRS_DATA_DIR")
 

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.naive_metrics import naive_token_f1, naive_token_recall
 
-from vrs_lmeval.answers import parse_answer
+from vrs_lmeval.reading.answers import parse_answer
+from vrs_lmeval.reading.scoring import compare_tokens, score_answer
 from vrs_lmeval.records import Answer, Sample, Score
-from vrs_lmeval.scoring import compare_tokens, score_answer
 
 
 def make(gold, *more, answer_type="open", question="what is seen?", options=()):

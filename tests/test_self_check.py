@@ -7,9 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrs_lmeval.joined_prefill import name_what_a_batch_changes
-from vrs_lmeval.self_check import SEVERAL_IMAGES, Agreement, choose_checked, name_traits, relative_difference, tolerance
-from vrs_lmeval.shared_prefill import CannotShare
+from vrs_lmeval.asking.joined_prefill import name_what_a_batch_changes
+from vrs_lmeval.asking.kept_prefixes import CannotShare
+from vrs_lmeval.asking.prefix_check import (
+    SEVERAL_IMAGES,
+    Agreement,
+    choose_checked,
+    name_traits,
+    relative_difference,
+    tolerance,
+)
 
 
 def test_a_difference_is_measured_in_standard_deviations():

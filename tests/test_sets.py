@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vrs_lmeval.sets import (
+from vrs_lmeval.metrics.question_sets import (
     SetMember,
     find_confusion,
     find_confusion_error,

@@ -13,12 +13,12 @@ from support.stores import make_store
 from support.tiny_llava import save_tiny_llava
 from transformers.cache_utils import DynamicLayer
 
-from vrs_lmeval import image_processor
+from vrs_lmeval.asking.kept_prefixes import RoomyLayer
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
+from vrs_lmeval.pixels.preprocess import transformers_backend as image_processor
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.shared_prefill import RoomyLayer
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 
 def answer_both_ways(model, processor, requests, **options):

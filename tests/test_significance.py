@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrs_lmeval.intervals import find_standard_error
 from vrs_lmeval.leaderboard.pairs import compare_pairs, fill_matrix
-from vrs_lmeval.significance import (
+from vrs_lmeval.uncertainty.intervals import find_standard_error
+from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,
     find_mcnemar_p_value,
@@ -56,11 +56,11 @@ def test_random_flips_agree_with_the_enumeration(monkeypatch):
     generator = np.random.default_rng(3)
     values, clusters = generator.integers(-1, 3, 40).astype(float), np.arange(40) % 11
     exact = find_sign_flip_p_values(values[:, None], clusters, key="k")
-    monkeypatch.setattr("vrs_lmeval.significance._MAX_ENUMERATED", 0)
+    monkeypatch.setattr("vrs_lmeval.uncertainty.model_tests._MAX_ENUMERATED", 0)
     drawn = find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000)
     assert drawn == pytest.approx(exact, abs=5 * math.sqrt(exact[0] * (1 - exact[0]) / 40_000))
     assert find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000) == drawn
-    monkeypatch.setattr("vrs_lmeval.significance._BLOCK_SIGNS", 500)
+    monkeypatch.setattr("vrs_lmeval.uncertainty.model_tests._BLOCK_SIGNS", 500)
     assert find_sign_flip_p_values(values[:, None], clusters, key="k", flips=40_000) == pytest.approx(exact, abs=0.02)
 
 

@@ -7,8 +7,8 @@ import huggingface_hub
 import pytest
 from support.field_rows import write_medxpertqa, write_zip
 
-from vrs_lmeval.samples import load_benchmark
-from vrs_lmeval.sources import (
+from vrs_lmeval.benchmark.samples import load_benchmark
+from vrs_lmeval.benchmark.sources import (
     Archive,
     DatasetSource,
     MalformedDataError,

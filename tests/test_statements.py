@@ -2,9 +2,9 @@
 
 import pytest
 
-from vrs_lmeval.answers import parse_answer
+from vrs_lmeval.reading.answers import parse_answer
+from vrs_lmeval.reading.statements import FORMS
 from vrs_lmeval.records import Sample
-from vrs_lmeval.statements import FORMS
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.text)

@@ -8,8 +8,8 @@ from support.results import draw_rows, write_run
 from typer.testing import CliRunner
 
 from vrs_lmeval import cli
+from vrs_lmeval.commands.study import UnreadableStudyError, read_study
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.study import UnreadableStudyError, read_study
 
 PLAN = """
 models:

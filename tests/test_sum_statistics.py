@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrs_lmeval.aggregation import find_independent_rate, find_independent_rate_error
-from vrs_lmeval.intervals import find_bootstrap_interval, find_ratio_standard_error, find_t_interval
-from vrs_lmeval.significance import find_error
-from vrs_lmeval.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Statistic, find_both_intervals
+from vrs_lmeval.uncertainty.aggregation import find_independent_rate, find_independent_rate_error
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_ratio_standard_error, find_t_interval
+from vrs_lmeval.uncertainty.model_tests import find_error
+from vrs_lmeval.uncertainty.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Statistic, find_both_intervals
 
 IMAGES = list("abcdefgh")
 
@@ -92,7 +92,7 @@ def test_all_statistics_share_their_draws_and_chunks_do_not_show(monkeypatch):
     statistics_ = [make_statistic(RATIO, each) for each in rows]
     together = find_both_intervals(statistics_, clusters, key="k", resamples=300)
     assert together == [find_one(RATIO, each, clusters, resamples=300) for each in rows]
-    monkeypatch.setattr("vrs_lmeval.sum_statistics._STATISTICS_AT_ONCE", 2)
+    monkeypatch.setattr("vrs_lmeval.uncertainty.sum_statistics._STATISTICS_AT_ONCE", 2)
     assert find_both_intervals(statistics_, clusters, key="k", resamples=300) == together
 
 

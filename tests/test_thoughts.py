@@ -2,7 +2,7 @@
 
 import pytest
 
-from vrs_lmeval.thoughts import MARKS, cut_thoughts, find_open_thought
+from vrs_lmeval.reading.thoughts import MARKS, cut_thoughts, find_open_thought
 
 
 @pytest.mark.parametrize("marks", MARKS, ids=lambda marks: marks.opener)

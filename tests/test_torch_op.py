@@ -8,10 +8,10 @@ import pytest
 import torch
 from support.images import synthetic_image
 
-from vrs_lmeval.geometry import Geometry
-from vrs_lmeval.pixels import preprocess
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.preprocess import preprocess
+from vrs_lmeval.pixels.torch_op import Preprocess, encode_geometry, encode_perturbations
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.torch_op import Preprocess, encode_geometry, encode_perturbations
 
 GEOMETRY = Geometry(size=(32, 32), crop=(32, 40), pad_colour=(1, 2, 3), arithmetic="torchvision", rescale=1 / 127.5)
 PERTURBATIONS = [

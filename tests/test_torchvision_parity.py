@@ -20,10 +20,10 @@ from PIL import Image
 from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, pil_image, synthetic_image
 
-from vrs_lmeval.geometry import Geometry, UnsupportedGeometry
-from vrs_lmeval.image_processor import FusedImageProcessor
-from vrs_lmeval.pixels import build_info, preprocess
-from vrs_lmeval.preprocess_reference import int16_bits, preprocess_reference, resize
+from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.preprocess import build_info, preprocess
+from vrs_lmeval.pixels.reference import int16_bits, preprocess_reference, resize
+from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 from vrs_lmeval.records import Perturbation
 
 IDENTITY = [Perturbation.identity()]

@@ -5,7 +5,7 @@ from support.results import draw_rows, make_board, write_run
 
 from vrs_lmeval.leaderboard.board_report import make_board_notes
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.page import make_page
+from vrs_lmeval.page.page import make_page
 
 GROUPS = {"a": ("synthetic", "x"), "b": ("synthetic", "y"), "c": ("synthetic", None)}
 GROUPS |= {"d": ("authentic", "x"), "e": ("authentic", "y"), "f": ("authentic", "z")}

@@ -13,7 +13,7 @@ from PIL import Image
 from support.stores import make_store
 
 from vrs_lmeval.records import Perturbation, Sample
-from vrs_lmeval.variants import Split, VariantError, VariantImage, derange, make_rule, read_variants
+from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, derange, make_rule, read_variants
 
 
 def save_as_png(image):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from vrs_lmeval.leaderboard.results import GivenAnswer, ScoredSample
+from vrs_lmeval.leaderboard.runs import GivenAnswer, ScoredSample
 from vrs_lmeval.leaderboard.verdict import Kind, find_limits, find_unread, judge
 from vrs_lmeval.records import Interval
 

@@ -9,8 +9,8 @@ from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from vrs_lmeval.asking.vision_features import VisionFeatures
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.vision_features import VisionFeatures
 
 ONE_ENTRY_AN_IMAGE = ["llava", "paligemma", "gemma3", "internvl"]
 

@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Iterable
 
 from tests.support.answers_corpus import Item, read_corpus
-from vrs_lmeval.answers import PARSER_VERSION, parse_answer
-from vrs_lmeval.likelihoods import LETTERS
+from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.reading.option_likelihoods import LETTERS
 from vrs_lmeval.records import Answer
 
 

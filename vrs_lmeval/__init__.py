@@ -8,7 +8,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, whose import would be most of this package's
 if TYPE_CHECKING:
     from vrs_lmeval.bridge import register
-    from vrs_lmeval.image_processor import register_image_processors
+    from vrs_lmeval.pixels.transformers_backend import register_image_processors
 
 __all__ = ["register", "register_image_processors"]
 
@@ -19,7 +19,7 @@ def __getattr__(name: str) -> object:
 
         return register
     if name == "register_image_processors":
-        from vrs_lmeval.image_processor import register_image_processors
+        from vrs_lmeval.pixels.transformers_backend import register_image_processors
 
         return register_image_processors
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,9 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from vrs_lmeval.doctor import examine
+from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
+from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
@@ -27,15 +29,13 @@ from vrs_lmeval.leaderboard.board_report import (
     make_task_notes,
     make_task_table,
 )
-from vrs_lmeval.leaderboard.browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
-from vrs_lmeval.leaderboard.page import make_page
-from vrs_lmeval.leaderboard.pictures import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
-from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError, read_folders, read_runs
-from vrs_lmeval.preview import PreviewError, draw_sheet, load_task
-from vrs_lmeval.study import StudyRun, UnreadableStudyError, read_study
+from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.page.page import make_page
+from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
+from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -239,9 +239,9 @@ def convert_llava(
         ),
     ] = None,
 ) -> None:
-    """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf, transformers and vLLM can load."""
-    from vrs_lmeval.convert_llava import convert_llava as convert  # transformers takes seconds to import
-    from vrs_lmeval.llava_layouts import ConversionError
+    """Convert LLaVA-Med v1.5 or HuatuoGPT-Vision into a folder that vrs-hf and transformers load."""
+    from vrs_lmeval.conversion.convert_llava import convert_llava as convert  # transformers takes seconds to import
+    from vrs_lmeval.conversion.llava_layouts import ConversionError
 
     try:
         made = convert(source, target, vision_tower, conversation, lambda line: console.print(line, highlight=False))

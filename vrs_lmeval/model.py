@@ -12,17 +12,17 @@ import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from tqdm import tqdm
 
-from vrs_lmeval.answer_cache import AnswerCache, identify_model
-from vrs_lmeval.asking import Asker, Way
-from vrs_lmeval.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
-from vrs_lmeval.geometry import UnsupportedGeometry
-from vrs_lmeval.image_processor import FusedImageProcessor
-from vrs_lmeval.missing_packages import explain_missing_package
-from vrs_lmeval.option_scores import OptionScorer, Scored, split_option
-from vrs_lmeval.prefixes import identify_image
-from vrs_lmeval.prompt_encoding import Prompt
-from vrs_lmeval.text_answers import TextWriter
-from vrs_lmeval.weight_report import ReportingAutoModel, find_missing_weights
+from vrs_lmeval.asking.answer_cache import AnswerCache, identify_model
+from vrs_lmeval.asking.asker import Asker, Way
+from vrs_lmeval.asking.batch_planning import identify_image
+from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
+from vrs_lmeval.asking.missing_packages import explain_missing_package
+from vrs_lmeval.asking.option_scores import OptionScorer, Scored, split_option
+from vrs_lmeval.asking.prompt_encoding import Prompt
+from vrs_lmeval.asking.text_answers import TextWriter
+from vrs_lmeval.asking.weight_report import ReportingAutoModel, find_missing_weights
+from vrs_lmeval.pixels.geometry import UnsupportedGeometry
+from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 
 logger = logging.getLogger(__name__)
 

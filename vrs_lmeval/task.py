@@ -17,21 +17,27 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from PIL import Image, features
 
-from vrs_lmeval.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
-from vrs_lmeval.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
-from vrs_lmeval.claims import CLAIMS_VERSION, makes_visual_claim
-from vrs_lmeval.graded import VERSION as VARIANTS_VERSION
-from vrs_lmeval.likelihoods import LETTERS, LogProbabilities, offer_options, read_most_probable, share_out
-from vrs_lmeval.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
-from vrs_lmeval.metrics import metrics_by, metrics_of_variants, name_part, question_metrics
-from vrs_lmeval.pixels import build_info, perturb
+from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
+from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
+from vrs_lmeval.benchmark.training_text import load_training_text
+from vrs_lmeval.metrics.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
+from vrs_lmeval.metrics.selection import metrics_by, metrics_of_variants, name_part, question_metrics
+from vrs_lmeval.pixels.preprocess import build_info, perturb
+from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
+from vrs_lmeval.reading.option_likelihoods import (
+    LETTERS,
+    LogProbabilities,
+    offer_options,
+    read_most_probable,
+    share_out,
+)
+from vrs_lmeval.reading.scoring import score_answer
+from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION, makes_visual_claim
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
-from vrs_lmeval.rendering import prepare
-from vrs_lmeval.samples import Benchmark, load_benchmark
-from vrs_lmeval.scoring import score_answer
-from vrs_lmeval.sources import Columns, DatasetSource, find_pinned_revision
-from vrs_lmeval.training_text import load_training_text
-from vrs_lmeval.variants import Split, VariantError, VariantImage, make_rule, read_variants
+from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_rule, read_variants
+from vrs_lmeval.variants.severities import VERSION as VARIANTS_VERSION
+from vrs_lmeval.variants.two_step_changes import prepare
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lm_eval.models.vllm_vlms import VLLM_VLM
 
-from vrs_lmeval.image_order import InImageOrder
+from vrs_lmeval.asking.image_order import InImageOrder
 
 
 class VrsVLLM(InImageOrder, VLLM_VLM):  # type: ignore[misc] # lm_eval ships no types

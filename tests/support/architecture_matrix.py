@@ -22,11 +22,11 @@ from support.architectures import ARCHITECTURES
 from support.harness_models import wrap
 from support.stores import encode, gradient
 
-from vrs_lmeval.images import ImageStore
+from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 PATHS, KINDS = ("shared", "plain"), ("generate", "loglikelihood")
 FORMS, SIZES, COUNTS = ("chat", "bare"), ("one", "mixed"), ("single", "several")

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vrs_lmeval import pixels
-from vrs_lmeval.geometry import Geometry
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.preprocess import preprocess as pixels
 from vrs_lmeval.records import Perturbation
 
 

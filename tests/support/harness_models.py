@@ -7,9 +7,9 @@ from typing import Any
 from lm_eval.api.instance import Instance
 from support.stores import make_store
 
-from vrs_lmeval.pixels import perturb
+from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants import VariantImage
+from vrs_lmeval.variants.rules import VariantImage
 
 IMAGE_SIZES = ((50, 40), (40, 70), (33, 33))
 QUESTIONS = ("what is this?", "is it a liver or a lung, my dear?", "why?")

@@ -4,7 +4,7 @@ import json
 import random
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.results import read_folders
+from vrs_lmeval.leaderboard.runs import read_folders
 
 
 def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", task="vrs_test", setup=None, **changes):

@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from vrs_lmeval.images import ImageStore
+from vrs_lmeval.benchmark.images import ImageStore
 
 
 def gradient(width: int, height: int) -> Image.Image:

@@ -23,8 +23,8 @@ spec.loader.exec_module(native)
 from PIL import Image  # noqa: E402 - the extension comes first
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil  # noqa: E402
 
-from vrs_lmeval import pixels  # noqa: E402
-from vrs_lmeval.pixels import Geometry, build_info, count_devices, preprocess  # noqa: E402
+from vrs_lmeval.pixels.preprocess import Geometry, build_info, count_devices, preprocess  # noqa: E402
+from vrs_lmeval.pixels.preprocess import preprocess as pixels  # noqa: E402
 from vrs_lmeval.records import Perturbation  # noqa: E402
 
 SIMD = tuple(map(str, build_info()["simd"]))  # type: ignore[call-overload]

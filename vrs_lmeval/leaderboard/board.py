@@ -9,7 +9,6 @@ from functools import cached_property
 
 import numpy as np
 
-from vrs_lmeval.aggregation import find_interval
 from vrs_lmeval.leaderboard.comparison import (
     IncomparableRunsError,
     align_vrs,
@@ -21,10 +20,11 @@ from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
-from vrs_lmeval.leaderboard.results import Run, UnreadableResultsError
+from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import find_mcnemar_p_value, find_rank_intervals
+from vrs_lmeval.uncertainty.aggregation import find_interval
+from vrs_lmeval.uncertainty.model_tests import find_mcnemar_p_value, find_rank_intervals
 
 MANY_PARSE_FAILURES = 0.05
 """Above this share a low score may be a matter of format, not of sight."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from vrs_lmeval.intervals import Floats
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
-from vrs_lmeval.leaderboard.results import Run, ScoredSample
+from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
-from vrs_lmeval.normalisation import normalise
+from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import Floats
 
 SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
 """What of the data set's evidence must be equal; where it was read from may differ."""

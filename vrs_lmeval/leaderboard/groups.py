@@ -14,12 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vrs_lmeval.group_differences import bootstrap_group_difference, find_group_difference, find_matched_difference
-from vrs_lmeval.intervals import Floats, find_t_interval, resample_means
 from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
-from vrs_lmeval.leaderboard.results import Run
+from vrs_lmeval.leaderboard.runs import Run
 from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import Floats, find_t_interval, resample_means
+from vrs_lmeval.uncertainty.model_groups import (
+    bootstrap_group_difference,
+    find_group_difference,
+    find_matched_difference,
+)
 
 OVERALL = "all benchmarks"
 FIRST, SECOND = "synthetic", "authentic"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vrs_lmeval.aggregation import find_independent_rate, find_mean, find_ratio, find_spread
-from vrs_lmeval.registry import METRICS
-from vrs_lmeval.sets import SetMember, find_confusion, find_set_accuracy
-from vrs_lmeval.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Form
+from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.metrics.question_sets import SetMember, find_confusion, find_set_accuracy
+from vrs_lmeval.uncertainty.aggregation import find_independent_rate, find_mean, find_ratio, find_spread
+from vrs_lmeval.uncertainty.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Form
 
 LIMITS = frozenset({"vrs_ci95_low", "vrs_ci95_high"})
 """Logged beside the metrics, but they are the limits of one: (value, image id) of each question."""

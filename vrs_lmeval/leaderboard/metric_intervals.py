@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from vrs_lmeval.intervals import Floats
 from vrs_lmeval.leaderboard.logged_values import LIMITS, Reading, find_reading, read_set_member
-from vrs_lmeval.leaderboard.results import Run
-from vrs_lmeval.registry import METRICS
-from vrs_lmeval.sets import find_confusion, find_set_accuracy, measure_right_sets, measure_same_sets
-from vrs_lmeval.sum_statistics import RATIO, RESAMPLES, Intervals, Statistic, find_both_intervals
+from vrs_lmeval.leaderboard.runs import Run
+from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.metrics.question_sets import find_confusion, find_set_accuracy, measure_right_sets, measure_same_sets
+from vrs_lmeval.uncertainty.intervals import Floats
+from vrs_lmeval.uncertainty.sum_statistics import RATIO, RESAMPLES, Intervals, Statistic, find_both_intervals
 
 
 def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RESAMPLES) -> list[dict[str, Intervals]]:

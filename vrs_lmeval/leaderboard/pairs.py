@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from vrs_lmeval.intervals import CLUSTERS_ALIKE, NO_SPREAD, ONE_CLUSTER, T_METHOD, Floats
 from vrs_lmeval.records import Interval
-from vrs_lmeval.significance import (
+from vrs_lmeval.uncertainty.intervals import CLUSTERS_ALIKE, NO_SPREAD, ONE_CLUSTER, T_METHOD, Floats
+from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,
     find_needed_images,

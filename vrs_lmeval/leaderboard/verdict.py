@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from vrs_lmeval.leaderboard.results import ScoredSample
+from vrs_lmeval.leaderboard.runs import ScoredSample
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
 
 FEWEST_IMAGES = 20

@@ -1,0 +1,1 @@
+"""Prompts with images -> a Hugging Face model's answers, each image prefix computed once."""

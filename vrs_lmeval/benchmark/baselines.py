@@ -1,0 +1,122 @@
+"""Baselines: takes all questions of a split, gives what a model without eyes, or with perfect ones, would answer.
+
+Answers, not scores: they go through the same reading and scoring as a model's, so that a baseline and a model differ
+in what they say alone.
+"""
+
+from __future__ import annotations
+
+import string
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from vrs_lmeval.benchmark.question_types import find_question_type
+from vrs_lmeval.keyed_draws import make_key
+from vrs_lmeval.reading.choices import find_choices
+from vrs_lmeval.reading.normalisation import normalise
+from vrs_lmeval.records import Sample
+
+LETTERS = string.ascii_uppercase
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """The right answer about the image shown, as far as the data tells; `basis` says how far that is."""
+
+    text: str
+    basis: Literal["same question", "same type on that image", "same type"]
+
+
+def find_majority_answers(
+    samples: Sequence[Sample], group: Callable[[Sample], str | None] | None = None
+) -> dict[str, str]:
+    """Sample id -> the most frequent gold among the questions of its group; among options, the letter.
+
+    By default a group is an answer type. Questions with options are a group apart: letters are not words.
+    """
+    name = group or (lambda sample: None if sample.options else sample.answer_type)
+    keys = {sample.sample_id: (name(sample), bool(sample.options)) for sample in samples}
+    counts: dict[tuple[str | None, bool], Counter[str]] = defaultdict(Counter)
+    for sample in samples:
+        counts[keys[sample.sample_id]].update(_list_answers(sample))
+    return {sample_id: _pick_most_frequent(counts[key]) for sample_id, key in keys.items()}
+
+
+def _list_answers(sample: Sample) -> list[str]:
+    """What golds are counted by, each once."""
+    if not sample.options:
+        return list(dict.fromkeys(normalise(gold) for gold in sample.golds))
+    return [letter for letter, option in zip(LETTERS, sample.options, strict=False) if option in sample.golds]
+
+
+def _pick_most_frequent(counts: Mapping[str, int]) -> str:
+    """Of several as frequent, the first seen: the order of the data, which its hash fixes."""
+    return max(counts, key=lambda text: counts[text], default="")
+
+
+def find_question_only_answers(samples: Sequence[Sample], training: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Sample id -> the most frequent answer in `training` (question, answer) to the same question text.
+
+    A question that training does not have gets the most frequent answer of all.
+    """
+    by_question: dict[str, Counter[str]] = defaultdict(Counter)
+    overall: Counter[str] = Counter()
+    for question, answer in training:
+        by_question[normalise(question)][normalise(answer)] += 1
+        overall[normalise(answer)] += 1
+    return {
+        sample.sample_id: _pick_most_frequent(by_question.get(normalise(sample.question), overall))
+        for sample in samples
+    }
+
+
+def find_stand_ins(samples: Sequence[Sample], shown: Mapping[str, str]) -> dict[str, StandIn]:
+    """Sample id -> the right answer to its question about the image of the sample(s) with image id `shown[sample id]`.
+
+    Most benchmarks ask a question of one image alone, so this answer is mostly not in the data. It is taken
+
+    1. from the same question asked of the image shown, else
+    2. from a question of the same type (`question_types.find_question_type`) asked of the image shown, else
+    3. from a question of the same type asked of any other image,
+
+    each drawn by a keyed hash; from a question with options its letter, and for an "A or B" question one of its own
+    alternatives. Where nothing of the type is left, the sample is missing.
+    """
+    by_image: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    by_text: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    by_type: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        kind = find_question_type(sample)
+        by_image[sample.image_id, kind].append(sample)
+        by_text[sample.image_id, normalise(sample.question)].append(sample)
+        by_type[kind].append(sample)
+    stand_ins = {}
+    for sample in samples:
+        image, kind = shown[sample.sample_id], find_question_type(sample)
+        sources: tuple[tuple[Literal["same question", "same type on that image", "same type"], list[Sample]], ...] = (
+            ("same question", by_text.get((image, normalise(sample.question)), [])),
+            ("same type on that image", by_image.get((image, kind), [])),
+            ("same type", by_type[kind]),
+        )
+        for basis, donors in sources:
+            others = (
+                donors if basis != "same type" else [donor for donor in donors if donor.image_id != sample.image_id]
+            )
+            if others:
+                stand_ins[sample.sample_id] = StandIn(_take_over(sample, others, basis == "same question"), basis)
+                break
+    return stand_ins
+
+
+def _take_over(sample: Sample, donors: Sequence[Sample], is_same_question: bool) -> str:
+    drawn = int.from_bytes(make_key(f"stand-in:{sample.sample_id}"), "big")
+    donor = donors[drawn % len(donors)]
+    if is_same_question:
+        return donor.golds[0]
+    if sample.options:
+        return next(iter(_list_answers(donor)), LETTERS[0])
+    if choices := find_choices(sample):
+        return choices[drawn % len(choices)]
+    return donor.golds[0]

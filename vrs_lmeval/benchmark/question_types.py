@@ -1,0 +1,43 @@
+"""Question types: takes a question, gives what kind of question it is, by the data set's word or by its own form."""
+
+from __future__ import annotations
+
+from vrs_lmeval.reading.choices import read_gold
+from vrs_lmeval.reading.normalisation import normalise, word_set
+from vrs_lmeval.records import Sample
+
+QUESTION_WORDS = word_set("what which where how when who whose why")
+
+
+def find_question_type(sample: Sample) -> str:
+    """The data set's own type where it has one, and how it is closed; without one, open questions by their first word.
+
+    "where is the mass?" and "where is the fracture?" are then of one type, and "yes" is no answer to either.
+    """
+    form = find_closed_form(sample)
+    if sample.question_type:
+        return f"type {sample.question_type}, {form or 'open'}"
+    return form or f"open {next(iter(normalise(sample.question).split()), '')}"
+
+
+def find_question_form(sample: Sample) -> str:
+    """As PathVQA's paper (arXiv 2003.10286) parts its questions: yes/no, or the first question word in it.
+
+    Questions with options or alternatives ("a or b?") are forms of their own; "other" has no question word.
+    """
+    words = normalise(sample.question).split()
+    return find_closed_form(sample) or next((word for word in words if word in QUESTION_WORDS), "other")
+
+
+def find_closed_form(sample: Sample) -> str | None:
+    """ "options", "yes/no" or "alternatives"; None for an open question."""
+    if sample.options:
+        return "options"
+    if sample.answer_type == "closed":
+        return "yes/no" if read_golds(sample) <= {"yes", "no"} else "alternatives"
+    return None
+
+
+def read_golds(sample: Sample) -> frozenset[str]:
+    """The golds as answers are compared with them."""
+    return frozenset(read_gold(gold, sample) for gold in sample.golds)

@@ -1,0 +1,1 @@
+"""What the `vrs` command line runs besides demo and comparison."""

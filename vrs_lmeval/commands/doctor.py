@@ -1,0 +1,133 @@
+"""What `vrs doctor` finds out: what is installed, what lm_eval sees of us, where data come from, and what to do."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vrs_lmeval.asking.missing_packages import INSTALL, NEEDED_BY, find_fault
+from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
+from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
+
+PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
+
+LISTING_SECONDS = 180
+"""lm_eval reads thousands of task files when it starts: half a minute on a slow disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `advice` says what to do where something is not `fine`."""
+
+    subject: str
+    detail: str
+    is_fine: bool = True
+    advice: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Every finding, quick ones first; the last asks lm_eval itself and takes some seconds."""
+    yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
+    yield from map(_find_package, PACKAGES)
+    yield from map(_find_extra, NEEDED_BY)
+    yield _find_extension()
+    yield _find_device()
+    yield _find_data_folder()
+    yield from _find_benchmarks()
+    yield _find_bridge()
+
+
+def _find_package(name: str) -> Finding:
+    try:
+        return Finding(name, version(name))
+    except PackageNotFoundError:
+        return Finding(name, "missing", False, f"pip install {name}")
+
+
+def _find_extra(name: str) -> Finding:
+    """Of the extra `models`: fine without, but what it is for is said."""
+    fault = find_fault(name)
+    if fault is None:
+        return Finding(name, version(name))
+    if fault == "not installed":
+        return Finding(name, f"not installed: without it {NEEDED_BY[name]} cannot be loaded ({INSTALL})")
+    return Finding(name, f"cannot be imported: {fault}", False, "install torch and torchvision from the same index")
+
+
+def _find_extension() -> Finding:
+    try:
+        from vrs_lmeval.pixels.preprocess import build_info
+    except ImportError as error:
+        return Finding("fused op", f"cannot be imported: {error}", False, "reinstall vrs_lmeval")
+    info = build_info()
+    parts = [f"{key} {', '.join(value) if isinstance(value, tuple) else value}" for key, value in info.items()]
+    return Finding("fused op", "; ".join(parts))
+
+
+def _find_device() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("device", f"torch cannot be imported: {error}", False, "pip install torch")
+    if torch.cuda.is_available():
+        return Finding("device", torch.cuda.get_device_name())
+    return Finding("device", "CPU: no CUDA device is visible to torch; large models will be slow")
+
+
+def _find_data_folder() -> Finding:
+    folder = os.environ.get(DATA_DIR_VARIABLE)
+    if folder is None:
+        return Finding("data", f"from the hub ({DATA_DIR_VARIABLE} is not set)")
+    if not Path(folder).is_dir():
+        advice = f"set {DATA_DIR_VARIABLE} to the folder that holds the data sets by their hub ids, or unset it"
+        return Finding("data", f"{DATA_DIR_VARIABLE} names {folder}, which is no folder", False, advice)
+    return Finding("data", f"from {folder}, what it lacks from the hub")
+
+
+def _find_benchmarks() -> Iterator[Finding]:
+    """Where each benchmark's data lie: read off the tasks' YAML files."""
+    for path in sorted(tasks_folder().rglob("*.yaml")):
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_TaskLoader)
+        source = content.get("dataset_path")
+        if source is not None and not source.startswith(EMBEDDED_PREFIX):
+            yield Finding(content["task"], f"{source}: {_locate(source, content.get('dataset_kwargs') or {})}")
+
+
+def _locate(source: str, files: Mapping[str, Any]) -> str:
+    homepage, variable = files.get("homepage"), files.get("image_folder_from")
+    where = str(locate_folder(source) or (f"not here, get it from {homepage}" if homepage else "the hub"))
+    return f"{where}; images: {os.environ.get(variable) or f'{variable} is not set'}" if variable else where
+
+
+class _TaskLoader(yaml.SafeLoader):  # type: ignore[misc] # yaml ships no types
+    """Reads task files without running what their `!function` tags name."""
+
+
+_TaskLoader.add_constructor("!function", lambda loader, node: node.value)
+
+
+def _find_bridge() -> Finding:
+    if os.environ.get(SWITCH) == "0":
+        return Finding("lm_eval", f"the bridge is switched off ({SWITCH}=0)", False, f"unset {SWITCH}")
+    command = [sys.executable, "-m", "lm_eval", "ls", "tasks"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=LISTING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return Finding("lm_eval", f"`lm_eval ls tasks` takes over {LISTING_SECONDS} s", False, "try it by hand")
+    if listed.returncode != 0:
+        return Finding(
+            "lm_eval", listed.stderr.strip()[-300:], False, "`lm_eval ls tasks` should run: reinstall lm_eval"
+        )
+    if "vrs_medvqa" not in listed.stdout:
+        advice = "reinstall vrs_lmeval with pip into the environment of lm_eval; docs/bridge.md"
+        return Finding("lm_eval", "does not list our tasks", False, advice)
+    return Finding("lm_eval", f"lists our tasks; --model {MODEL_NAME} is known to it")

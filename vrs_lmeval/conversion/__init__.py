@@ -1,0 +1,1 @@
+"""Checkpoints of LLaVA's original code -> folders that transformers loads."""

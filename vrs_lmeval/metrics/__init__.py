@@ -1,0 +1,1 @@
+"""One question's answers and scores -> its values, metric by metric."""

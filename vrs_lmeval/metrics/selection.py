@@ -1,0 +1,134 @@
+"""Metrics: takes the answers and scores of one question under every variant, gives its value of each metric, and
+each metric's aggregation over all questions.
+
+The metrics themselves are in `registry.py`. What this page leans on:
+
+- A metric that does not apply to a question (open accuracy on a closed one) is None there, not absent: on several
+  processes the harness gathers by the first rank's metric names and fails on a missing one (0.4.13, evaluator.py).
+- Each `<name>` is followed by `<name>_stderr`. The harness knows a standard error for its own `mean` only, takes rows
+  as independent, and prints as "+-" whatever stands under `<name>_stderr`; ours comes later than its "N/A" and replaces
+  it. So the table's own column holds standard errors clustered by image.
+- No value is NaN or 0 for want of data in a question; an aggregation over no applicable question is NaN.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from vrs_lmeval.benchmark.question_types import find_question_form
+from vrs_lmeval.metrics.catalogue import METRICS, majority_of, variant_accuracy
+from vrs_lmeval.metrics.measures import LIKELIHOODS, Question, is_draw, majority_by
+from vrs_lmeval.metrics.metric import STANDARD_ERROR, Metric, standard_error_of
+from vrs_lmeval.reading.option_likelihoods import LogProbabilities
+from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
+
+__all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BREAKDOWN = 16
+"""Values of a field by which metrics are printed; more would bury the table, and the samples log has them all."""
+
+
+def question_metrics(
+    sample: Sample,
+    answers: Mapping[str, Answer],
+    scores: Mapping[str, Score],
+    known: Mapping[str, float | None] | None = None,
+    variants: Iterable[str] | None = None,
+    likelihoods: Mapping[str, LogProbabilities | None] | None = None,
+) -> dict[str, Any]:
+    """One question's value of every metric of `metrics_of_variants`, None where it does not apply.
+
+    `variants` are the task's, by default those in `answers`: a question need not have been asked under all of them.
+    Values are numbers, or tuples that end with the image id; all of them can be written as JSON. Raises ValueError
+    where "real" is missing or `scores` has other variants.
+    """
+    if set(answers) != set(scores):
+        raise ValueError(f"answers are for {sorted(answers)}, scores for {sorted(scores)}")
+    question = Question(sample, answers, scores, known or {}, likelihoods or {})
+    names = [*(known or {}), *((LIKELIHOODS,) if likelihoods else ())]
+    metrics = metrics_of_variants(answers if variants is None else variants, names)
+    return {name: metric.measure(question) for name, metric in metrics.items()}
+
+
+def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> dict[str, Metric]:
+    """The metrics of a task with these variants and this knowledge, by name, each followed by its standard error.
+
+    Variants beyond blank and shuffled add `acc_<variant>`; further draws of shuffled do not. Raises ValueError without
+    "real", or where a variant's accuracy would take another metric's name ("closed").
+    """
+    return dict(_select(tuple(variants), frozenset(known)))
+
+
+@lru_cache(maxsize=64)
+def _select(variants: tuple[str, ...], known: frozenset[str]) -> tuple[tuple[str, Metric], ...]:
+    if REAL not in variants:
+        raise ValueError(f"metrics compare with the variant 'real', the variants are {', '.join(variants)}")
+    named = {REAL, BLANK, SHUFFLED, *filter(is_draw, variants)}
+    extra = [variant_accuracy(variant) for variant in variants if variant not in named]
+    if taken := [metric.name for metric in extra if metric.name in METRICS]:
+        raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")
+    chosen = [metric for metric in METRICS.values() if metric.needs <= set(variants) and metric.knows <= known]
+    with_errors = [*chosen, *(each for metric in extra for each in (metric, standard_error_of(metric)))]
+    return tuple((metric.name, metric) for metric in with_errors)
+
+
+def metrics_by(
+    fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str], known: Iterable[str] = ()
+) -> dict[str, Metric]:
+    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS, with their errors.
+
+    `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
+    `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
+    left out; one that the data has no values of, or more than LARGEST_BREAKDOWN, is too, with a warning: the log of
+    samples has every value. Raises ValueError for a field that is none of BREAKDOWNS.
+    """
+    metrics: dict[str, Metric] = {}
+    names = set(known)
+    for field in fields:
+        if field not in BREAKDOWNS:
+            raise ValueError(f"by: no {field!r}; there are {', '.join(BREAKDOWNS)}")
+        parts = {name_part(sample, field) for sample in samples}
+        values = sorted(value for value in parts if value)
+        if len(values) == len(parts) == 1:
+            continue  # the whole is its only part
+        if not 0 < len(values) <= LARGEST_BREAKDOWN:
+            logger.warning(
+                "by: the data has %d values of %s; 1 to %d are printed, the log of samples has them all",
+                len(values),
+                field,
+                LARGEST_BREAKDOWN,
+            )
+            continue
+        wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
+        for value in values:
+            for whole in [*wholes, *([majority_of(field)] if majority_by(field) in names else [])]:
+                part = _restrict(whole, field, value)
+                metrics |= {part.name: part, part.name + STANDARD_ERROR: standard_error_of(part)}
+    return metrics
+
+
+QUESTION_FORM = "question_form"
+BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
+"""The first two are the data set's own; the last is told from the question (`question_types.find_question_form`)."""
+
+
+def name_part(sample: Sample, field: str) -> str | None:
+    """What the sample's value of the field is called in names of metrics; None where it has none."""
+    value: str | None = find_question_form(sample) if field == QUESTION_FORM else getattr(sample, field)
+    return (re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other") if value else None
+
+
+def _restrict(whole: Metric, field: str, value: str) -> Metric:
+    def measure(question: Question) -> Any:
+        return whole.measure(question) if name_part(question.sample, field) == value else None
+
+    return replace(
+        whole, name=f"{whole.name}_{field}_{value}", formula=f"{whole.name}, {field} {value}", measure=measure
+    )

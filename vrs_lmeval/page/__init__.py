@@ -1,0 +1,1 @@
+"""A leaderboard -> one self-contained HTML page."""

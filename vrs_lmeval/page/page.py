@@ -1,0 +1,175 @@
+"""A Leaderboard -> one HTML page that holds everything it needs: no other file, no network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import version
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly import graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
+from vrs_lmeval.leaderboard.board_report import describe_power
+from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
+from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
+from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
+from vrs_lmeval.page.thumbnails import Pictures
+from vrs_lmeval.records import Interval
+
+MANY_MODELS = 12
+"""Above it a table of every two models, and a sentence for each, would bury the page: they are folded or cut."""
+
+FEWEST_IMAGES = 20
+"""Below it the formula for the number of images needed, which is for many, says no more than "few"."""
+
+MANY_NOTES = 8
+"""Above it the warnings are folded away; the models keep their mark."""
+
+
+def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
+    """The page; `samples` is how many questions of each task its browser holds, 0 leaves the browser out.
+
+    `pictures`: by task, what `choose_samples` were asked with; without, the page holds no image.
+    """
+    environment = Environment(
+        loader=PackageLoader("vrs_lmeval", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters.update(
+        number=_format_number,
+        limits=_format_limits,
+        p_value=format_p_value,
+        count=_format_count,
+        power=describe_power,
+        sortkey=_sort_key,
+        bar=_draw_bar,
+        figure=_embed,
+    )
+    return environment.get_template("page.html").render(
+        board=board,
+        headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows few columns
+        charts=_draw_all(board),
+        browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
+        slices={task.task: _find_slice_rows(task) for task in board.boards},
+        metric_tables={task.task: _list_metrics(task) for task in board.boards},
+        axes={task.task: _find_axis(task) for task in board.boards},
+        contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
+        plotly=Markup(f"<script>{get_plotlyjs()}</script>"),
+        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        version=version("vrs_lmeval"),
+        is_nan=math.isnan,
+        MANY_MODELS=MANY_MODELS,
+        MANY_NOTES=MANY_NOTES,
+    )
+
+
+def _draw_all(board: Leaderboard) -> Mapping[str, Mapping[str, go.Figure | None]]:
+    return {
+        task.task: {
+            "vrs": draw_vrs(task),
+            "accuracy": draw_accuracy(task),
+            "severity": draw_severity(task, MANY_MODELS),
+        }
+        for task in board.boards
+    }
+
+
+def _embed(figure: go.Figure, label: str) -> Markup:
+    """The figure as a block with a name for screen readers; its numbers stand in a table beside it."""
+    chart = figure.to_html(
+        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
+    )
+    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
+
+
+def _format_number(interval: Interval, signed: bool = False) -> str:
+    if math.isnan(interval.estimate):
+        return "none"
+    return f"{interval.estimate:+.3f}" if signed else f"{interval.estimate:.3f}"
+
+
+def _format_limits(interval: Interval, signed: bool = False) -> str:
+    if math.isnan(interval.low):
+        return f"no interval: {interval.reason}"
+    sign = "+" if signed else ""
+    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+
+
+def _format_count(number: float) -> str:
+    """A number of images; nothing where none would do, or more than anybody has."""
+    if number < FEWEST_IMAGES:
+        return f"under {FEWEST_IMAGES}"
+    return f"{number:,.0f}" if number < MOST_IMAGES else ""
+
+
+def _find_axis(board: TaskBoard) -> tuple[float, float]:
+    """What the interval bars of the table span: all VRS intervals and 0."""
+    intervals = [s.metrics["vrs"] for s in board.standings if not math.isnan(s.metrics["vrs"].low)]
+    ends = [-0.02, 0.02, *(interval.low for interval in intervals), *(interval.high for interval in intervals)]
+    return min(ends), max(ends)
+
+
+def _draw_bar(interval: Interval, axis: tuple[float, float]) -> Markup:
+    """The interval as a bar with its estimate and 0 marked; hidden from screen readers, the numbers stand beside it."""
+    start, width = axis[0], axis[1] - axis[0]
+    low, high, estimate, zero = (
+        100 * (value - start) / width for value in (interval.low, interval.high, interval.estimate, 0.0)
+    )
+    return Markup(
+        '<span class="bar" aria-hidden="true"><i style="left:{:.1f}%;width:{:.1f}%"></i>'
+        '<u style="left:{:.1f}%"></u><b style="left:{:.1f}%"></b></span>'
+    ).format(low, high - low, estimate, zero)
+
+
+def _sort_key(value: float) -> str:
+    """What the table sorts by; a NaN sorts last."""
+    return "" if math.isnan(value) else f"{value:.6f}"
+
+
+def _find_slice_rows(board: TaskBoard) -> list[tuple[str, str]]:
+    """Every (field, value) that a model of the board has an interval for."""
+    return sorted({key for standing in board.standings for key in standing.slices})
+
+
+def _list_metrics(board: TaskBoard) -> dict[str, Any]:
+    """Every metric, and VRS of every kind of question, of every model, for the page's choice of one."""
+    names = dict.fromkeys(name for standing in board.standings for name in standing.metrics)
+    metrics = [
+        {
+            "name": name,
+            "formula": METRICS[name].formula if name in METRICS else "",
+            "values": [_describe_metric(s.metrics.get(name), s.bootstraps.get(name)) for s in board.standings],
+        }
+        for name in names
+    ]
+    slices = [
+        {
+            "name": f"vrs, {key[0].replace('_', ' ')} {key[1]}",
+            "formula": "vrs over these questions",
+            "values": [_describe_metric(s.slices.get(key), None) for s in board.standings],
+        }
+        for key in _find_slice_rows(board)
+    ]
+    return {"models": [standing.label for standing in board.standings], "metrics": [*metrics, *slices]}
+
+
+def _describe_metric(analytic: Interval | None, bootstrap: Interval | None) -> dict[str, Any] | None:
+    if analytic is None:
+        return None
+    return {
+        "estimate": None if math.isnan(analytic.estimate) else round(analytic.estimate, 6),
+        "analytic": _round_limits(analytic),
+        "bootstrap": None if bootstrap is None else _round_limits(bootstrap),
+        "n": analytic.n,
+        "images": analytic.clusters,
+        "reason": analytic.reason or (bootstrap.reason if bootstrap else None),
+    }
+
+
+def _round_limits(interval: Interval) -> list[float] | None:
+    return None if math.isnan(interval.low) else [round(interval.low, 6), round(interval.high, 6)]

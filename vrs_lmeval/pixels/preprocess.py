@@ -1,0 +1,385 @@
+"""Images x perturbations x geometry -> the pixel batch of a vision model, by the compiled fused op.
+
+The only module that imports `_native`. The arithmetic is that of transformers' image processors on Pillow or on
+torchvision, bit for bit; `preprocess_reference.py` is its twin in numpy, written to be read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vrs_lmeval import _native
+from vrs_lmeval.pixels.geometry import Arithmetic, Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.preprocess import cuda_memory
+from vrs_lmeval.records import Perturbation
+
+if TYPE_CHECKING:
+    import torch
+
+    ImageLike: TypeAlias = npt.NDArray[np.uint8] | Image.Image | torch.Tensor
+    DeviceLike: TypeAlias = str | int | torch.device
+
+__all__ = [
+    "Geometry",
+    "UnsupportedGeometry",
+    "as_rgb",
+    "build_info",
+    "count_devices",
+    "perturb",
+    "preprocess",
+    "preprocess_pairs",
+]
+
+OutputType = Literal["float32", "bfloat16"]
+Output = TypeVar("Output")
+
+_KEY_WORD = (1 << 64) - 1
+
+
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["float32"] | None = None,
+    out: None = None,
+) -> npt.NDArray[np.float32]: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["bfloat16"],
+    device: DeviceLike | None = None,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
+    out: Output,
+) -> Output: ...
+def preprocess(
+    images: Sequence[ImageLike],
+    perturbations: Sequence[Perturbation],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
+    out: Any = None,
+) -> Any:
+    """Every image under every perturbation, ready for the model: (N, K, 3, height, width).
+
+    `images` may differ in size and kind: numpy or torch arrays of uint8, (height, width) or
+    (height, width, 1 | 3 | 4), or PIL images of any mode; `as_rgb` says how each becomes RGB. RGB arrays whose
+    rows are packed, and PIL images that fit one of Pillow's memory blocks, are read where they lie.
+    `dtype` "bfloat16" is the float32 result rounded to nearest, ties to even, and comes as a torch tensor, as
+    numpy has no such type. `out` is written to and returned: a contiguous numpy array (float32) or torch
+    tensor (float32 or bfloat16) of the result's shape.
+    With a `device` the result is a torch tensor there. On a CUDA device, which `out` or images that lie on one choose
+    as well, the work is queued on torch's current stream, and gives the same bits. Images of the host are uploaded once
+    for all perturbations; while a CUDA graph is captured, images must lie on the device.
+    `threads` is how many may work at once, None for every CPU that this process may use; `simd` names one of
+    `build_info()["simd"]`, "auto" takes the fastest. Neither changes a bit.
+    Raises `ValueError` or `TypeError` naming the argument at fault.
+    """
+    if not perturbations:
+        raise ValueError("perturbations: empty")
+    pairs = [(index, change) for index in range(len(images)) for change in perturbations]
+    shape = (len(images), len(perturbations), 3, *geometry.crop)
+    return _run_jobs(images, pairs, geometry, threads, simd, dtype, device, out, shape)
+
+
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["float32"] | None = None,
+    out: None = None,
+) -> npt.NDArray[np.float32]: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: Literal["bfloat16"],
+    device: DeviceLike | None = None,
+    out: None = None,
+) -> torch.Tensor: ...
+@overload
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
+    out: Output,
+) -> Output: ...
+def preprocess_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]],
+    geometry: Geometry,
+    *,
+    threads: int | None = None,
+    simd: str = "auto",
+    dtype: OutputType | None = None,
+    device: DeviceLike | None = None,
+    out: Any = None,
+) -> Any:
+    """One output per (image, perturbation): (N, 3, height, width); otherwise as `preprocess`.
+
+    An image object that several pairs share is converted once.
+    """
+    images = {id(image): image for image, _ in pairs}
+    index_of = {identity: index for index, identity in enumerate(images)}
+    jobs = [(index_of[id(image)], change) for image, change in pairs]
+    shape = (len(pairs), 3, *geometry.crop)
+    return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, device, out, shape)
+
+
+def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
+    """The perturbed RGB image itself: the very pixels that `preprocess` would resize."""
+    return Image.fromarray(_native.perturb(as_rgb(image), _native_perturbation(perturbation)))
+
+
+def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[np.uint8]:
+    """(height, width, 3) uint8, converted as transformers' backend of that arithmetic does; RGB arrays are not copied.
+
+    Transparency is composited over white: by Pillow for PIL images, in float for arrays, with rounding by the
+    Pillow backend and without by the torchvision one. Grey is repeated.
+    """
+    if isinstance(image, Image.Image):
+        return _rgb_of_pil(image)
+    array = np.asarray(image)
+    if array.dtype != np.uint8:
+        raise TypeError(f"images: uint8 levels are needed, not {array.dtype}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise ValueError(
+            f"images: shape must be (height, width) or (height, width, 1 | 3 | 4), not {array.shape}; "
+            "move the channels of a (3, height, width) array to the end"
+        )
+    if array.shape[2] == 1:
+        return np.repeat(array, 3, axis=2)
+    if array.shape[2] == 4:
+        return _composite_over_white(array, arithmetic)
+    has_packed_rows = array.strides[1:] == (3, 1)
+    return array if has_packed_rows else np.ascontiguousarray(array)
+
+
+def build_info() -> dict[str, object]:
+    """What the extension is, for provenance: version, compiler, backends."""
+    return _native.build_info()
+
+
+def count_devices() -> tuple[int, str]:
+    """How many CUDA devices the op can use; where it is none, why: no device, no driver, or no CUDA in this build."""
+    return _native.count_devices()
+
+
+def _borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
+    """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
+
+    Pillow lends its own memory (four bytes a pixel) while the image fits one of its 16 MB blocks.
+    """
+    if not isinstance(image, Image.Image):
+        return as_rgb(image, arithmetic)
+    is_plain_rgb = image.mode == "RGB" and image.info.get("transparency") is None
+    if is_plain_rgb and hasattr(image, "__arrow_c_array__"):  # Pillow >= 11.2
+        try:
+            _, array = image.__arrow_c_array__()
+            return _native.view_rgbx(array, image.height, image.width)
+        except ValueError:
+            pass  # more than one block
+    return _rgb_of_pil(image)
+
+
+def _rgb_of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
+    if "A" in image.getbands() or image.info.get("transparency") is not None:
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB as well
+
+
+def _composite_over_white(rgba: npt.NDArray[np.uint8], arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
+    if arithmetic == "torchvision":  # transformers' TorchvisionBackend.convert_to_rgb
+        shares = rgba.astype(np.float32) * np.float32(1 / 255)
+        blended = shares[:, :, :3] * shares[:, :, 3:] + (1 - shares[:, :, 3:])
+        truncated: npt.NDArray[np.uint8] = (blended * np.float32(255.999)).astype(np.uint8)
+        return truncated
+    opacity = rgba[:, :, 3:] / 255
+    blended = opacity * rgba[:, :, :3] + (1 - opacity) * 255
+    rgb: npt.NDArray[np.uint8] = np.round(blended).astype(np.uint8)
+    return rgb
+
+
+def _run_jobs(
+    images: Sequence[ImageLike],
+    jobs: Sequence[tuple[int, Perturbation]],
+    geometry: Geometry,
+    threads: int | None,
+    simd: str,
+    dtype: OutputType | None,
+    device: DeviceLike | None,
+    out: Any,
+    shape: tuple[int, ...],
+) -> Any:
+    """`shape`: the result's; the product of its dimensions before (3, height, width) is the number of jobs."""
+    if dtype not in (None, "float32", "bfloat16"):
+        raise ValueError(f"dtype: 'float32' or 'bfloat16' is needed, not {dtype!r}")
+    native_jobs = [(index, _native_perturbation(change)) for index, change in jobs]
+    threads = _usable_cpus() if threads is None else threads
+    cuda_device = cuda_memory.find_device(images, out, device)
+    if cuda_device is not None:
+        return _run_on_device(images, native_jobs, geometry, threads, dtype, cuda_device, out, shape)
+    if out is None and dtype == "bfloat16":
+        import torch
+
+        out = torch.empty(shape, dtype=torch.bfloat16)
+    target = None if out is None else _writable_values(out, shape, dtype).reshape(-1, *shape[-3:])
+    batch = _native.preprocess(
+        [_borrow_pixels(image, geometry.arithmetic) for image in images],
+        native_jobs,
+        _native_geometry(geometry),
+        threads=threads,
+        simd=simd,
+        out=target,
+    )
+    if out is not None:
+        return out
+    if device is not None:  # then the result is a tensor, on the CPU as well
+        import torch
+
+        return torch.from_numpy(batch.reshape(shape))
+    return batch.reshape(shape)
+
+
+def _run_on_device(
+    images: Sequence[ImageLike],
+    jobs: Sequence[tuple[int, _native.PerturbationTuple]],
+    geometry: Geometry,
+    threads: int,
+    dtype: OutputType | None,
+    device: torch.device,
+    out: Any,
+    shape: tuple[int, ...],
+) -> torch.Tensor:
+    result: torch.Tensor = cuda_memory.empty_batch(shape, dtype, device) if out is None else out
+    output_type = _check_output(result, shape, dtype)
+    pixels = [cuda_memory.pack_pixels(image) or _borrow_pixels(image, geometry.arithmetic) for image in images]
+    launch = partial(
+        _native.preprocess_on_device,
+        [each.address() if isinstance(each, cuda_memory.DevicePixels) else each for each in pixels],
+        jobs,
+        _native_geometry(geometry),
+        output_type=output_type,
+        threads=threads,
+    )
+    cuda_memory.queue(launch, result)
+    return result
+
+
+def _check_output(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> OutputType:
+    if tuple(out.shape) != shape:
+        raise ValueError(f"out: shape must be {shape}, not {tuple(out.shape)}")
+    kind = str(out.dtype).removeprefix("torch.")
+    if (kind != "float32" and kind != "bfloat16") or dtype not in (None, kind):
+        raise TypeError(f"out: {dtype or 'float32 or bfloat16'} is needed, not {out.dtype}")
+    return kind  # type: ignore[return-value]
+
+
+def _writable_values(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> npt.NDArray[Any]:
+    """`out`'s own memory as the extension takes it: float32, or the bits of bfloat16 as uint16."""
+    kind = _check_output(out, shape, dtype)
+    if isinstance(out, np.ndarray):
+        values = out
+    else:
+        if out.device.type != "cpu":
+            raise ValueError(f"out: a tensor of the CPU or of CUDA is needed, not on {out.device}")
+        import torch
+
+        values = (out.view(torch.uint16) if kind == "bfloat16" else out).detach().numpy()
+    if not (values.flags.c_contiguous and values.flags.writeable):
+        raise ValueError("out: must be contiguous and writeable")
+    return values
+
+
+def _usable_cpus() -> int:
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+def _native_perturbation(change: Perturbation) -> _native.PerturbationTuple:
+    if not 0 <= change.key < 1 << 128:
+        raise ValueError(f"perturbation.key: 128 bits without a sign are needed, not {change.key}")
+    return change.kind, change.parameters, change.key & _KEY_WORD, change.key >> 64
+
+
+@lru_cache(maxsize=16)
+def _native_geometry(geometry: Geometry) -> _native.Geometry:
+    return _native.Geometry(**_geometry_arguments(geometry))
+
+
+def _geometry_arguments(geometry: Geometry) -> dict[str, Any]:
+    return {
+        "resize": geometry.resize,
+        "size": geometry.size,
+        "crop": geometry.crop,
+        "filter": geometry.filter,
+        "arithmetic": geometry.arithmetic,
+        "pass_order": geometry.pass_order,
+        "pad_colour": geometry.pad_colour,
+        "table": geometry.table(),
+        "normalisation": geometry.normalisation(),
+    }

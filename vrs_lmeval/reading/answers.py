@@ -1,0 +1,329 @@
+"""Answers: takes a model's text and the sample it answers, gives an `Answer` or the reason why it cannot be told.
+
+Never a guess. Matching is by whole words, since "no" stands in "normal", "nodule" and "know": substring tests
+mark right answers wrong (facts: LLaVA-Med, MedEvalKit), and a random option where nothing parses (lm-eval's mmmu,
+VLMEvalKit) hides the failure and adds noise. An unparsable answer is wrong and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import dropwhile, takewhile
+from typing import NamedTuple
+
+from vrs_lmeval.reading.choices import (
+    CONTRADICTORY,
+    NEUTRAL,
+    NO_WORDS,
+    YES_WORDS,
+    find_choices,
+    find_same_option,
+    lists_labels,
+    read_alternative,
+    read_label_alone,
+    read_letter,
+    read_option,
+    split_sentences,
+)
+from vrs_lmeval.reading.markup import take_off_markup
+from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.statements import (
+    AFTER_NO,
+    INVERTS,
+    PHRASE_ENDS,
+    PLACES,
+    is_asked,
+    read_echo,
+    read_statement,
+)
+from vrs_lmeval.reading.thoughts import MARKS
+from vrs_lmeval.records import Answer, Sample
+
+PARSER_VERSION = "2"
+"""Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
+
+EMPTY = "empty"
+UNFINISHED = "unfinished reasoning"
+REFUSAL = "refusal"
+UNDECIDED = "no decisive token"
+NO_BLOCK = "no answer block"
+UNCLOSED_BLOCK = "unclosed answer block"
+
+LONGEST_ANSWER = 4000
+"""Characters of an answer that are read: far beyond any benchmark's gold, and a 1 MB answer stays cheap."""
+
+_THOUGHT_OPENS = re.compile("|".join(re.escape(marks.opener) for marks in MARKS), re.IGNORECASE)
+_THOUGHT_CLOSES = re.compile("|".join(re.escape(marks.closer) for marks in MARKS), re.IGNORECASE)
+_ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
+_ANSWER_CLOSES = re.compile(r"</answer>", re.IGNORECASE)
+_SPECIAL_TOKEN = re.compile(
+    r"<\|[^|>]*\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>", re.IGNORECASE
+)
+_NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
+_ANSWER_LABEL = re.compile(
+    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|(?:^|[\n.!?:]\s*)(?:final\s+)?answer[^\S\n]*\n|"
+    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"answer\s*(?::|(?:to the question )?is\b"
+    r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
+    re.IGNORECASE,
+)
+
+_REFUSES = re.compile(
+    r"\b(?:not (?:sure|certain|possible to|able to|enough information)|no (?:idea|way to (?:tell|know|say))|"
+    r"(?:cannot|cant|can not|could not|couldnt|unable to|impossible to|hard to|difficult to) (?:be )?"
+    r"(?:determined?|tell|told|say|said|answer(?:ed)?|assess(?:ed)?|judged?|conclude|confirm(?:ed)?|provide|"
+    r"identify|diagnose|interpret|know|help|assist)|"
+    r"(?:cannot|cant|can not|unable to) (?:see|view|access|analy[sz]e) (?:the|this|any|your) (?:image|picture|scan)|"
+    r"(?:dont|do not) know|insufficient information|as an ai|im sorry|i am sorry|i apologi[sz]e)\b"
+)
+_ASSISTANT_TALK = re.compile(
+    r"\b(?:please (?:upload|provide|share|attach|send)|"
+    r"(?:cannot|cant|can not|unable to|not able to|dont have the ability to) "
+    r"(?:(?:directly |currently )?(?:see|view|access|process|open|look at|interpret|analy[sz]e) )"
+    r"(?:any |the |this |your |medical )*(?:image|picture|photo|scan|x-?ray|file|attachment)s?)\b"
+)
+"""An assistant that says it has no image: no answer, whatever word it begins with ("No, I cannot view images")."""
+
+_DOUBTS = re.compile(r"\b(?:unclear|unknown|uncertain|indeterminate|not clear)\b")
+_DOUBT_ONLY = re.compile(
+    r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|not clear|unknown|uncertain|n ?/ ?a)"
+)
+
+_CAPITAL_ALONE = re.compile(r"\W*[A-Z]\W*")
+_TOKEN = re.compile(r"[^\W_]+|[.,;:!?\n]")
+_PAUSES = frozenset(".,;:!?\n")
+_PREAMBLE = word_set("well so ok okay hmm") | _PAUSES
+_NO_NOUN = YES_WORDS | word_set(
+    "a an the it its there this that these those i we you he she they is are was were but because since as not or and"
+)
+"""Words that begin no noun phrase: "no" before them stands alone ("no there is none")."""
+
+_ECHO = re.compile(r"^\W*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\W+", re.IGNORECASE)
+"""The prompt's own words: "(Yes/No) Yes"."""
+
+_BOTH_LISTED = re.compile(
+    r"^\W*(?:1|a|i)\W+(?:yes|no)\b.*[\n.;]\W*(?:2|b|ii)\W+(?:yes|no)\b", re.IGNORECASE | re.DOTALL
+)
+
+
+class _Polarity(NamedTuple):
+    """A decisive word: where it starts in the folded text, its value, whether it is a "no" before a noun, and first."""
+
+    start: int
+    value: str
+    is_denial: bool
+    opens: bool
+
+
+def parse_answer(text: str, sample: Sample) -> Answer:
+    """What `text` answers to `sample`: a value in normalised words, or None with a reason.
+
+    - closed, options given: the option's normalised text, named by letter or by its words;
+    - closed, "A or B" question: "yes"/"no" where the text opens with it (so a yes/no question that holds an "or" is
+      read too), else the one alternative named, "both", or "no" to all of them; the whole normalised text where the
+      question's alternatives cannot be told (see `choices.py`);
+    - closed otherwise: "yes" or "no" by the first decisive word; the opposite in the same sentence, or a refusal before
+      it, makes the answer unparsable;
+    - open: the whole normalised text, unless it is empty or a refusal.
+
+    Reasoning between thought marks (`thoughts.MARKS`) is dropped, markup taken off (`markup.FORMS`), the last "Answer:"
+    label followed (where nothing follows it, what stands before it is read); the first end-of-turn token and an
+    invented next turn ("Question: ...") end the text.
+
+    Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
+    "negated option".
+    """
+    final = _find_final_text(text)
+    if final is None:
+        return Answer(None, UNFINISHED)
+    if not any(character.isalnum() for character in final):
+        return _read_signs(final, sample)
+    final = _drop_question(final, sample.question)
+    if _ASSISTANT_TALK.search(fold(final)):
+        return Answer(None, REFUSAL)
+    if sample.answer_type == "open":
+        return _read_open(final)
+    if sample.options:
+        return _read_given_options(final, sample)
+    if " or " in sample.question.lower():
+        return _read_alternatives(final, sample)
+    return read_yes_no(final, sample.question)
+
+
+def parse_tagged_answer(text: str, sample: Sample) -> Answer:
+    """What the last `<answer>...</answer>` block of `text` answers to `sample`, read as by `parse_answer`.
+
+    For prompts that ask for reasoning first: words outside the block are reasoning, however decided they sound, so
+    without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
+    block", where the text ends inside one. A block inside `<think>` is a thought.
+    """
+    said = _THOUGHT_CLOSES.split(text)[-1]
+    if _THOUGHT_OPENS.search(said):
+        return Answer(None, UNFINISHED)
+    *_, last = [None, *_ANSWER_OPENS.finditer(said)]
+    if last is None:
+        return Answer(None, NO_BLOCK)
+    closes = _ANSWER_CLOSES.search(said, last.end())
+    if closes is None:
+        return Answer(None, UNCLOSED_BLOCK)
+    return parse_answer(said[last.end() : closes.start()], sample)
+
+
+def _find_final_text(text: str) -> str | None:
+    """The part of a model's text that is its answer; None where it ends inside its reasoning."""
+    text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
+    before = _THOUGHT_OPENS.split(text, maxsplit=1)[0]
+    after = _THOUGHT_CLOSES.split(text)[-1]  # a chat template may have opened the reasoning in the prompt
+    if _THOUGHT_OPENS.search(after) or not after.strip():
+        if not before.strip() and before != text:
+            return None
+        after = before
+    after = _NEXT_TURN.sub("", take_off_markup(_end_turn(after)[:LONGEST_ANSWER]))
+    for label in reversed(list(_ANSWER_LABEL.finditer(after))):
+        if _says_something(after[label.end() :]):
+            return after[label.end() :].strip()
+        after = after[: label.start()]
+    return after
+
+
+def _end_turn(text: str) -> str:
+    """Up to the first special token that follows a word: there the turn ends, or another's begins."""
+    parts = (part.strip() for part in _SPECIAL_TOKEN.split(text))
+    said = (part for part in parts if part and part.lower() not in {"assistant", "model"})
+    return next(said, "")
+
+
+def _drop_question(text: str, question: str) -> str:
+    """Without the question where the text begins with it and goes on."""
+    behind = text[len(question) :] if text.lower().startswith(question.lower()) else ""
+    return behind.strip() if _says_something(behind) else text
+
+
+def _read_signs(text: str, sample: Sample) -> Answer:
+    """An answer without letter or digit: the option that is written so ("+"), else none."""
+    same = find_same_option(text, sample.options) if sample.answer_type == "closed" else None
+    return Answer(None, EMPTY) if same is None else Answer(same)
+
+
+def _says_something(text: str) -> bool:
+    """Whether words are left without articles; a capital alone is an option's letter, "A" too."""
+    return bool(normalise(text) or _CAPITAL_ALONE.fullmatch(text))
+
+
+def _read_open(text: str) -> Answer:
+    words = normalise(text)
+    if not words:
+        return Answer(None, EMPTY)
+    refusal = _REFUSES.search(fold(text))
+    # Three words may precede it: "I am really not sure".
+    opens_with_refusal = refusal is not None and len(fold(text)[: refusal.start()].split()) <= 3
+    if opens_with_refusal or _DOUBT_ONLY.fullmatch(fold(text).strip(" .!")):
+        return Answer(None, REFUSAL)
+    return Answer(words)
+
+
+def _read_given_options(text: str, sample: Sample) -> Answer:
+    if set(find_choices(sample)) == {"yes", "no"}:
+        if lists_labels(text, sample.options):
+            return Answer(None, CONTRADICTORY)
+        lettered, polar = read_letter(text, sample.options), read_yes_no(text, sample.question)
+        if lettered is not None and polar.is_parsed and polar != lettered:
+            return Answer(None, CONTRADICTORY)
+        return lettered or polar
+    if read_label_alone(text, sample.options) is None and (same := find_same_option(text, sample.options)):
+        return Answer(same)  # before any doubt: "cannot be determined" may be an option itself
+    head = fold(text)[: _doubt_starts(text)]  # what stands before the doubt; upper case, since letters are capitals
+    if head != fold(text) and not read_option(head.upper(), sample.options, sample.question).is_parsed:
+        return Answer(None, REFUSAL)
+    return read_option(text, sample.options, sample.question)
+
+
+def _read_alternatives(text: str, sample: Sample) -> Answer:
+    keys = find_choices(sample)
+    if any(word.opens and not word.is_denial for word in _find_polarities(text, sample.question)):
+        return read_yes_no(text, sample.question)
+    if not normalise(text):
+        return Answer(None, EMPTY)
+    head = fold(text)[: _doubt_starts(text)]
+    if head != fold(text) and not (keys and read_alternative(head, sample.question, keys).is_parsed):
+        return Answer(None, REFUSAL)
+    return read_alternative(text, sample.question, keys) if keys else Answer(normalise(text))
+
+
+def _doubt_starts(text: str) -> int | None:
+    """Offset in the folded text where the model first declines to answer."""
+    starts = [match.start() for pattern in (_REFUSES, _DOUBTS) if (match := pattern.search(fold(text)))]
+    return min(starts, default=None)
+
+
+def read_yes_no(text: str, question: str) -> Answer:
+    """ "yes" or "no" by the first decisive word of `text`, or the reason why there is none.
+
+    Decisive are "yes", "yeah", "yep" and "nope"; "true" and "false" where they open the text and stand alone (not in
+    "true lumen"); "no" where it stands alone, or denies what `question` asks about ("no evidence of a fracture"), but
+    not as a mere determiner ("no infiltrates" says nothing of "are the lungs clear?").
+    """
+    if _BOTH_LISTED.match(text):
+        return Answer(None, CONTRADICTORY)
+    text = _ECHO.sub("", text)
+    decided = _find_polarities(text, question)
+    if not decided and (echoed := read_echo(text, question)) is not None:
+        return Answer(echoed)
+    doubt = _doubt_starts(text)
+    if doubt is not None and (not decided or doubt <= decided[0].start):
+        return Answer(None, REFUSAL)
+    if not decided:
+        stated = read_statement(text, question)
+        return Answer(None, UNDECIDED) if stated is None else Answer(stated)
+    first = decided[0]
+    sentence = split_sentences(fold(text)[first.start :])[0]
+    for later in decided[1:]:
+        between = sentence[: later.start - first.start]
+        if len(between) < len(sentence) and later.value != first.value and _revokes(later, between):
+            return Answer(None, CONTRADICTORY)
+    return Answer(first.value)
+
+
+def _revokes(later: _Polarity, between: str) -> bool:
+    """False for a "no" before a noun, once more was said: "yes, a small one on the right, no effusion on the left"."""
+    return not later.is_denial or set(split_words(between)) <= NEUTRAL | YES_WORDS
+
+
+def _find_polarities(text: str, question: str) -> list[_Polarity]:
+    """Every decisive word of `text`, in order."""
+    tokens = [(match.start(), match.group()) for match in _TOKEN.finditer(fold(text))]
+    words = [token for _, token in tokens]
+    opening = next((at for at, word in enumerate(words) if word not in _PREAMBLE), len(words))
+    return [
+        _Polarity(start, "yes" if word in YES_WORDS else "no", _is_determiner(words, at), at == opening)
+        for at, (start, word) in enumerate(tokens)
+        if word in YES_WORDS | NO_WORDS and _is_decisive(words, at, at == opening, question)
+    ]
+
+
+def _is_determiner(words: list[str], at: int) -> bool:
+    return words[at] == "no" and at + 1 < len(words) and words[at + 1] not in _PAUSES | _NO_NOUN
+
+
+def _is_decisive(words: list[str], at: int, opens: bool, question: str) -> bool:
+    if words[at] in {"true", "false"}:
+        return opens and (at + 1 == len(words) or words[at + 1] in _PAUSES)
+    if words[max(0, at - 1) : at] == ["not"]:
+        return False
+    return not _is_determiner(words, at) or _denies_whatis_asked(words[at + 1 :], question)
+
+
+def _denies_whatis_asked(following: list[str], question: str) -> bool:
+    """True where the words after "no" are "evidence" and the like alone, or deny a whole phrase of `question`."""
+    asked = split_words(question)
+    clause = list(takewhile(lambda word: word not in _PAUSES | {"no"}, following))
+    if INVERTS.search(" ".join(asked)) or PLACES & set(clause) - set(asked):
+        return False
+    clause = list(dropwhile(AFTER_NO.__contains__, clause))
+    denied = " ".join(takewhile(lambda word: word not in PHRASE_ENDS, clause))
+    if not denied:
+        return set(clause) <= NEUTRAL | set(asked)
+    return any(is_asked(split_words(item), asked) for item in re.split(r"\b(?:or|nor)\b", denied))

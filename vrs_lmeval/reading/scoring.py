@@ -1,0 +1,58 @@
+"""Scores: takes an `Answer` and the sample's gold answers, gives a `Score` of shares in 0..1.
+
+`correct` is exact match after the VQA evaluation's normalisation (`normalisation.py`), for closed and open questions
+alike; `token_f1` and `token_recall` compare bags of words as SQuAD's evaluation does (Rajpurkar et al. 2016,
+arXiv 1606.05250, section 6.1). Several golds are alternatives: each field is its best over them.
+
+How this relates to LLaVA-Med (`llava/eval/run_eval.py`, `eval_metrics/evaluate_metrics.py`), whose "open / closed"
+numbers most tables quote:
+
+- its OPEN headline is token *recall*, which long answers inflate; here that is `token_recall`, and `correct` is
+  stricter;
+- it counts a predicted word as often as the model repeats it; here a word counts as often as the gold holds it;
+- its CLOSED is a *substring* test that requires "yes" or "no" in the text, so that a right "mri" scores 0 and
+  "abnormal" passes by its "no"; in the version read (commit ad758b6) a wrong "yes"/"no" is also left out of the
+  denominator. Here words are whole, every closed question counts, and an unparsable answer scores 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from vrs_lmeval.reading.choices import read_gold
+from vrs_lmeval.reading.normalisation import split_words
+from vrs_lmeval.records import Answer, Sample, Score
+
+WRONG = Score(correct=0.0, token_f1=0.0, token_recall=0.0)
+
+
+def score_answer(answer: Answer, sample: Sample) -> Score:
+    """The best score of `answer` over the golds of `sample`; unparsable is 0 in every field.
+
+    Golds of closed questions are read by the rules that read the model's text (`choices.read_gold`).
+    Raises ValueError where `sample` has no gold.
+    """
+    if not sample.golds:
+        raise ValueError(f"sample {sample.sample_id} has no gold answer to score against")
+    if answer.value is None:
+        return WRONG
+    golds = [read_gold(gold, sample) for gold in sample.golds]
+    overlaps = [compare_tokens(answer.value, gold) for gold in golds]
+    return Score(
+        correct=float(answer.value in golds),
+        token_f1=max(f1 for f1, _ in overlaps),
+        token_recall=max(recall for _, recall in overlaps),
+    )
+
+
+def compare_tokens(answer: str, gold: str) -> tuple[float, float]:
+    """Token F1 and recall (shares) of `answer` against `gold`: 2 * common / (answer + gold) and common / gold.
+
+    Words are normalised and counted as bags. Two empty texts agree (1), one empty text does not (0).
+    """
+    answer_words, gold_words = Counter(split_words(answer)), Counter(split_words(gold))
+    if not answer_words or not gold_words:
+        agree = float(answer_words == gold_words)
+        return agree, agree
+    common = (answer_words & gold_words).total()
+    return 2 * common / (answer_words.total() + gold_words.total()), common / gold_words.total()

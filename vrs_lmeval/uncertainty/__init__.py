@@ -1,0 +1,1 @@
+"""Values of all questions -> errors, intervals and tests, clustered by image."""

@@ -1,0 +1,183 @@
+"""Is a difference between models real? Per-question differences and their images -> p-values, ranks, power.
+
+The image is the independent unit here as in `intervals.py`. Every test has a key in place of a random state, so that
+the same comparison gives the same p-value in any process. What cannot be tested is NaN, never 1 or 0.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.intervals import Clusters, Floats, make_generator, sum_columns_by_cluster
+
+Indices = npt.NDArray[np.int64]
+
+_MAX_ENUMERATED = 12
+"""Up to so many images all 2^G sign vectors are tried: fewer than the usual 10,000 random ones, and exact."""
+
+_BLOCK_SIGNS = 4_000_000
+"""Random signs held at once, 32 MB."""
+
+_CANCELLED = 1e-10
+"""Of a variance: what is left of two equal columns by rounding. One question that differs in 100,000 leaves more."""
+
+_TIE = 1e-9
+"""Sums closer than this are equal: they are of halves and thirds, not of continuous numbers."""
+
+
+def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
+    """Two-sided p-values (m,) of "no difference" for every column of `differences` (n, m), paired by question.
+
+    Under the hypothesis an image's summed difference is as likely to be its negative, so the signs of whole images
+    are flipped (Fisher's randomisation test; Good 2005, "Permutation, Parametric and Bootstrap Tests", ch. 3). All
+    columns share the flips. p = (1 + #{|T*| >= |T|}) / (1 + flips), which never is 0 (Phipson and Smyth 2010), or the
+    exact share where all sign vectors can be tried. Where no flip reaches T, p is at most what Hoeffding's inequality
+    leaves to it, 2 exp(-T^2 / (2 sum of squares)): else 10,000 flips could tell none of 33 models' 528 pairs apart.
+    NaN in `differences` is a question that does not apply; a column without any difference has nothing to test: NaN.
+    """
+    sums, _ = sum_columns_by_cluster(differences, clusters)
+    columns = np.arange(sums.shape[1])
+    return _find_p_values(np.column_stack([sums, np.zeros(len(sums))]), columns, np.full_like(columns, -1), key, flips)
+
+
+def find_pairwise_p_values(columns: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
+    """The test of `find_sign_flip_p_values` for the difference of every two columns of `columns` (n, M): (M, M).
+
+    Not adjusted for their number; NaN on the diagonal. One column is one model's values, without NaN.
+    """
+    sums, _ = sum_columns_by_cluster(columns, clusters)
+    models = sums.shape[1]
+    first, second = np.triu_indices(models, 1)
+    p_values = np.full((models, models), np.nan)
+    p_values[first, second] = p_values[second, first] = _find_p_values(sums, first, second, key, flips)
+    return p_values
+
+
+def find_pairwise_errors(columns: Floats, clusters: Clusters) -> Floats:
+    """Cluster-robust standard error of the mean difference of every two columns of `columns` (n, M): (M, M).
+
+    That of `intervals.find_standard_error`, for all pairs by one matrix product; NaN with fewer than two clusters.
+    """
+    sums, _ = sum_columns_by_cluster(columns - columns.mean(axis=0), clusters)
+    if len(sums) < 2:
+        return np.full((columns.shape[1], columns.shape[1]), np.nan)
+    products = sums.T @ sums
+    own = np.diag(products)
+    both = own[:, None] + own[None, :]
+    squares = both - 2 * products
+    squares[squares < _CANCELLED * both] = 0.0
+    return np.asarray(np.sqrt(len(sums) / (len(sums) - 1) * squares) / len(columns))
+
+
+def _find_p_values(sums: Floats, first: Indices, second: Indices, key: str, flips: int) -> Floats:
+    """Of column first[i] of `sums` (G, m) minus column second[i]: a flipped difference is the difference of flips."""
+    observed = np.abs(sums.sum(axis=0)[first] - sums.sum(axis=0)[second])
+    extreme, tried = np.zeros(len(first)), 0
+    for signs in _make_sign_blocks(len(sums), key, flips):
+        flipped = signs @ sums
+        tried += len(flipped)
+        for row in flipped:
+            extreme += np.abs(row[first] - row[second]) >= observed - _TIE
+    is_exact = len(sums) <= _MAX_ENUMERATED
+    p_values = extreme / tried if is_exact else (1 + extreme) / (1 + tried)
+    unreached = np.flatnonzero(extreme == 0)
+    squares = np.square(sums[:, first[unreached]] - sums[:, second[unreached]]).sum(axis=0)
+    p_values[unreached] = np.minimum(p_values[unreached], 2 * np.exp(-(observed[unreached] ** 2) / (2 * squares)))
+    differs = np.array(
+        [bool(np.any(np.abs(sums[:, i] - sums[:, j]) > _TIE)) for i, j in zip(first, second, strict=True)]
+    )
+    return np.where(differs, p_values, np.nan)
+
+
+def _make_sign_blocks(total: int, key: str, flips: int) -> Iterator[Floats]:
+    """All sign vectors of few images, else `flips` random ones, some at a time."""
+    if total <= _MAX_ENUMERATED:
+        yield np.array(list(itertools.product((-1.0, 1.0), repeat=total)))
+        return
+    generator = make_generator(key)
+    block = max(1, _BLOCK_SIGNS // total)
+    for start in range(0, flips, block):
+        shape = (min(block, flips - start), total)
+        yield generator.integers(0, 2, size=shape, dtype=np.int8).astype(np.float64) * 2 - 1
+
+
+def adjust_holm(p_values: Sequence[float] | Floats) -> Floats:
+    """Holm's step-down adjustment (Holm 1979, Scand. J. Stat. 6:65-70); compare them with .05.
+
+    NaN entries were not tested: they stay NaN and do not count as tests.
+    """
+    raw = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(raw.shape, np.nan)
+    tested = np.flatnonzero(~np.isnan(raw))
+    order = tested[np.argsort(raw[tested], kind="stable")]
+    steps = (len(order) - np.arange(len(order))) * raw[order]
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return adjusted
+
+
+def find_rank_intervals(estimates: Sequence[float], adjusted: Floats, level: float = 0.95) -> list[tuple[int, int]]:
+    """Best and worst rank of every model, jointly at `level`: rank 1 is the highest estimate.
+
+    `adjusted` (M, M), symmetric, holds family-wise adjusted p-values of all pairs. A model ranks below those that are
+    significantly higher and above those that are significantly lower; what is not told apart may be in any order
+    (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks", Rev. Econ. Stud. 91:476-518, section 3).
+    """
+    values = np.asarray(estimates, dtype=np.float64)
+    is_apart = np.nan_to_num(adjusted, nan=1.0) < 1 - level
+    better = (is_apart & (values[None, :] > values[:, None])).sum(axis=1)
+    worse = (is_apart & (values[None, :] < values[:, None])).sum(axis=1)
+    return [(1 + int(above), len(values) - int(below)) for above, below in zip(better, worse, strict=True)]
+
+
+def find_mcnemar_p_value(first_only: int, second_only: int) -> float:
+    """Exact two-sided McNemar test: how many questions only the first, or only the second, has right.
+
+    For single questions on different images; where images repeat it overstates (use the sign flips). NaN without any
+    discordant pair.
+    """
+    discordant = first_only + second_only
+    return float(stats.binomtest(first_only, discordant).pvalue) if discordant else math.nan
+
+
+def find_detectable_difference(standard_error: float, level: float = 0.95, power: float = 0.8) -> float:
+    """The smallest true difference that a two-sided test at `level` finds with probability `power`: (z + z') * s."""
+    return _find_reach(level, power) * standard_error
+
+
+@lru_cache(maxsize=16)
+def _find_reach(level: float, power: float) -> float:
+    """z + z'; kept, since 200 models ask 40,000 times."""
+    return float(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power))
+
+
+def find_error(interval: Interval) -> float:
+    """The standard error behind a clustered t interval; NaN where it has no limits."""
+    quantile = stats.t.ppf((1 + interval.level) / 2, max(interval.clusters - 1, 1))
+    return float((interval.high - interval.low) / 2 / quantile)
+
+
+def find_needed_images(images: int, standard_error: float, difference: float, power: float = 0.8) -> float:
+    """How many images like these show `difference`; the error of a mean falls with the root of their number."""
+    if difference == 0:
+        return math.inf
+    return images * (find_detectable_difference(standard_error, power=power) / abs(difference)) ** 2
+
+
+def find_needed_pairs(difference: float, discordance: float, level: float = 0.95, power: float = 0.8) -> int:
+    """Independent questions that a paired test needs, for a share `discordance` of pairs that differ.
+
+    Connor 1987 ("Sample size for testing differences in proportions for the paired-sample design", Biometrics 43:207).
+    """
+    if not 0 < abs(difference) <= discordance <= 1:
+        raise ValueError(f"difference {difference} and discordance {discordance}: 0 < |difference| <= discordance <= 1")
+    quantile, reach = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
+    root = quantile * math.sqrt(discordance) + reach * math.sqrt(discordance - difference**2)
+    return math.ceil(float(root / difference) ** 2)

@@ -1,0 +1,245 @@
+"""Image variants: which image a question is shown, and changed how. A new variant is one function in VARIANTS, a new
+severity one row of `graded.GRADED`."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from vrs_lmeval.benchmark.images import ImageStore
+from vrs_lmeval.records import BLANK, GREY, REAL, SHUFFLED, SHUFFLED_HARD, Perturbation, Sample
+from vrs_lmeval.variants.partners import HardPartner, VariantError, derange, draw_hard_partners
+from vrs_lmeval.variants.severities import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
+from vrs_lmeval.variants.two_step_changes import PerturbFunction, prepare
+
+__all__ = ["Split", "Variant", "VariantError", "VariantImage", "VariantRule", "derange", "make_rule", "read_variants"]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What variants are drawn from: all questions of a split, and (width, height) of every image by its id."""
+
+    samples: Sequence[Sample]
+    sizes: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRule:
+    """`choose`: sample -> the `image_id` of the sample whose image is shown, None where none fits. `change`: id of the
+    image shown -> how it is changed. `evidence` is what the results should say of the draw."""
+
+    choose: Callable[[Sample], str | None] = lambda sample: sample.image_id
+    change: Callable[[str], Perturbation] = lambda image_id: Perturbation.identity()
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One column of the experiment: a name, the kind of change it makes, and all of that kind's parameters."""
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Any]
+
+
+QUARTER_TURNS = ("rotate_90", "rotate_270")
+"""The perturbations that change an image's size."""
+
+
+class VariantImage(Image.Image):
+    """An RGB image that is decoded and perturbed when its pixels are asked for, and not kept.
+
+    Pillow asks several times within one call; the store keeps the last few results for that, within its own bound. It
+    is a real `PIL.Image.Image`, so any model class of the harness takes it; `pixels_and_change` lets `vrs-hf` go
+    straight to the fused op. Pickling gives a plain image: the other process has no data set to read from.
+    """
+
+    def __init__(
+        self, source_id: str, perturbation: Perturbation, images: ImageStore, perturb: PerturbFunction
+    ) -> None:
+        super().__init__()
+        self._mode = "RGB"
+        width, height = images.size(source_id)
+        self._size = (height, width) if perturbation.kind in QUARTER_TURNS else (width, height)
+        self.readonly = 1  # Pillow then copies before it writes: the source is shared
+        self.source_id = source_id
+        self.perturbation = perturbation
+        self.store = images
+        self._perturb = perturb
+
+    def pixels_and_change(self) -> tuple[Image.Image, Perturbation]:
+        """An RGB image, shared with others, and the change that the fused op must still make to show this one.
+
+        Most often the image as it is in the data set. A JPEG's losses are no change of the fused op: they are in the
+        image already.
+        """
+        return prepare(self.store.open(self.source_id), self.perturbation, self._perturb)
+
+    def _render(self) -> Image.Image:
+        image, change = self.pixels_and_change()
+        return image if change == Perturbation.identity() else self._perturb(image, change)
+
+    @property
+    def im(self) -> Any:
+        """Pillow's pixel memory: every method of the base class reaches the pixels through it."""
+        if self._im is not None:
+            return self._im
+        return self.store.open_changed(self.source_id, self.perturbation, self._render).im
+
+    @im.setter
+    def im(self, pixels: Any) -> None:
+        self._im = pixels
+
+    def load(self) -> Any:
+        """Pixel access as in the base class, whose own `load` would find no pixel memory here."""
+        super().load()
+        return self.im.pixel_access(self.readonly)
+
+    def __reduce__(self) -> Any:
+        return (Image.frombytes, (self.mode, self.size, self.tobytes()))
+
+
+def show_real(split: Split) -> VariantRule:
+    """The question's own image, unchanged."""
+    return VariantRule()
+
+
+def show_blank(split: Split, colour: Sequence[int] = GREY) -> VariantRule:
+    """A uniform image of the same size. Grey, as in the VRS paper (arXiv 2603.03437; its grey value is not stated)."""
+    if len(colour) != 3 or not all(isinstance(channel, int) and 0 <= channel <= 255 for channel in colour):
+        raise VariantError(f"variant blank: colour should be three integers of 0..255, it is {colour!r}")
+    red, green, blue = colour
+    return VariantRule(change=lambda image_id: Perturbation.blank((red, green, blue)))
+
+
+def show_shuffled(split: Split, seed: int = 0) -> VariantRule:
+    """The image of another question: never the same pixels, the same partner for all questions on one image.
+
+    A partner without an image of its own, where questions have several, is passed over for its own partner.
+    """
+    images = {sample.image_id: set(sample.images) for sample in split.samples}
+    partners = derange(images, seed)
+
+    def choose(sample: Sample) -> str:
+        partner = partners[sample.image_id]
+        while partner != sample.image_id and images[partner] <= set(sample.images):
+            partner = partners[partner]
+        return partner
+
+    return VariantRule(choose)
+
+
+def show_shuffled_hard(split: Split, seed: int = 0) -> VariantRule:
+    """The image of a question of the same type with another gold (`partners.draw_hard_partners`).
+
+    Questions without such a partner are not asked under this variant, and are counted in the evidence.
+    """
+    partners: Mapping[str, HardPartner] = draw_hard_partners(split.samples, seed)
+    if not partners:
+        raise VariantError(f"variant {SHUFFLED_HARD}: no question has a partner of its type with another gold")
+    alike = [partner.alike_in for partner in partners.values()]
+    evidence = {
+        "same_question": alike.count("question"),
+        "same_type": alike.count("type"),
+        "without_partner": len(split.samples) - len(partners),
+    }
+
+    def choose(sample: Sample) -> str | None:
+        partner = partners.get(sample.sample_id)
+        return None if partner is None else partner.image_id
+
+    return VariantRule(choose, evidence=evidence)
+
+
+def show_graded(split: Split, name: str, row: GradedRow, published: tuple[float, ...], seed: int = 0) -> VariantRule:
+    """The question's own image under a row of the table of graded perturbations.
+
+    Random ones draw by the first 128 bits of SHA-256 of "seed:image id:variant name": the same in any batch, rank or
+    limit.
+    """
+
+    def change(image_id: str) -> Perturbation:
+        parameters = fit_to_image(row, published, split.sizes[image_id])
+        return Perturbation(row.kind, parameters, make_noise_key(seed, image_id, name) if row.is_random else 0)
+
+    return VariantRule(change=change)
+
+
+def make_noise_key(seed: int, image_id: str, name: str) -> int:
+    """The 128 bits that seed a random perturbation of this image under the variant `name`."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{image_id}:{name}".encode()).digest()[:16], "big")
+
+
+VARIANTS: Mapping[str, Callable[..., VariantRule]] = {
+    REAL: show_real,
+    BLANK: show_blank,
+    SHUFFLED: show_shuffled,
+    SHUFFLED_HARD: show_shuffled_hard,
+}
+
+
+def read_variants(entries: Iterable[str | Mapping[str, Any]], draws: int = 1) -> tuple[Variant, ...]:
+    """A task's `variants:` -> Variants. An entry is a kind, or a mapping `{name, kind, <parameters>}`.
+
+    With `draws` above 1, `shuffled` is followed by `shuffled_2` and so on, each drawn by the next seed.
+    """
+    variants = tuple(drawn for entry in entries for drawn in _draw_again(_read_entry(entry), draws))
+    names = [variant.name for variant in variants]
+    if len(set(names)) != len(names):
+        raise VariantError(f"variants: each name may stand once, got {', '.join(names)}")
+    if REAL not in names:
+        raise VariantError(f"variants: {REAL!r} is missing; every measure compares with it")
+    if draws > 1 and SHUFFLED not in names:
+        raise VariantError(f"draws: {draws} draws need the variant {SHUFFLED!r}")
+    return variants
+
+
+def _draw_again(variant: Variant, draws: int) -> list[Variant]:
+    if not isinstance(draws, int) or draws < 1:
+        raise VariantError(f"draws: a whole number from 1 is needed, not {draws!r}")
+    if variant.name != SHUFFLED:
+        return [variant]
+    seed = variant.parameters["seed"]
+    again = [Variant(f"{SHUFFLED}_{draw}", SHUFFLED, {"seed": seed + draw - 1}) for draw in range(2, draws + 1)]
+    return [variant, *again]
+
+
+def _read_entry(entry: str | Mapping[str, Any]) -> Variant:
+    parameters: dict[str, Any] = {"name": entry} if isinstance(entry, str) else dict(entry)
+    kind: Any = parameters.pop("kind", parameters.get("name"))
+    graded = find_graded(str(kind))
+    if kind not in VARIANTS and graded is None:
+        known = ", ".join([*VARIANTS, *list_graded()])
+        raise VariantError(f"variants: unknown {kind!r} in {entry!r}; known are {known}")
+    name: str = parameters.pop("name", kind)
+    if name != kind and (name in VARIANTS or find_graded(name)):
+        raise VariantError(f"variants: {name!r} is the name of another kind than {kind!r}; metrics go by that name")
+    if graded is None:
+        _, *known_parameters = inspect.signature(VARIANTS[kind]).parameters.values()  # the first takes the split
+        defaults = {parameter.name: parameter.default for parameter in known_parameters}
+        fixed: dict[str, Any] = {}
+    else:
+        row, published = graded
+        defaults = {"seed": 0} if row.is_random else {}
+        scale = {"for_shorter_edge": PUBLISHED_EDGE} if row.has_length else {}
+        fixed = {"perturbation": row.kind, "values": published, **scale, "source": row.source}
+    unknown = sorted(set(parameters) - set(defaults))
+    if unknown:
+        raise VariantError(
+            f"variants: {name!r} has no parameter {', '.join(unknown)}; it has {', '.join(defaults) or 'none'}"
+        )
+    return Variant(name, kind, fixed | defaults | parameters)
+
+
+def make_rule(variant: Variant, split: Split) -> VariantRule:
+    """Bind a variant to a whole split."""
+    graded = find_graded(variant.kind)
+    if graded is None:
+        return VARIANTS[variant.kind](split, **variant.parameters)
+    row, published = graded
+    return show_graded(split, variant.kind, row, published, variant.parameters.get("seed", 0))
