@@ -17,7 +17,6 @@ from vrs_lmeval.reading.choices import (
     NO_WORDS,
     YES_WORDS,
     find_choices,
-    find_same_option,
     lists_labels,
     read_alternative,
     read_label_alone,
@@ -27,6 +26,7 @@ from vrs_lmeval.reading.choices import (
 )
 from vrs_lmeval.reading.markup import take_off_markup
 from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.option_names import find_same_option
 from vrs_lmeval.reading.statements import (
     AFTER_NO,
     INVERTS,

@@ -21,6 +21,7 @@ import re
 from typing import NamedTuple
 
 from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
 from vrs_lmeval.records import Answer, Sample
 
 YES_WORDS = frozenset({"yes", "yeah", "yep", "true", "是"})
@@ -114,43 +115,6 @@ def find_choices(sample: Sample) -> tuple[str, ...]:
     return name_options(sample.options) if sample.options else find_alternatives(sample.question)
 
 
-def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
-    """One name an option: its normalised words. Equal texts have one name, and other texts never do.
-
-    Where texts differ in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"), the second of
-    them gets a star, the third two, and so on. A text without a word of its own ("+", "A") is its own name.
-    """
-    texts: dict[str, list[str]] = {}
-    names = []
-    for option in options:
-        words, text = normalise(option) or _fold_text(option), _fold_text(option)
-        same_words = texts.setdefault(words, [])
-        if text not in same_words:
-            same_words.append(text)
-        names.append(" ".join([words, *["*"] * same_words.index(text)]))
-    return tuple(names)
-
-
-def count_collisions(options: tuple[str, ...]) -> int:
-    """How many of these options have the normalised words of another text."""
-    return sum("*" in name.split() for name in name_options(options))
-
-
-def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
-    """The name of the option that `text` repeats: letter by letter, else in its words where no other has these."""
-    names = name_options(options)
-    texts = [_fold_text(option) for option in options]
-    if (same := _fold_text(text)) in texts or (same := same.rstrip(". ")) in texts:
-        return names[texts.index(same)]
-    words = normalise(text)
-    found = {name for name, option in zip(names, options, strict=True) if words and normalise(option) == words}
-    return found.pop() if len(found) == 1 else None
-
-
-def _fold_text(text: str) -> str:
-    return " ".join(fold(text).split())
-
-
 def find_alternatives(question: str) -> tuple[str, ...]:
     """The keys of the alternatives in an "A or B" question, or () where they cannot be told soundly."""
     parts = _OR.split(question.strip().lower())
@@ -213,7 +177,7 @@ def _find_named_options(text: str, options: tuple[str, ...], question: str) -> t
     spelled = {
         name
         for name, option in zip(name_options(options), options, strict=True)
-        if re.search(rf"(?<!\w){re.escape(_fold_text(option))}(?!\w)", _fold_text(text))
+        if re.search(rf"(?<!\w){re.escape(fold_text(option))}(?!\w)", fold_text(text))
     }
     return {name for word in said for name in (names[word] & spelled or names[word])}, {
         name for word in denied for name in names[word]
