@@ -109,7 +109,7 @@ def test_what_does_not_decide_is_unparsable_with_its_reason(text, reason):
     assert parse_answer(text, POLAR) == Answer(None, reason)
 
 
-@pytest.mark.parametrize("text", ["normal, with no enlargement", "The heart is normal. There is no effusion."])
+@pytest.mark.parametrize("text", ["normal, with no enlargement", "The lungs are normal. There is no effusion."])
 def test_no_as_a_mere_determiner_does_not_answer_the_question(text):
     assert parse_answer(text, NORMAL) == Answer(None, "no decisive token")
 

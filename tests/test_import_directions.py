@@ -37,7 +37,7 @@ ALLOWED_BESIDES = {
     "sum_statistics": {"intervals"},
     "group_differences": {"intervals"},
     "chat_prompts": {"thoughts"},
-    "answers": {"markup", "thoughts"},
+    "answers": {"markup", "statements", "thoughts"},
     "shared_prefill": {"prompt_encoding"},
     "prompt_encoding": {"prefixes"},
     "prompt_groups": {"prefixes", "prompt_encoding", "shared_prefill"},

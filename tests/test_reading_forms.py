@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from vrs_lmeval.reading.answers import REFUSAL, UNDECIDED, UNFINISHED, parse_answer
-from vrs_lmeval.reading.choices import CONTRADICTORY, count_collisions, name_options
+from vrs_lmeval.reading.choices import CONTRADICTORY
 from vrs_lmeval.reading.markup import FORMS, take_off_markup
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.reading.option_likelihoods import find_gold_log_probability, read_most_probable, share_out
+from vrs_lmeval.reading.option_names import count_collisions, name_options
 from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Sample
@@ -91,7 +92,7 @@ YES_NO = [
     (EFFUSION, "There is a pleural effusion.", "yes"),
     (EFFUSION, "There is no pleural effusion.", "no"),
     (EFFUSION, "The image shows a pleural effusion.", "yes"),
-    (EFFUSION, "There is a pleural effusion on the left.", UNDECIDED),  # a place that was not asked about
+    (EFFUSION, "There is a pleural effusion on the left.", "yes"),  # a place narrows what is there, and leaves it there
     (EFFUSION, "The image shows a mass.", UNDECIDED),
     (EFFUSION, "The image shows no mass but a pleural effusion.", UNDECIDED),
     ("are the lungs free of effusion?", "There is an effusion.", UNDECIDED),

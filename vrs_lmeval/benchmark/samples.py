@@ -14,7 +14,8 @@ from vrs_lmeval.benchmark.images import EncodedImage, ImageStore, hash_image_set
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
-from vrs_lmeval.reading.choices import count_collisions, find_choices, read_gold
+from vrs_lmeval.reading.choices import find_choices, read_gold
+from vrs_lmeval.reading.option_names import count_collisions
 from vrs_lmeval.records import AnswerType, Sample
 
 logger = logging.getLogger(__name__)

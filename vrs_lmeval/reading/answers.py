@@ -8,7 +8,7 @@ VLMEvalKit) hides the failure and adds noise. An unparsable answer is wrong and 
 from __future__ import annotations
 
 import re
-from itertools import dropwhile, pairwise, takewhile
+from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
 from vrs_lmeval.reading.choices import (
@@ -17,7 +17,7 @@ from vrs_lmeval.reading.choices import (
     NO_WORDS,
     YES_WORDS,
     find_choices,
-    find_same_option,
+    lists_labels,
     read_alternative,
     read_label_alone,
     read_letter,
@@ -26,6 +26,16 @@ from vrs_lmeval.reading.choices import (
 )
 from vrs_lmeval.reading.markup import take_off_markup
 from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.option_names import find_same_option
+from vrs_lmeval.reading.statements import (
+    AFTER_NO,
+    INVERTS,
+    PHRASE_ENDS,
+    PLACES,
+    is_asked,
+    read_echo,
+    read_statement,
+)
 from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Answer, Sample
 
@@ -51,7 +61,11 @@ _SPECIAL_TOKEN = re.compile(
 )
 _NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
 _ANSWER_LABEL = re.compile(
-    r"(?:^|[\n.!?]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no),?\s+)*(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|(?:^|[\n.!?:]\s*)(?:final\s+)?answer[^\S\n]*\n|"
+    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
     r"answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
@@ -82,48 +96,17 @@ _CAPITAL_ALONE = re.compile(r"\W*[A-Z]\W*")
 _TOKEN = re.compile(r"[^\W_]+|[.,;:!?\n]")
 _PAUSES = frozenset(".,;:!?\n")
 _PREAMBLE = word_set("well so ok okay hmm") | _PAUSES
-_AFTER_NO = word_set(
-    "evidence sign signs indication indications any definite visible clear significant obvious apparent acute "
-    "radiographic suggest suggesting suggestive of for to an a the"
-)
-"""Words between "no" and what it denies: "no evidence of an effusion" is about the effusion."""
-
 _NO_NOUN = YES_WORDS | word_set(
     "a an the it its there this that these those i we you he she they is are was were but because since as not or and"
 )
 """Words that begin no noun phrase: "no" before them stands alone ("no there is none")."""
 
-_PHRASE_ENDS = word_set(
-    "in on at to from for by with within without into over under underneath beneath above below outside inside near "
-    "is are was were be been being can could may has have had that which who and but seen noted noticed identified "
-    "identifiable detected present visible visualized visualised evident apparent observed found shown appreciated "
-    "demonstrated placed located used here"
-)
-"""Words that end the noun phrase before them; "of" does not, it goes on."""
-
-_STATES = re.compile(
-    r"\b(?:there (?:is|are|appears to be|appear to be|seems to be)|"
-    r"(?:image|scan|picture|x-?ray|radiograph|ct|mri|film|study) (?:clearly )?"
-    r"(?:shows?|demonstrates?|reveals?|depicts?))\b"
-)
-"""Words behind which a text says what is there."""
-
-_ONE_WORD = {"present": "yes", "positive": "yes", "absent": "no", "negative": "no", "none": "no"}
-"""Whole answers to whether something is there; where the question says one of them itself, its own word is "yes"."""
-
-_OPPOSITE = {"present": "absent", "positive": "negative", "normal": "abnormal"}
-_OPPOSITE |= {second: first for first, second in _OPPOSITE.items()}
-
 _ECHO = re.compile(r"^\W*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\W+", re.IGNORECASE)
 """The prompt's own words: "(Yes/No) Yes"."""
 
-_BOTH_LISTED = re.compile(r"^\W*(?:1|a|i)\W+(?:yes|no)\b.*\n\W*(?:2|b|ii)\W+(?:yes|no)\b", re.IGNORECASE | re.DOTALL)
-
-_INVERTS = re.compile(r"\b(?:no|not|without|absent|absence|free (?:of|from)|clear of|rule out|ruled out)\b")
-"""A question that holds these is not answered by a phrase that denies: "are the lungs free of effusion?"."""
-
-_PLACES = word_set("left right upper lower anterior posterior elsewhere")
-"""Places that narrow a denial: "no effusion on the left" denies no effusion unless the left was asked about."""
+_BOTH_LISTED = re.compile(
+    r"^\W*(?:1|a|i)\W+(?:yes|no)\b.*[\n.;]\W*(?:2|b|ii)\W+(?:yes|no)\b", re.IGNORECASE | re.DOTALL
+)
 
 
 class _Polarity(NamedTuple):
@@ -158,6 +141,7 @@ def parse_answer(text: str, sample: Sample) -> Answer:
         return Answer(None, UNFINISHED)
     if not any(character.isalnum() for character in final):
         return _read_signs(final, sample)
+    final = _drop_question(final, sample.question)
     if _ASSISTANT_TALK.search(fold(final)):
         return Answer(None, REFUSAL)
     if sample.answer_type == "open":
@@ -212,6 +196,12 @@ def _end_turn(text: str) -> str:
     return next(said, "")
 
 
+def _drop_question(text: str, question: str) -> str:
+    """Without the question where the text begins with it and goes on."""
+    behind = text[len(question) :] if text.lower().startswith(question.lower()) else ""
+    return behind.strip() if _says_something(behind) else text
+
+
 def _read_signs(text: str, sample: Sample) -> Answer:
     """An answer without letter or digit: the option that is written so ("+"), else none."""
     same = find_same_option(text, sample.options) if sample.answer_type == "closed" else None
@@ -237,6 +227,8 @@ def _read_open(text: str) -> Answer:
 
 def _read_given_options(text: str, sample: Sample) -> Answer:
     if set(find_choices(sample)) == {"yes", "no"}:
+        if lists_labels(text, sample.options):
+            return Answer(None, CONTRADICTORY)
         lettered, polar = read_letter(text, sample.options), read_yes_no(text, sample.question)
         if lettered is not None and polar.is_parsed and polar != lettered:
             return Answer(None, CONTRADICTORY)
@@ -278,11 +270,13 @@ def read_yes_no(text: str, question: str) -> Answer:
         return Answer(None, CONTRADICTORY)
     text = _ECHO.sub("", text)
     decided = _find_polarities(text, question)
+    if not decided and (echoed := read_echo(text, question)) is not None:
+        return Answer(echoed)
     doubt = _doubt_starts(text)
     if doubt is not None and (not decided or doubt <= decided[0].start):
         return Answer(None, REFUSAL)
     if not decided:
-        stated = _read_one_word(text, question) or _read_statement(text, question)
+        stated = read_statement(text, question)
         return Answer(None, UNDECIDED) if stated is None else Answer(stated)
     first = decided[0]
     sentence = split_sentences(fold(text)[first.start :])[0]
@@ -291,38 +285,6 @@ def read_yes_no(text: str, question: str) -> Answer:
         if len(between) < len(sentence) and later.value != first.value and _revokes(later, between):
             return Answer(None, CONTRADICTORY)
     return Answer(first.value)
-
-
-def _read_one_word(text: str, question: str) -> str | None:
-    """ "Present", "Negative" and the like as whole answers; "Normal" and "Abnormal" where the question has the word."""
-    word, asked = fold(text).strip(" .!\n"), set(split_words(question))
-    if word in asked & set(_OPPOSITE):
-        return "yes"
-    if _OPPOSITE.get(word) in asked or (word == "normal" and asked & {"abnormality", "abnormalities"}):
-        return "no"
-    return None if _INVERTS.search(" ".join(split_words(question))) else _ONE_WORD.get(word)
-
-
-def _read_statement(text: str, question: str) -> str | None:
-    """ "yes" where the first sentence that says what is there says all that `question` asks about; else None.
-
-    The counterpart of a denial ("there is no effusion"): "there is an effusion". A place that was not asked about, or
-    any negation in the sentence, leaves it undecided.
-    """
-    asked = split_words(question)
-    if _INVERTS.search(" ".join(asked)):
-        return None
-    for sentence in split_sentences(fold(text)):
-        stated = _STATES.search(sentence)
-        if stated is None:
-            continue
-        words = split_words(sentence[stated.end() :])
-        if _INVERTS.search(" ".join(split_words(sentence))) or _PLACES & set(words) - set(asked):
-            return None
-        words = list(dropwhile(_AFTER_NO.__contains__, words))
-        phrase = list(takewhile(lambda word: word not in _PHRASE_ENDS, words))
-        return "yes" if phrase and _is_asked(phrase, asked) else None
-    return None
 
 
 def _revokes(later: _Polarity, between: str) -> bool:
@@ -351,33 +313,17 @@ def _is_decisive(words: list[str], at: int, opens: bool, question: str) -> bool:
         return opens and (at + 1 == len(words) or words[at + 1] in _PAUSES)
     if words[max(0, at - 1) : at] == ["not"]:
         return False
-    return not _is_determiner(words, at) or _denies_what_is_asked(words[at + 1 :], question)
+    return not _is_determiner(words, at) or _denies_whatis_asked(words[at + 1 :], question)
 
 
-def _denies_what_is_asked(following: list[str], question: str) -> bool:
+def _denies_whatis_asked(following: list[str], question: str) -> bool:
     """True where the words after "no" are "evidence" and the like alone, or deny a whole phrase of `question`."""
     asked = split_words(question)
     clause = list(takewhile(lambda word: word not in _PAUSES | {"no"}, following))
-    if _INVERTS.search(" ".join(asked)) or _PLACES & set(clause) - set(asked):
+    if INVERTS.search(" ".join(asked)) or PLACES & set(clause) - set(asked):
         return False
-    clause = list(dropwhile(_AFTER_NO.__contains__, clause))
-    denied = " ".join(takewhile(lambda word: word not in _PHRASE_ENDS, clause))
+    clause = list(dropwhile(AFTER_NO.__contains__, clause))
+    denied = " ".join(takewhile(lambda word: word not in PHRASE_ENDS, clause))
     if not denied:
         return set(clause) <= NEUTRAL | set(asked)
-    return any(_is_asked(split_words(item), asked) for item in re.split(r"\b(?:or|nor)\b", denied))
-
-
-def _is_asked(item: list[str], asked: list[str]) -> bool:
-    """True where `item` lies in `asked` and its noun ends a phrase there: "mass" is not asked for in "mass effect"."""
-    ends = {_singular(word) for word, after in pairwise([*asked, "of"]) if after in _PHRASE_ENDS | {"of", "or"}}
-    noun = _singular(next(reversed(list(takewhile("of".__ne__, item))), ""))
-    return noun in ends and {_singular(word) for word in item} <= {_singular(word) for word in asked} | {"of"}
-
-
-def _singular(word: str) -> str:
-    """A plural without its ending: "masses" is "mass", "opacities" is "opacity"; "pus" and "mass" stay."""
-    if word.endswith("ies"):
-        return word[:-3] + "y"
-    if word.endswith(("sses", "xes", "shes", "ches")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
+    return any(is_asked(split_words(item), asked) for item in re.split(r"\b(?:or|nor)\b", denied))

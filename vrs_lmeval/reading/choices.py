@@ -21,11 +21,12 @@ import re
 from typing import NamedTuple
 
 from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
 from vrs_lmeval.records import Answer, Sample
 
-YES_WORDS = frozenset({"yes", "yeah", "yep", "true"})
-NO_WORDS = frozenset({"no", "nope", "false"})
-"""The synonyms that lmms-eval takes (`lmms_eval/tasks/slake/utils.py`, EN_YES and EN_NO)."""
+YES_WORDS = frozenset({"yes", "yeah", "yep", "true", "是"})
+NO_WORDS = frozenset({"no", "nope", "false", "否"})
+"""The synonyms that lmms-eval takes (`lmms_eval/tasks/slake/utils.py`, EN_YES and EN_NO), and the Chinese words."""
 
 CONTRADICTORY = "contradictory"
 NO_CHOICE = "no option named"
@@ -60,6 +61,12 @@ _NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(?:than|compared (?:to|with)|relative to|in contrast to|instead of|among)\b", re.IGNORECASE)
 """What stands behind these is compared with what is meant, or put aside for it."""
 
+_COMPARED_FIRST = re.compile(
+    r"^\W*(?:when )?(?:compared (?:to|with)|relative to|in contrast to|unlike|among)[^,]*,", re.IGNORECASE
+)
+_NOT_MORE = re.compile(r"\b(?:not|isnt|arent|never) (?:\w+ )?(?!rather|other)(?:\w+er|more|less) (?:\w+ )?than\b")
+"""A comparison that is denied says of neither that it is more."""
+
 _DEGREES = (
     (word_set("large larger largest big bigger biggest great greater greatest"), word_set("small smaller smallest")),
     (word_set("dark darker darkest"), word_set("bright brighter brightest light lighter lightest")),
@@ -77,15 +84,19 @@ _LETTERS_LINKED = re.compile(r"\W*([A-Z])\W*(?:\b(?:or|and)\b|/)\W*([A-Z])\b")
 _LETTER_LEADS = re.compile(r"\W*([A-Z])(?:\s*[).:,\-]+(?:\s|$)|\s*\n)")
 _LETTER_NAMED = re.compile(r"\b(?:[Oo]ption|[Cc]hoice|OPTION|CHOICE)\s+\(?([A-Z])\b")
 _LETTER_STATED = re.compile(  # "the answer is D."; not "the answer is A nodule"
-    r"\b(?i:answer|option|choice|it)(?:'s|\s+is\b|\s*:)\s*\(?([A-Z])\)?(?=\s*(?:[^\w\s]|\n|$))"
+    r"\b(?i:answer|option|choice|it)(?:'s|\s+(?:is|(?:would|should|must) be)\b|\s*:)\s*\(?([A-Z])\)?"
+    r"(?=\s*(?:[^\w\s]|\n|$))"
 )
 _LETTER_CHOSEN = re.compile(
     r"\b(?i:choose|chose|select|pick|go with|opt for)\s+(?i:(?:option|answer|choice|letter)\s+)?\(?([A-Z])\b"
     r"(?!\s+[a-z])"
 )
-_LETTER_REASONED = re.compile(r"\W*([A-Z])\s+(?:because|since|as|due to|based on|given)\b")
+_LETTER_REASONED = re.compile(
+    r"\W*([A-Z])\s+(?:because|since|as|due to|based on|given|is (?:the )?(?:correct|right|best))\b"
+)
 _LETTERS_LISTED = re.compile(r"\W*[A-Za-z](?:\s*(?:,|;|/|&|\band\b|\bor\b)\s*(?:and\s+|or\s+)?[A-Za-z]\b)+\W*")
 _LABELLED_LINE = re.compile(r"^[^\w\n]*([A-Z])(?:[.):][^\S\n]*(.*)|[^\w\n]*)$", re.MULTILINE)
+_LABEL_INLINE = re.compile(r"\b([A-Z])[.):]\s+")
 _LETTER_IN_BRACKETS = re.compile(r"\(([A-Z])\)")
 
 
@@ -102,43 +113,6 @@ def find_choices(sample: Sample) -> tuple[str, ...]:
     if sample.answer_type != "closed":
         return ()
     return name_options(sample.options) if sample.options else find_alternatives(sample.question)
-
-
-def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
-    """One name an option: its normalised words. Equal texts have one name, and other texts never do.
-
-    Where texts differ in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"), the second of
-    them gets a star, the third two, and so on. A text without a word of its own ("+", "A") is its own name.
-    """
-    texts: dict[str, list[str]] = {}
-    names = []
-    for option in options:
-        words, text = normalise(option) or _fold_text(option), _fold_text(option)
-        same_words = texts.setdefault(words, [])
-        if text not in same_words:
-            same_words.append(text)
-        names.append(" ".join([words, *["*"] * same_words.index(text)]))
-    return tuple(names)
-
-
-def count_collisions(options: tuple[str, ...]) -> int:
-    """How many of these options have the normalised words of another text."""
-    return sum("*" in name.split() for name in name_options(options))
-
-
-def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
-    """The name of the option that `text` repeats: letter by letter, else in its words where no other has these."""
-    names = name_options(options)
-    texts = [_fold_text(option) for option in options]
-    if (same := _fold_text(text)) in texts or (same := same.rstrip(". ")) in texts:
-        return names[texts.index(same)]
-    words = normalise(text)
-    found = {name for name, option in zip(names, options, strict=True) if words and normalise(option) == words}
-    return found.pop() if len(found) == 1 else None
-
-
-def _fold_text(text: str) -> str:
-    return " ".join(fold(text).split())
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
@@ -182,7 +156,7 @@ def read_option(text: str, options: tuple[str, ...], question: str = "") -> Answ
         return label
     if (same := find_same_option(text, options)) is not None:
         return Answer(same)
-    if _lists_labels(text, options):
+    if lists_labels(text, options):
         return Answer(None, CONTRADICTORY)
     lettered, named, denied = read_letter(text, options), *_find_named_options(text, options, question)
     if lettered is None:
@@ -200,7 +174,14 @@ def _find_named_options(text: str, options: tuple[str, ...], question: str) -> t
     words = tuple(word for word in names if word)
     mentions, denied = _find_named(text, words, _NEGATORS, split_words(question))
     said = {mention.name for mention in mentions} or _find_alone(text, words)
-    return {name for word in said for name in names[word]}, {name for word in denied for name in names[word]}
+    spelled = {
+        name
+        for name, option in zip(name_options(options), options, strict=True)
+        if re.search(rf"(?<!\w){re.escape(fold_text(option))}(?!\w)", fold_text(text))
+    }
+    return {name for word in said for name in (names[word] & spelled or names[word])}, {
+        name for word in denied for name in names[word]
+    }
 
 
 def _explains_its_letter(text: str, options: tuple[str, ...]) -> bool:
@@ -215,7 +196,7 @@ def _explains_its_letter(text: str, options: tuple[str, ...]) -> bool:
     )
 
 
-def _lists_labels(text: str, options: tuple[str, ...]) -> bool:
+def lists_labels(text: str, options: tuple[str, ...]) -> bool:
     """Whether the text gives several labels: "A, C", or a list that repeats options behind their letters."""
     count = len(options)
     if (several := _LETTERS_LISTED.fullmatch(text)) is not None:
@@ -226,7 +207,12 @@ def _lists_labels(text: str, options: tuple[str, ...]) -> bool:
         for letter, rest in _LABELLED_LINE.findall(text)
         if not rest.strip() or find_same_option(rest, options) is not None
     }
-    return len(repeated) > 1
+    if len(repeated) > 1:
+        return True
+    marks = [mark for mark in _LABEL_INLINE.finditer(text) if ord(mark[1]) - ord("A") < count]
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    behind = ((mark[1], text[mark.end() : end].strip(" ,;\n")) for mark, end in zip(marks, ends, strict=False))
+    return len({letter for letter, rest in behind if find_same_option(rest, options) is not None}) > 1
 
 
 def read_label_alone(text: str, options: tuple[str, ...]) -> Answer | None:
@@ -286,6 +272,8 @@ def _find_named(
     """What the first sentence that names a choice says of it, and the choices denied up to there."""
     denied: set[str] = set()
     for sentence in split_sentences(_NOT_ONLY.sub("", text)):
+        if _NOT_MORE.search(fold(sentence)):
+            continue
         mentions = _find_mentions(_find_subject(sentence, asked), names, negators)
         if not any(not mention.is_denied for mention in mentions):
             mentions = _find_mentions(sentence, names, negators)
@@ -303,7 +291,7 @@ def _find_subject(sentence: str, asked: list[str]) -> str:
     said, question = set(split_words(sentence)), set(asked)
     if any(said & one and question & other for pair in _DEGREES for one, other in (pair, pair[::-1])):
         return sentence
-    return _COMPARED.split(sentence, maxsplit=1)[0]
+    return _COMPARED.split(_COMPARED_FIRST.sub("", sentence), maxsplit=1)[0]
 
 
 def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[str]) -> list[_Mention]:

@@ -6,6 +6,7 @@ FORMS lists what is taken off, with an example each, which is also the test.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
@@ -26,6 +27,7 @@ FORMS = (
     Form("LaTeX maths", r"\( \text{B} \)", "B"),
     Form("dollars", "$B$", "B"),
     Form("JSON", '{"reason": "a line", "answer": "B"}', "B"),
+    Form("JSON with Python's quotes", "{'answer': 'B'}", "B"),
     Form("JSON's truth", '{"answer": true}', "yes"),
     Form("JSON in a code block", '```json\n{"answer": "B"}\n```', "B"),
     Form("answer tag", "<answer>B</answer>", "B"),
@@ -83,8 +85,8 @@ def _read_json(text: str) -> str:
     if not (text.startswith("{") and text.endswith("}")):
         return text
     try:
-        content: Any = json.loads(text)
-    except (ValueError, RecursionError):
+        content: Any = _load_object(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         return text
     if not isinstance(content, dict):
         return text
@@ -93,6 +95,14 @@ def _read_json(text: str) -> str:
     if isinstance(found, bool):
         return "yes" if found else "no"
     return str(found) if isinstance(found, str | int | float) else text
+
+
+def _load_object(text: str) -> Any:
+    """JSON, or the same with Python's quotes."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return ast.literal_eval(text)
 
 
 def _find_boxes(text: str) -> list[str]:

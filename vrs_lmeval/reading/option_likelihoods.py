@@ -11,7 +11,8 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 
-from vrs_lmeval.reading.choices import name_options, read_gold
+from vrs_lmeval.reading.choices import read_gold
+from vrs_lmeval.reading.option_names import name_options
 from vrs_lmeval.records import Answer, Sample
 
 LETTERS = string.ascii_uppercase

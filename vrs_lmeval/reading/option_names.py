@@ -1,0 +1,43 @@
+"""Option names: takes the options of a question, gives each a name by which answers, golds and likelihoods know it."""
+
+from __future__ import annotations
+
+from vrs_lmeval.reading.normalisation import fold, normalise
+
+
+def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
+    """One name an option: its normalised words. Equal texts have one name, and other texts never do.
+
+    Where texts differ in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"), the second of
+    them gets a star, the third two, and so on. A text without a word of its own ("+", "A") is its own name.
+    """
+    texts: dict[str, list[str]] = {}
+    names = []
+    for option in options:
+        words, text = normalise(option) or fold_text(option), fold_text(option)
+        same_words = texts.setdefault(words, [])
+        if text not in same_words:
+            same_words.append(text)
+        names.append(" ".join([words, *["*"] * same_words.index(text)]))
+    return tuple(names)
+
+
+def count_collisions(options: tuple[str, ...]) -> int:
+    """How many of these options have the normalised words of another text."""
+    return sum("*" in name.split() for name in name_options(options))
+
+
+def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
+    """The name of the option that `text` repeats: letter by letter, else in its words where no other has these."""
+    names = name_options(options)
+    texts = [fold_text(option) for option in options]
+    if (same := fold_text(text)) in texts or (same := same.rstrip(". ")) in texts:
+        return names[texts.index(same)]
+    words = normalise(text)
+    found = {name for name, option in zip(names, options, strict=True) if words and normalise(option) == words}
+    return found.pop() if len(found) == 1 else None
+
+
+def fold_text(text: str) -> str:
+    """`text` in lower case with single spaces; signs stay."""
+    return " ".join(fold(text).split())
