@@ -48,32 +48,36 @@ NAMES = (
     Name(HARNESS_MODEL, "model", "vrs-hf is this class", ("pretrained", "max_images", "image_string", "kwargs")),
     Name(
         f"{HARNESS_MODEL}.tok_batch_multimodal_encode",
-        "prompt_encoding",
+        "asking/prompt_encoding",
         "vrs-hf encodes as the stock class",
         ("strings", "images", "left_truncate_len", "truncation"),
     ),
     Name(
         f"{HARNESS_MODEL}._model_multimodal_generate",
-        "text_answers",
+        "asking/text_answers",
         "vrs-hf generates as the stock class",
         ("inputs", "stop", "max_length", "generation_kwargs"),
     ),
     Name(f"{HARNESS_MODEL}._rank", "model", "CPU processes share the requests", is_assigned=True),
     Name(f"{HARNESS_MODEL}._world_size", "model", "CPU processes share the requests", is_assigned=True),
-    Name(f"{HARNESS_MODEL}.batch_size_per_gpu", "asking", "halving batches out of memory", is_assigned=True),
-    Name(f"{HARNESS_MODEL}.chat_applied", "prompt_encoding", "which image mark a prompt has", is_assigned=True),
+    Name(f"{HARNESS_MODEL}.batch_size_per_gpu", "asking/asker", "halving batches out of memory", is_assigned=True),
+    Name(f"{HARNESS_MODEL}.chat_applied", "asking/prompt_encoding", "which image mark a prompt has", is_assigned=True),
     Name(f"{HARNESS_MODEL}._create_tokenizer", "model", "a missing package is named", ("pretrained",)),
-    Name(f"{HARNESS_MODEL}.image_token", "prompt_groups", "where a prompt shows its image", is_assigned=True),
-    Name("lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER", "prompt_groups", "the image mark without chat template"),
+    Name(f"{HARNESS_MODEL}.image_token", "asking/prompt_groups", "where a prompt shows its image", is_assigned=True),
+    Name(
+        "lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER",
+        "asking/prompt_groups",
+        "the image mark without chat template",
+    ),
     Name(
         "lm_eval.models.utils:handle_stop_sequences",
-        "text_answers",
+        "asking/text_answers",
         "answers end as the stock class's",
         ("until", "eos"),
     ),
     Name(
         "lm_eval.models.utils:resize_image",
-        "prompt_encoding",
+        "asking/prompt_encoding",
         "image_width and its like are obeyed",
         ("image", "width", "height", "max_dimension"),
     ),
@@ -88,67 +92,74 @@ NAMES = (
     Name("lm_eval.api.registry:model_registry", "bridge", "lm_eval knows vrs-hf by name"),
     Name("lm_eval.api.registry:model_registry.register", "bridge", "lm_eval knows vrs-hf by name", ("target",)),
     Name("lm_eval.tasks.manager:TaskIndex.build", "bridge", "lm_eval knows our tasks by name", ("paths",)),
-    Name("lm_eval.tasks:TaskManager", "preview", "vrs preview", ("include_defaults", "include_path")),
-    Name("lm_eval.tasks:TaskManager.all_subtasks", "preview", "vrs preview"),
-    Name("lm_eval.tasks:TaskManager.load", "preview", "vrs preview", ("task_list",)),
+    Name("lm_eval.tasks:TaskManager", "commands/preview", "vrs preview", ("include_defaults", "include_path")),
+    Name("lm_eval.tasks:TaskManager.all_subtasks", "commands/preview", "vrs preview"),
+    Name("lm_eval.tasks:TaskManager.load", "commands/preview", "vrs preview", ("task_list",)),
     # transformers: caches and positions, for shared prefixes.
-    Name("transformers.cache_utils:DynamicLayer", "shared_prefill", "kept prefixes"),
-    Name("transformers.cache_utils:DynamicSlidingWindowLayer", "shared_prefill", "kept prefixes", ("sliding_window",)),
-    Name("transformers.cache_utils:DynamicLayer.keys", "shared_prefill", "kept prefixes", is_assigned=True),
-    Name("transformers.cache_utils:DynamicLayer.values", "shared_prefill", "kept prefixes", is_assigned=True),
+    Name("transformers.cache_utils:DynamicLayer", "asking/kept_prefixes", "kept prefixes"),
+    Name(
+        "transformers.cache_utils:DynamicSlidingWindowLayer",
+        "asking/kept_prefixes",
+        "kept prefixes",
+        ("sliding_window",),
+    ),
+    Name("transformers.cache_utils:DynamicLayer.keys", "asking/kept_prefixes", "kept prefixes", is_assigned=True),
+    Name("transformers.cache_utils:DynamicLayer.values", "asking/kept_prefixes", "kept prefixes", is_assigned=True),
     Name(
         "transformers.cache_utils:DynamicLayer.lazy_initialization",
-        "shared_prefill",
+        "asking/kept_prefixes",
         "room behind kept prefixes",
         ("key_states", "value_states"),
     ),
     Name(
         "transformers.cache_utils:DynamicLayer.update",
-        "shared_prefill",
+        "asking/kept_prefixes",
         "room behind kept prefixes",
         ("key_states", "value_states"),
     ),
-    Name("transformers.cache_utils:DynamicCache", "shared_prefill", "kept prefixes", ("config",)),
-    Name("transformers.cache_utils:DynamicCache.layers", "shared_prefill", "kept prefixes", is_assigned=True),
+    Name("transformers.cache_utils:DynamicCache", "asking/kept_prefixes", "kept prefixes", ("config",)),
+    Name("transformers.cache_utils:DynamicCache.layers", "asking/kept_prefixes", "kept prefixes", is_assigned=True),
     Name(
         "transformers:GenerationMixin._prepare_position_ids_for_generation",
-        "shared_prefill",
+        "asking/kept_prefixes",
         "scoring after a kept prefix",
         ("inputs_tensor", "model_kwargs"),
     ),
     Name(
         "transformers:GenerationMixin.prepare_inputs_for_generation",
-        "shared_prefill",
+        "asking/kept_prefixes",
         "scoring after a kept prefix",
         ("input_ids", "next_sequence_length", "past_key_values|cache", "attention_mask"),
     ),
     Name(
         f"{MODELS}.qwen2_vl.modeling_qwen2_vl:Qwen2VLModel.rope_deltas",
-        "shared_prefill",
+        "asking/kept_prefixes",
         "positions after a kept prefix of Qwen's",
         is_assigned=True,
     ),
     Name(
         f"{MODELS}.llava.modeling_llava:LlavaModel.get_image_features",
-        "vision_features",
+        "asking/vision_features",
         "image features are computed once",
         ("pixel_values",),
     ),
     Name(
         "transformers:AutoModelForImageTextToText.from_pretrained",
-        "weight_report",
+        "asking/weight_report",
         "weights that a checkpoint lacks are named",
     ),
     Name(
         f"{MODELS}.llava.processing_llava:LlavaProcessor._get_num_multimodal_tokens",
-        "prompt_encoding",
+        "asking/prompt_encoding",
         "the longest prompts are asked first",
         ("image_sizes",),
     ),
-    Name("transformers:PreTrainedConfig._attn_implementation", "answer_cache", "the key of kept answers names it"),
+    Name(
+        "transformers:PreTrainedConfig._attn_implementation", "asking/answer_cache", "the key of kept answers names it"
+    ),
     # transformers: image processors, whose bits the fused op gives.
     *(
-        Name(f"{PIL_BACKEND}.{step}", "geometry", "an overridden step is noticed", parameters)
+        Name(f"{PIL_BACKEND}.{step}", "pixels/geometry", "an overridden step is noticed", parameters)
         for step, parameters in {
             "process_image": ("image", "do_convert_rgb", "input_data_format"),
             "convert_to_rgb": ("image",),
@@ -159,34 +170,67 @@ NAMES = (
             "_preprocess": ("images",),
         }.items()
     ),
-    Name(f"{TORCHVISION_BACKEND}.rescale_and_normalize", "geometry", "an overridden step is noticed"),
-    Name(f"{TORCHVISION_BACKEND}._fuse_mean_std_and_rescale_factor", "geometry", "an overridden step is noticed"),
-    Name(f"{PIL_BACKEND}._preprocess_image_like_inputs", "image_processor", 'backend="vrs" takes its place'),
-    Name(f"{PIL_BACKEND}._prepare_images_structure", "image_processor", 'backend="vrs" flattens with it', ("images",)),
-    Name(f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil.pad_to_square", "geometry", "LLaVA's pad"),
-    Name(f"{MODELS}.llava.image_processing_llava:LlavaImageProcessor.pad_to_square", "geometry", "LLaVA's pad"),
-    Name(f"{MODELS}.gemma3.image_processing_gemma3:Gemma3ImageProcessor._preprocess", "geometry", "Gemma 3's steps"),
-    Name(f"{MODELS}.clip.image_processing_pil_clip:CLIPImageProcessorPil", "image_processor", "a base of ours"),
-    Name(f"{MODELS}.gemma3.image_processing_pil_gemma3:Gemma3ImageProcessorPil", "image_processor", "a base of ours"),
-    Name(f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil", "image_processor", "a base of ours"),
-    Name(f"{MODELS}.siglip.image_processing_pil_siglip:SiglipImageProcessorPil", "image_processor", "a base of ours"),
+    Name(f"{TORCHVISION_BACKEND}.rescale_and_normalize", "pixels/geometry", "an overridden step is noticed"),
+    Name(
+        f"{TORCHVISION_BACKEND}._fuse_mean_std_and_rescale_factor", "pixels/geometry", "an overridden step is noticed"
+    ),
+    Name(
+        f"{PIL_BACKEND}._preprocess_image_like_inputs", "pixels/transformers_backend", 'backend="vrs" takes its place'
+    ),
+    Name(
+        f"{PIL_BACKEND}._prepare_images_structure",
+        "pixels/transformers_backend",
+        'backend="vrs" flattens with it',
+        ("images",),
+    ),
+    Name(
+        f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil.pad_to_square",
+        "pixels/geometry",
+        "LLaVA's pad",
+    ),
+    Name(f"{MODELS}.llava.image_processing_llava:LlavaImageProcessor.pad_to_square", "pixels/geometry", "LLaVA's pad"),
+    Name(
+        f"{MODELS}.gemma3.image_processing_gemma3:Gemma3ImageProcessor._preprocess",
+        "pixels/geometry",
+        "Gemma 3's steps",
+    ),
+    Name(
+        f"{MODELS}.clip.image_processing_pil_clip:CLIPImageProcessorPil",
+        "pixels/transformers_backend",
+        "a base of ours",
+    ),
+    Name(
+        f"{MODELS}.gemma3.image_processing_pil_gemma3:Gemma3ImageProcessorPil",
+        "pixels/transformers_backend",
+        "a base of ours",
+    ),
+    Name(
+        f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil",
+        "pixels/transformers_backend",
+        "a base of ours",
+    ),
+    Name(
+        f"{MODELS}.siglip.image_processing_pil_siglip:SiglipImageProcessorPil",
+        "pixels/transformers_backend",
+        "a base of ours",
+    ),
     Name(
         "transformers:AutoImageProcessor.register",
-        "image_processor",
+        "pixels/transformers_backend",
         'backend="vrs"',
         ("config_class", "image_processor_classes", "exist_ok"),
     ),
     # Pillow: a lazy image is an image whose pixel memory is asked for, and memory is read where it lies.
-    Name("PIL.Image:Image._mode", "variants", "lazy images", is_assigned=True),
-    Name("PIL.Image:Image._size", "variants", "lazy images", is_assigned=True),
-    Name("PIL.Image:Image._im", "variants", "lazy images", is_assigned=True),
-    Name("PIL.Image:Image.im", "variants", "lazy images"),
-    Name("PIL.Image:Image.readonly", "variants", "lazy images share their pixels"),
-    Name("PIL.Image:Image.__arrow_c_array__", "pixels", "images are not copied (from Pillow 11.2 on)"),
-    Name("accelerate.utils.memory:should_reduce_batch_size", "asking", "batches are halved", ("exception",)),
+    Name("PIL.Image:Image._mode", "variants/rules", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._size", "variants/rules", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._im", "variants/rules", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image.im", "variants/rules", "lazy images"),
+    Name("PIL.Image:Image.readonly", "variants/rules", "lazy images share their pixels"),
+    Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
+    Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(
         "datasets.packaged_modules.parquet.parquet:ParquetConfig",
-        "training_text",
+        "benchmark/training_text",
         "only the columns of questions and answers are fetched",
         ("columns",),
     ),
@@ -346,17 +390,22 @@ def read_attribute(node: ast.AST) -> str | None:
 SUBCLASSES = {
     "model": ("VrsHF",),
     "task": ("VrsTask",),
-    "variants": ("VariantImage",),
-    "shared_prefill": ("RoomyLayer",),
-    "weight_report": ("ReportingAutoModel",),
-    "image_processor": ("CLIPImageProcessor", "SiglipImageProcessor", "LlavaImageProcessor", "Gemma3ImageProcessor"),
+    "variants/rules": ("VariantImage",),
+    "asking/kept_prefixes": ("RoomyLayer",),
+    "asking/weight_report": ("ReportingAutoModel",),
+    "pixels/transformers_backend": (
+        "CLIPImageProcessor",
+        "SiglipImageProcessor",
+        "LlavaImageProcessor",
+        "Gemma3ImageProcessor",
+    ),
 }
 
 
 @pytest.mark.parametrize(("module", "name"), [(m, name) for m, names in SUBCLASSES.items() for name in names])
 def test_what_a_subclass_of_theirs_overrides_or_assigns_is_listed(module, name):
     """Names alike that are not meant for each other show here too: a clash breaks the class behind."""
-    kind = getattr(import_module(f"vrs_lmeval.{module}"), name)
+    kind = getattr(import_module(f"vrs_lmeval.{module.replace('/', '.')}"), name)
     ours: set[str] = set()
     theirs: set[str] = set()
     for base in kind.__mro__[:-1]:
@@ -376,7 +425,7 @@ def test_every_subclass_of_theirs_is_held_so():
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).split(".")[0] in imported for base in node.bases)
     }
     held = {(module, name) for module, names in SUBCLASSES.items() for name in names}
-    assert found - {("vllm_model", "VrsVLLM"), ("torch_op", "Preprocess")} == held  # needs vllm; no privates
+    assert found - {("vllm_model", "VrsVLLM"), ("pixels/torch_op", "Preprocess")} == held  # needs vllm; no privates
 
 
 def library_imports(tree: ast.AST) -> Iterator[ast.alias]:
