@@ -104,7 +104,8 @@ def mllama() -> Parts:
 
 
 LLAMA_FAMILY = {
-    "llama4": Architecture("Llama 4", llama4, "<|image|>", needs=("torchvision",)),
+    # 5.24.0: 'MoeCausalLMOutputWithPast' object has no attribute 'image_outputs'
+    "llama4": Architecture("Llama 4", llama4, "<|image|>", needs=("torchvision",), fails_in=("5.24.0",)),
     "mllama": Architecture(
         "Llama 3.2 Vision", mllama, "<|image|>", why_plain="attends to the image beside the text", sees_batch=True
     ),

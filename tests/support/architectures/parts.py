@@ -31,7 +31,7 @@ class Architecture:
     itself where not said. `needs`: packages that its processor imports. `has_template`: whether it was tuned on chats.
     `opens_thought`: its template ends in an open thought unless told enable_thinking=False. `why_plain`: why its
     prompts cannot share a prefix, where they cannot. `sees_batch`: the stock class's own answers depend on whether
-    another prompt of the batch has more images.
+    another prompt of the batch has more images. `fails_in`: releases of transformers whose own model fails.
     """
 
     title: str
@@ -43,6 +43,7 @@ class Architecture:
     opens_thought: bool = False
     why_plain: str = ""
     sees_batch: bool = False
+    fails_in: tuple[str, ...] = ()
 
     @property
     def placeholder(self) -> str:
@@ -50,7 +51,9 @@ class Architecture:
         return self.token or self.mark
 
     def reason_to_skip(self) -> str:
-        """Which package is missing, or nothing."""
+        """Which package is missing, or that this release of transformers cannot run it; or nothing."""
+        if transformers.__version__ in self.fails_in:
+            return f"{self.title} fails in transformers {transformers.__version__} itself"
         missing = [name for name in self.needs if importlib.util.find_spec(name) is None]
         return f"{self.title} needs {' and '.join(missing)}" if missing else ""
 
