@@ -4,7 +4,7 @@ from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
 
-from vrs_lmeval.asking.asker import image_order
+from vrs_lmeval.asking import image_order
 from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.image_order import InImageOrder, chunk_by_images
 

@@ -18,7 +18,7 @@ from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, synthetic_image
 
 from vrs_lmeval import _native
-from vrs_lmeval.pixels import reference as reference
+from vrs_lmeval.pixels import reference
 from vrs_lmeval.pixels.geometry import installed_pass_order
 from vrs_lmeval.pixels.preprocess import Geometry, build_info, perturb, preprocess
 from vrs_lmeval.records import Perturbation
