@@ -72,7 +72,27 @@ def test_doctor_says_that_a_torchvision_was_built_for_another_torch(tmp_path):
     assert "install torch and torchvision from the same index" in finished.stdout
 
 
+@pytest.mark.parametrize(
+    ("message", "packages"),
+    [
+        (
+            "\nTimm requires the timm library but it was not found. You can install it:\n`pip install timm`.",
+            "timm",
+        ),
+        (
+            "\nX requires the PyAv library but it was not found. You can install it with:\n```\npip install av\n```\n",
+            "av",
+        ),
+        ("\nX requires the detectron2 library but it was not found. Check out the instructions", "detectron2"),
+        ("No module named 'einops'", "einops"),
+    ],
+)
+def test_any_other_package_that_is_missing_is_named(message, packages):
+    assert str(explain_missing_package(ImportError(message))) == f"this model needs {packages}: pip install {packages}"
+
+
 def test_other_errors_stay_what_they_are():
     assert find_fault("json") is None
     assert find_fault("no_such_package_of_ours") == "not installed"
     assert explain_missing_package(ValueError("another thing")) is None
+    assert explain_missing_package(ImportError("cannot import name 'X' from 'transformers'")) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -10,6 +11,10 @@ NEEDED_BY = {
     "num2words": "SmolVLM",
 }
 """Packages of the extra `models`, and for which models transformers needs them."""
+
+_COMMAND = re.compile(r"pip install (?:-U )?([\w\[\]-]+)")
+_LIBRARY = re.compile(r"requires the (?:🤗 )?([\w.-]+) library", re.IGNORECASE)
+_MODULE = re.compile(r"No module named '([\w.]+)'")
 
 INSTALL = 'pip install "vrs_lmeval[models]"'
 
@@ -38,4 +43,10 @@ def explain_missing_package(error: Exception) -> MissingPackageError | None:
     for package in NEEDED_BY:
         if package in str(error).lower() and find_spec(package) is None:
             return MissingPackageError(f"this model's processor needs {package}: {INSTALL}")
-    return None
+    if not isinstance(error, ImportError):
+        return None
+    named = next(filter(None, (pattern.findall(str(error)) for pattern in (_COMMAND, _LIBRARY, _MODULE))), [])
+    packages = list(dict.fromkeys(named))
+    if not packages:
+        return None
+    return MissingPackageError(f"this model needs {', '.join(packages)}: pip install {' '.join(packages)}")
