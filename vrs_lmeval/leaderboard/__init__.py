@@ -1,1 +1,1 @@
-"""From finished harness runs to a comparison of models: `results` reads, `comparison` computes, `report` shows."""
+"""Finished harness runs -> a comparison: `runs` reads, `comparison` computes, `verdict` concludes, `report` shows."""
