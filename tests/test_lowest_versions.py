@@ -1,18 +1,13 @@
 """What is tested as the oldest allowed set is what pyproject.toml allows."""
 
 import re
-import sys
+import tomllib
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib is in Python from 3.11 on")
 def test_the_oldest_set_that_is_tested_is_the_oldest_that_is_allowed():
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     allowed = dict(
         re.fullmatch(r"([\w.-]+)(?:\[\w+\])?>=([\d.]+)", requirement).groups()

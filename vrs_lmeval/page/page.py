@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -60,7 +60,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         axes={task.task: _find_axis(task) for task in board.boards},
         contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
         plotly=Markup(f"<script>{get_plotlyjs()}</script>"),
-        made=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("vrs_lmeval"),
         is_nan=math.isnan,
         MANY_MODELS=MANY_MODELS,
