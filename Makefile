@@ -27,9 +27,9 @@ test-models: $(VENV)/.installed-dev
 	$(BIN)/pytest -m "whole or not whole" tests/test_architectures.py tests/test_models_by_command_line.py
 
 # The oldest and the newest releases that pyproject.toml allows, each in an environment of its own (the oldest torch is a
-# CUDA build: some GB).
+# CUDA build: some GB). The package is installed there, so the tests run from a folder where its sources do not hide it.
 test-lowest test-newest: test-%: .venv-%/.installed
-	.venv-$*/bin/pytest $(MODEL_TESTS)
+	cd .venv-$* && bin/pytest -c ../pyproject.toml --rootdir .. $(addprefix ../,$(MODEL_TESTS))
 
 .venv-%/.installed: constraints-%.txt pyproject.toml $(SOURCES)
 	@echo "Installing into .venv-$*; this takes some minutes ..."

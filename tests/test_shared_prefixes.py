@@ -2,6 +2,7 @@
 
 import copy
 import re
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -111,6 +112,8 @@ def test_prompts_longer_than_a_sliding_window_are_asked_plainly():
     ids=["parallelize, which offloads to the disk where there is no GPU", "device_map"],
 )
 def test_models_in_parts_share_prefixes(tmp_path, placement):
+    if "parallelize" in placement and tuple(map(int, version("accelerate").split(".")[:2])) < (1, 15):
+        pytest.skip("accelerate before 1.15 refuses to offload a whole model to the disk")
     folder = str(save_tiny_llava(tmp_path / "model"))
     requests = make_requests()
     stock = HFMultimodalLM(pretrained=folder, device="cpu", dtype="float32", batch_size=6)
