@@ -225,7 +225,7 @@ NAMES = (
     Name("PIL.Image:Image._size", "variants/rules", "lazy images", is_assigned=True),
     Name("PIL.Image:Image._im", "variants/rules", "lazy images", is_assigned=True),
     Name("PIL.Image:Image.im", "variants/rules", "lazy images"),
-    Name("PIL.Image:Image.readonly", "variants/rules", "lazy images share their pixels"),
+    Name("PIL.Image:Image.readonly", "variants/rules", "lazy images share their pixels", is_assigned=True),
     Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(

@@ -7,6 +7,7 @@ need it, and their tests skip without it.
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -206,6 +207,16 @@ def torchvision_processor(name: str, **changes: Any) -> Any:
     return getattr(import_module(f"transformers.models.{module}.image_processing_{module}"), name)(**changes)
 
 
+def skip_what_this_release_resizes_in_float(processor: Any) -> None:
+    """Before 0.24 torchvision resizes BILINEAR so on processors with AVX-512, before 0.27 LANCZOS on all."""
+    try:
+        Geometry.from_image_processor(processor)
+    except UnsupportedGeometry as reason:
+        if tuple(map(int, version("torchvision").split(".")[:2])) >= (0, 27):
+            raise
+        pytest.skip(str(reason))
+
+
 def assert_equals_processor(processor: Any, image: Any, tensor: torch.Tensor | None = None) -> None:
     expected = processor(image if tensor is None else tensor, return_tensors="pt")["pixel_values"][0].numpy()
     assert_same_bits(preprocess([image], IDENTITY, Geometry.from_image_processor(processor))[0, 0], expected)
@@ -232,6 +243,7 @@ PROCESSORS = [
 def test_native_equals_the_torchvision_backed_processor(name: str, changes: dict[str, Any]) -> None:
     processor = torchvision_processor(name, **changes)
     assert processor.backend == "torchvision"
+    skip_what_this_release_resizes_in_float(processor)
     rng = np.random.default_rng(len(changes))
     for index in range(50):
         height, width = (int(edge) for edge in rng.integers(1, 500, 2))
@@ -244,6 +256,7 @@ def test_native_equals_the_torchvision_backed_processor(name: str, changes: dict
 @pytest.mark.parametrize(("name", "changes"), PROCESSORS)
 def test_the_fused_processor_stands_in_for_a_torchvision_backed_one(name: str, changes: dict[str, Any]) -> None:
     processor = torchvision_processor(name, **changes)
+    skip_what_this_release_resizes_in_float(processor)
     images = [pil_image(mode, 117, 203) for mode in ("RGB", "RGBA")]
     expected = processor(images, return_tensors="pt")
     actual = FusedImageProcessor(processor)(images, return_tensors="pt")
@@ -279,3 +292,21 @@ def test_arrays_become_rgb_as_the_torchvision_backend_does(channels: int) -> Non
 def test_unsupported_settings_are_named(name: str, changes: dict[str, Any], setting: str) -> None:
     with pytest.raises(UnsupportedGeometry, match=setting):
         Geometry.from_image_processor(torchvision_processor(name, **changes))
+
+
+@needs_torchvision
+@pytest.mark.parametrize(
+    ("release", "capability", "is_reproduced"),
+    [("0.21.0", "AVX512", False), ("0.21.0", "AVX2", True), ("0.24.0", "AVX512", True), ("0.28.0", "DEFAULT", False)],
+)
+def test_a_bilinear_resize_in_float_is_left_to_torchvision(monkeypatch, release, capability, is_reproduced) -> None:
+    """As `_do_native_uint8_resize_on_cpu` of these releases says."""
+    monkeypatch.setattr("torchvision.__version__", release)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    processor = torchvision_processor("CLIPImageProcessor", resample=2)
+    if is_reproduced:
+        assert Geometry.from_image_processor(processor).filter == "bilinear"
+    else:
+        with pytest.raises(UnsupportedGeometry, match="BILINEAR"):
+            Geometry.from_image_processor(processor)

@@ -211,10 +211,12 @@ def _require_uint8_resize(filter_name: Filter) -> None:
     import torch
     from torchvision import __version__ as version
 
-    is_vectorised = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
-    if filter_name == "bilinear" and not (is_vectorised or platform.machine() in ("aarch64", "arm64")):
-        raise UnsupportedGeometry("resample: BILINEAR, which torchvision computes in float on this processor")
-    if filter_name == "lanczos" and tuple(int(part) for part in version.split(".")[:2]) < (0, 27):
+    release = tuple(int(part) for part in version.split(".")[:2])
+    vectorised = ("AVX2", "AVX512") if release >= (0, 24) else ("AVX2",)
+    is_arm = release >= (0, 27) and platform.machine() in ("aarch64", "arm64")
+    if filter_name == "bilinear" and not (torch.backends.cpu.get_cpu_capability() in vectorised or is_arm):
+        raise UnsupportedGeometry("resample: BILINEAR, which this torchvision computes in float on this processor")
+    if filter_name == "lanczos" and release < (0, 27):
         raise UnsupportedGeometry("resample: LANCZOS, which needs torchvision 0.27")
 
 
