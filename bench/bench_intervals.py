@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval, resample_means
+from vrs_lmeval.uncertainty.clusters import resample_means
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
     find_group_difference,

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval
+from vrs_lmeval.uncertainty.forms import MEAN, Units
+from vrs_lmeval.uncertainty.intervals import Quantity, find_bootstrap_interval, find_both_intervals, find_t_interval
 from vrs_lmeval.uncertainty.model_tests import find_pairwise_p_values
-from vrs_lmeval.uncertainty.sum_statistics import RATIO, Statistic, find_both_intervals
 
 
 def make_columns(questions: int, models: int, metrics: int) -> tuple[np.ndarray, np.ndarray]:
@@ -28,17 +28,17 @@ def make_columns(questions: int, models: int, metrics: int) -> tuple[np.ndarray,
     return columns, np.arange(questions) // 4
 
 
-def make_statistics(columns: np.ndarray) -> list[Statistic]:
+def make_quantities(columns: np.ndarray, clusters: np.ndarray) -> list[Quantity]:
     """A mean of each column."""
     ones, applies = np.ones(len(columns)), np.ones(len(columns), dtype=bool)
-    return [Statistic(RATIO, np.column_stack([column, ones]), applies) for column in columns.T]
+    return [Quantity(MEAN, Units(np.column_stack([column, ones]), applies, clusters)) for column in columns.T]
 
 
 def check() -> None:
     """The vectorised bootstrap is that of one column, and agrees with scipy's where every image has one question."""
     columns, _ = make_columns(400, 2, 1)
     clusters = np.arange(400)
-    both = find_both_intervals(make_statistics(columns), clusters, key="bench", resamples=4000)[0]
+    both = find_both_intervals(make_quantities(columns, clusters), clusters, key="bench", resamples=4000)[0]
     alone = find_bootstrap_interval(columns[:, 0], clusters, key="bench", resamples=4000)
     assert np.allclose([both.bootstrap.low, both.bootstrap.high], [alone.low, alone.high])
     assert np.isclose(both.analytic.low, find_t_interval(columns[:, 0], clusters).low)
@@ -72,7 +72,9 @@ def main() -> None:
     vrs = columns[:, : chosen.models]
     times = {
         "ours: clustered bootstrap and clustered t of all": measure(
-            lambda: find_both_intervals(make_statistics(columns), clusters, key="bench", resamples=chosen.resamples)
+            lambda: find_both_intervals(
+                make_quantities(columns, clusters), clusters, key="bench", resamples=chosen.resamples
+            )
         ),
         "ours: sign-flip tests of all pairs of models": measure(
             lambda: find_pairwise_p_values(vrs, clusters, key="bench", flips=chosen.resamples)

@@ -9,7 +9,7 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.charts import draw_severity
 
-NO_VARIANT = "acc_stage_3"
+NO_VARIANT = "acc_modality_stage_3"
 """The accuracy on one kind of question, whose name happens to end in a number."""
 
 

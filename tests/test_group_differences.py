@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vrs_lmeval.uncertainty.intervals import resample_means
+from vrs_lmeval.uncertainty.clusters import resample_means
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
     find_group_difference,

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 
-GROUND = {"records", "keyed_draws"}
+GROUND = {"records", "run_record", "keyed_draws"}
 
 BELOW = {
     # room: the rooms that it may import, besides the ground; a row names only rooms of rows above it
@@ -58,7 +58,7 @@ def test_the_rule_has_no_circle():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_room_imports_the_ground_and_the_rooms_below_it(path):
     if room_of(path) in GROUND:
-        assert not imported_rooms(path)
+        assert imported_rooms(path) <= GROUND
         return
     foreign = imported_rooms(path) - GROUND - {"_native"} - BELOW[room_of(path)]
     assert not foreign, f"{room_of(path)} imports {sorted(foreign)}: data goes one way, see docs/architecture.md"

@@ -10,16 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from support.columns import find_form_error
 from support.naive_metrics import naive_clustered_error
 
-from vrs_lmeval.uncertainty.intervals import (
-    find_bootstrap_interval,
-    find_ratio_standard_error,
-    find_standard_error,
-    find_t_interval,
-    make_generator,
-    resample_means,
-)
+from vrs_lmeval.uncertainty.clusters import make_generator, resample_means
+from vrs_lmeval.uncertainty.forms import RATIO
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_standard_error, find_t_interval
 
 clustered = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_from("abcde")), min_size=1, max_size=25)
 
@@ -99,7 +95,7 @@ def test_the_key_decides_the_bootstrap_alone():
 def test_blocks_do_not_show_in_the_result(monkeypatch):
     columns, clusters = np.arange(12.0)[:, None], np.arange(12) // 2
     whole = resample_means(columns, clusters, key="k", resamples=101)
-    monkeypatch.setattr("vrs_lmeval.uncertainty.intervals._BLOCK_DRAWS", 6 * 7)
+    monkeypatch.setattr("vrs_lmeval.uncertainty.clusters._BLOCK_DRAWS", 6 * 7)
     assert np.array_equal(resample_means(columns, clusters, key="k", resamples=101), whole)
 
 
@@ -142,9 +138,9 @@ def test_the_ratio_error_worked_by_hand():
     # One question an image: blank 1 0 0 1, real 1 1 0 1; R = 2/3, residuals (1/3, -2/3, 0, 1/3) / (3/4).
     residuals = [4 / 9, -8 / 9, 0.0, 4 / 9]
     expected = statistics.stdev(residuals) / 2
-    assert find_ratio_standard_error([1, 0, 0, 1], [1, 1, 0, 1], list("abcd")) == pytest.approx(expected)
-    assert math.isnan(find_ratio_standard_error([1, 0], [0, 0], list("ab")))
-    assert math.isnan(find_ratio_standard_error([], [], []))
+    assert find_form_error(RATIO, [(1, 1), (0, 1), (0, 0), (1, 1)], "abcd") == pytest.approx(expected)
+    assert math.isnan(find_form_error(RATIO, [(1, 0), (0, 0)], "ab"))
+    assert math.isnan(find_form_error(RATIO, [], []))
 
 
 def test_clustered_intervals_cover_and_unclustered_ones_do_not():

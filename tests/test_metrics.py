@@ -2,17 +2,20 @@
 
 import json
 import math
-import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.columns import ALL_COLUMNS, aggregate, ask, list_columns
 from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_metrics
 
-from vrs_lmeval.metrics.measures import LIKELIHOODS, Question
-from vrs_lmeval.metrics.selection import METRICS, STANDARD_ERROR, metrics_by, metrics_of_variants, question_metrics
+from tools.write_metrics_table import write_table
+from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.metrics.metric import STANDARD_ERROR, is_metric
+from vrs_lmeval.metrics.question import LIKELIHOODS, Question
+from vrs_lmeval.metrics.selection import columns_of, metrics_by, metrics_of_variants
 from vrs_lmeval.records import Answer, Sample, Score
 from vrs_lmeval.uncertainty.intervals import find_t_interval
 
@@ -33,10 +36,10 @@ def measure(rows):
         sample = Sample(f"s{index}", image, "q", ("gold",), answer_type)
         answers = {name: answer for name, (answer, _) in variants.items()}
         scores = {name: score for name, (_, score) in variants.items()}
-        documents.append(question_metrics(sample, answers, scores))
-    metrics = metrics_of_variants(rows[0][2])
-    assert all(list(document) == list(metrics) for document in documents)
-    return {name: metric.aggregate([document[name] for document in documents]) for name, metric in metrics.items()}
+        documents.append(ask(sample, answers, scores))
+    columns = list_columns(rows[0][2])
+    assert all(list(document) == list(columns) for document in documents)
+    return aggregate(columns, documents)
 
 
 def triple(real, blank, shuffled):
@@ -138,7 +141,7 @@ def test_a_metric_without_applicable_questions_is_nan_and_never_zero():
     for name in ("acc_open", "f1_open", "recall_open", "vrs_open"):
         assert math.isnan(values[name])
         assert math.isnan(values[name + STANDARD_ERROR])
-    assert all(math.isnan(metric.aggregate([])) for metric in METRICS.values())
+    assert all(math.isnan(column.aggregate([])) for column in ALL_COLUMNS.values())
 
 
 SETS = {"set_accuracy", "confusion"}  # a task leaves them out where its questions form no sets
@@ -153,15 +156,16 @@ REAL_ONLY = {"acc", "parse_failure_rate", "acc_closed", "acc_open", "f1_open", "
         (["real", "noise_3"], REAL_ONLY | {"acc_noise_3"}),
         (
             ["shuffled", "real"],
-            REAL_ONLY
-            | {"acc_shuffled", "vrs", "vrs_ci95_low", "vrs_ci95_high", "image_sensitivity", "vrs_closed", "vrs_open"},
+            REAL_ONLY | {"acc_shuffled", "vrs", "image_sensitivity", "vrs_closed", "vrs_open"},
         ),
     ],
 )
 def test_only_variants_that_were_run_yield_metrics(variants, names):
-    assert {name for name in metrics_of_variants(variants) if not name.endswith(STANDARD_ERROR)} == names
+    assert set(metrics_of_variants(variants)) == names
     values = measure([("a", "closed", {variant: answered("gold") for variant in variants})])
-    assert set(values) == set(metrics_of_variants(variants))
+    assert {name for name in values if is_metric(name)} == names
+    limits = {"vrs_ci95_low", "vrs_ci95_high"} if "vrs" in names else set()
+    assert set(values) == names | {name + STANDARD_ERROR for name in names} | limits
 
 
 def test_a_graded_variant_has_its_accuracy_with_an_error():
@@ -183,13 +187,13 @@ def test_answers_and_scores_must_be_of_the_same_variants():
     sample = Sample("s", "i", "q", ("gold",), "open")
     answer, score = answered("gold")
     with pytest.raises(ValueError, match="blank"):
-        question_metrics(sample, {"real": answer, "blank": answer}, {"real": score})
+        Question(sample, {"real": answer, "blank": answer}, {"real": score}, {})
 
 
 def test_a_question_without_open_metrics_says_none_and_can_be_written_as_json():
     sample = Sample("s", "i", "q", ("gold",), "closed")
     variants = triple("gold", "other", None)
-    values = question_metrics(
+    values = ask(
         sample, {name: pair[0] for name, pair in variants.items()}, {name: pair[1] for name, pair in variants.items()}
     )
     assert values["acc_open"] is None
@@ -227,9 +231,8 @@ def test_vrs_is_the_difference_of_the_accuracies_and_shares_stay_shares(drawn):
     values = measure([(image, kind, triple(*values)) for image, kind, *values in drawn])
     assert values["vrs"] == pytest.approx(values["acc"] - values["acc_shuffled"])
     for name, metric in METRICS.items():
-        shown = name in values and not math.isnan(values[name])
-        if shown and metric.unit.startswith("share") and not name.endswith(STANDARD_ERROR):
-            assert 0 <= values[name] <= 1
+        if name in values and not math.isnan(values[name]):
+            assert metric.unit.low <= values[name] <= metric.unit.high
 
 
 FURTHER = ("real", "blank", "shuffled", "shuffled_2", "shuffled_3", "shuffled_hard", "retest")
@@ -243,11 +246,11 @@ def measure_known(rows):
         sample = Sample(f"s{index}", image, "q", ("gold",), kind)
         pairs = {variant: answered(value) for variant, value in values.items()}
         answers, scores = ({name: pair[part] for name, pair in pairs.items()} for part in (0, 1))
-        documents.append(question_metrics(sample, answers, scores, dict(zip(KNOWN, known, strict=True)), FURTHER))
-    metrics = metrics_of_variants(FURTHER, KNOWN)
-    assert all(list(document) == list(metrics) for document in documents)
+        documents.append(ask(sample, answers, scores, dict(zip(KNOWN, known, strict=True)), FURTHER))
+    columns = list_columns(FURTHER, KNOWN)
+    assert all(list(document) == list(columns) for document in documents)
     json.dumps(documents, allow_nan=False)
-    return {name: metric.aggregate([document[name] for document in documents]) for name, metric in metrics.items()}
+    return aggregate(columns, documents)
 
 
 def seven(real, blank, shuffled, second, third, hard, retest):
@@ -311,7 +314,7 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
     ]
     answers = [triple("gold", "gold", "gold"), triple("gold", "gold", "other"), triple("other", "gold", "gold")]
     metrics = metrics_by(["question_type", "modality"], samples, ALL)
-    assert {name for name in metrics if not name.endswith(STANDARD_ERROR)} == {
+    assert set(metrics) == {
         "acc_question_type_organ_system", "vrs_question_type_organ_system",
         "acc_modality_ct", "vrs_modality_ct", "acc_modality_mri", "vrs_modality_mri",
     }  # fmt: skip
@@ -319,7 +322,8 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
         Question(sample, {n: p[0] for n, p in pairs.items()}, {n: p[1] for n, p in pairs.items()}, {})
         for sample, pairs in zip(samples, answers, strict=True)
     ]
-    values = {name: metric.aggregate([metric.measure(q) for q in questions]) for name, metric in metrics.items()}
+    columns = columns_of(metrics)
+    values = {name: column.aggregate([column.measure(q) for q in questions]) for name, column in columns.items()}
     assert values["acc_question_type_organ_system"] == 1
     assert values["vrs_question_type_organ_system"] == 0.5
     assert values["vrs_question_type_organ_system_stderr"] == pytest.approx(0.5)
@@ -328,7 +332,7 @@ def test_a_benchmark_can_be_broken_down_by_question_type_and_modality():
 
 def test_a_breakdown_by_the_form_of_the_question():
     samples = [Sample("1", "a", "Is it?", ("no",), "closed"), Sample("2", "a", "Where is it?", ("left",), "open")]
-    names = [name for name in metrics_by(["question_form"], samples, ALL) if not name.endswith(STANDARD_ERROR)]
+    names = list(metrics_by(["question_form"], samples, ALL))
     assert names == [f"{metric}_question_form_{form}" for form in ("where", "yes_no") for metric in ("acc", "vrs")]
 
 
@@ -336,7 +340,7 @@ def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
     kinds = [("1", "CT"), ("2", "CT"), ("3", "MRI"), ("4", None)]
     samples = [Sample(name, name, "q", ("gold",), "open", modality=modality) for name, modality in kinds]
     metrics = metrics_by(["modality"], samples, ALL, ["majority_by_modality"])
-    assert [name for name in metrics if name.startswith("acc_majority") and not name.endswith(STANDARD_ERROR)] == [
+    assert [name for name in metrics if name.startswith("acc_majority")] == [
         "acc_majority_modality_ct",
         "acc_majority_modality_mri",
     ]
@@ -344,8 +348,9 @@ def test_a_breakdown_has_the_majority_of_each_value_where_the_task_knows_it():
     questions = [
         Question(sample, {}, {}, {"majority_by_modality": right}) for sample, right in zip(samples, known, strict=True)
     ]
+    columns = columns_of(metrics)
     values = {
-        name: metrics[name].aggregate([metrics[name].measure(question) for question in questions])
+        name: columns[name].aggregate([columns[name].measure(question) for question in questions])
         for name in ("acc_majority_modality_ct", "acc_majority_modality_mri")
     }
     assert values == {"acc_majority_modality_ct": 0.5, "acc_majority_modality_mri": 1}
@@ -386,9 +391,7 @@ def test_every_further_metric_equals_its_naive_twin(rows):
     registered = {
         name
         for name, metric in METRICS.items()
-        if not name.endswith(STANDARD_ERROR)
-        and (metric.knows or metric.needs - set(ALL))
-        and LIKELIHOODS not in metric.knows  # tests/test_likelihoods.py
+        if (metric.knows or metric.needs - set(ALL)) and LIKELIHOODS not in metric.knows  # tests/test_likelihoods.py
     }
     assert set(expected) == registered | {"hvrr_if_independent_stderr"}
 
@@ -410,17 +413,17 @@ def harness():
 
 @pytest.mark.parametrize("iterations", [0, 100])
 def test_the_harness_shows_our_clustered_errors(harness, caplog, iterations):
-    metrics = metrics_of_variants(ALL)
-    raw = {(name, "none"): [] for name in metrics}
+    columns = list_columns(ALL)
+    raw = {(name, "none"): [] for name in columns}
     for index, (image, kind, variants) in enumerate(FIVE):
         sample = Sample(f"s{index}", image, "q", ("gold",), kind)
-        values = question_metrics(
+        values = ask(
             sample, {key: pair[0] for key, pair in variants.items()}, {key: pair[1] for key, pair in variants.items()}
         )
         for name, value in values.items():
             raw[name, "none"].append(value)
     task = SimpleNamespace(
-        task_name="t", aggregation=lambda: {name: metric.aggregate for name, metric in metrics.items()}
+        task_name="t", aggregation=lambda: {name: column.aggregate for name, column in columns.items()}
     )
     results, count = harness._compute_task_aggregations(task, raw, iterations)
     expected = measure(FIVE)
@@ -439,16 +442,7 @@ def test_the_harness_shows_our_clustered_errors(harness, caplog, iterations):
     assert not any(name.endswith(STANDARD_ERROR) for name in rows)
 
 
-def test_the_documented_table_is_the_registry():
-    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text(encoding="utf-8")
-    documented = {}
-    for line in page.splitlines():
-        cells = [cell.strip().replace("\\|", "|") for cell in line.strip("| ").split(" | ")]
-        if len(cells) == 5 and re.fullmatch(r"`\w+`", cells[0]):
-            documented[cells[0].strip("`")] = tuple(cells[1:])
-    directions = {True: "higher", False: "lower", None: "neither"}
-    assert documented == {
-        metric.name: (metric.formula, metric.unit, directions[metric.higher_is_better], metric.source)
-        for metric in METRICS.values()
-        if not metric.name.endswith(STANDARD_ERROR)
-    }
+def test_the_documented_table_is_what_the_tool_writes():
+    page = Path(__file__).parent.parent / "docs" / "metrics.md"
+    assert write_table(page.read_text(encoding="utf-8")) == page.read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in page.read_text(encoding="utf-8") for name in METRICS)

@@ -15,7 +15,6 @@ from vrs_lmeval.uncertainty.model_tests import (
     find_detectable_difference,
     find_mcnemar_p_value,
     find_needed_images,
-    find_needed_pairs,
     find_pairwise_errors,
     find_pairwise_p_values,
     find_rank_intervals,
@@ -157,18 +156,6 @@ def test_mcnemar_of_the_published_example():
     assert find_mcnemar_p_value(11, 20) == pytest.approx(0.150, abs=5e-4)
     assert find_mcnemar_p_value(0, 5) == 2 / 2**5
     assert math.isnan(find_mcnemar_p_value(0, 0))
-
-
-@pytest.mark.parametrize(("discordance", "pairs"), [(0.2, 626), (0.3, 940), (0.4, 1254)])
-def test_needed_pairs_of_the_literature(discordance, pairs):
-    assert find_needed_pairs(0.05, discordance) == pairs
-    assert find_needed_pairs(-0.05, discordance) == pairs
-
-
-@pytest.mark.parametrize("values", [(0.0, 0.3), (0.4, 0.3), (0.1, 1.1)])
-def test_impossible_pairs_are_refused(values):
-    with pytest.raises(ValueError, match="discordance"):
-        find_needed_pairs(*values)
 
 
 def test_detectable_difference_worked_by_hand():

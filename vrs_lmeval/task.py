@@ -21,8 +21,8 @@ from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.benchmark.training_text import load_training_text
-from vrs_lmeval.metrics.measures import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
-from vrs_lmeval.metrics.selection import metrics_by, metrics_of_variants, name_part, question_metrics
+from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
+from vrs_lmeval.metrics.selection import columns_of, measure, metrics_by, metrics_of_variants, name_part
 from vrs_lmeval.pixels.preprocess import build_info, perturb
 from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
 from vrs_lmeval.reading.option_likelihoods import (
@@ -35,6 +35,7 @@ from vrs_lmeval.reading.option_likelihoods import (
 from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION, makes_visual_claim
 from vrs_lmeval.records import REAL, SHUFFLED, Sample
+from vrs_lmeval.run_record import DOCUMENT_KEY, RunEvidence, VariantRecord, write_document
 from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_rule, read_variants
 from vrs_lmeval.variants.severities import VERSION as VARIANTS_VERSION
 from vrs_lmeval.variants.two_step_changes import prepare
@@ -94,13 +95,10 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         names = [variant.name for variant in self._variants]
         of_answers = LIKELIHOODS if self._style == BY_LIKELIHOOD else CLAIM
         known = {of_answers, *next(iter(self._known.values()))}
-        self._breakdowns = metrics_by(self._by, samples, names, known)
-        self._metrics = {
-            name: metric
-            for name, metric in (metrics_of_variants(names, known) | self._breakdowns).items()
-            if any(map(metric.belongs, samples))
-        }
-        documents = [_make_document(sample) for sample in self._benchmark.samples]
+        chosen = metrics_of_variants(names, known) | metrics_by(self._by, samples, names, known)
+        self._metrics = {name: metric for name, metric in chosen.items() if any(map(metric.belongs, samples))}
+        self._columns = columns_of(self._metrics)
+        documents = [write_document(sample) for sample in self._benchmark.samples]
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
 
     def build_all_requests(self, **kwargs: Any) -> None:
@@ -172,42 +170,42 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
             known[CLAIM] = float(makes_visual_claim(results[names.index(REAL)]))
         scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
-        doc["variants"] = {
-            name: {"image_id": self._rules[name].choose(sample), **asdict(answers[name]), **asdict(scores[name])}
+        records = {
+            name: VariantRecord.make(str(self._rules[name].choose(sample)), answers[name], scores[name])
             for name in names
         }
-        variants = [variant.name for variant in self._variants]
-        measured = question_metrics(sample, answers, scores, known, variants, likelihoods)
-        question = Question(sample, answers, scores, known)
-        measured |= {name: metric.measure(question) for name, metric in self._breakdowns.items()}
-        return {name: measured[name] for name in self._metrics}
+        doc[DOCUMENT_KEY] = {name: record.write() for name, record in records.items()}
+        return measure(self._columns, Question(sample, answers, scores, known, likelihoods))
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
         """Metric name -> function over the values of all questions."""
-        return {name: metric.aggregate for name, metric in self._metrics.items()}
+        return {name: column.aggregate for name, column in self._columns.items()}
 
     def higher_is_better(self) -> dict[str, bool | None]:
         """Metric name -> whether a higher value is better; None where neither is."""
-        return {name: metric.higher_is_better for name, metric in self._metrics.items()}
+        return {name: column.higher_is_better for name, column in self._columns.items()}
 
     def dump_config(self) -> dict[str, Any]:
         """The configuration as it goes into the results, with the evidence of what was run."""
-        return {
-            **super().dump_config(),
-            "vrs": {
-                "dataset": dict(self._benchmark.evidence),
-                "variants": [asdict(variant) for variant in self._variants],
-                "variants_version": VARIANTS_VERSION,
-                "partners": {name: dict(rule.evidence) for name, rule in self._rules.items() if rule.evidence},
-                "baselines": self._baselines,
-                "claims_version": CLAIMS_VERSION,
-                "codec": f"libjpeg {features.version('jpg')}",
-                "prompt_style": self._style,
-                "parser_version": PARSER_VERSION,
-                "extension": build_info(),
-                "packages": {name: _find_version(name) for name in REPORTED_PACKAGES},
-            },
-        }
+        return {**super().dump_config(), "vrs": self.evidence.write()}
+
+    @property
+    def evidence(self) -> RunEvidence:
+        """What is run, for those who read its results."""
+        return RunEvidence(
+            dataset=dict(self._benchmark.evidence),
+            variants=tuple(asdict(variant) for variant in self._variants),
+            variants_version=VARIANTS_VERSION,
+            partners={name: dict(rule.evidence) for name, rule in self._rules.items() if rule.evidence},
+            baselines=self._baselines,
+            claims_version=CLAIMS_VERSION,
+            codec=f"libjpeg {features.version('jpg')}",
+            prompt_style=self._style,
+            parser_version=PARSER_VERSION,
+            extension=build_info(),
+            packages={name: _find_version(name) for name in REPORTED_PACKAGES},
+            metrics={name: metric.describe() for name, metric in self._metrics.items()},
+        )
 
     def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
         """Question `index` of the split and its image under every variant; several are numbered in the prompt's order.
@@ -331,15 +329,6 @@ def _find_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _make_document(sample: Sample) -> dict[str, Any]:
-    document = asdict(sample)
-    document["golds"] = list(sample.golds)
-    document["options"] = list(sample.options)
-    document["image_ids"] = list(sample.images)
-    document["answer"] = sample.golds[0]
-    return document
 
 
 def _describe(image: VariantImage | str) -> str:

@@ -11,7 +11,8 @@ def write_run(folder, model, rows, time="2026-01-01T00-00-00.000000", task="vrs_
     """`rows`: (question, image, gold, correct on real, correct on shuffled). `changes` go into the evidence."""
     folder = folder / model
     folder.mkdir(parents=True, exist_ok=True)
-    evidence = {"dataset": {"content_sha256": "0"}, "variants": [], "parser_version": "1"} | changes
+    variants = [{"name": name} for name in ("real", "shuffled")]
+    evidence = {"dataset": {"content_sha256": "0"}, "variants": variants, "parser_version": "1"} | changes
     config = {"vrs": evidence, "doc_to_text": "{{question}}", "generation_kwargs": {"max_gen_toks": 32}}
     results = {"model_name": f"some/{model}", "configs": {task: config, "other": {}}, "config": setup or {}}
     (folder / f"results_{time}.json").write_text(json.dumps(results))
@@ -25,11 +26,18 @@ def log_question(question, image, gold, real, shuffled, text=None):
     values = {"acc": real, "acc_shuffled": shuffled, "vrs": real - shuffled, "acc_open": None}
     values["vrs_ci95_low"] = [real - shuffled, image]
     texts = {"real": text or (gold if real else "no idea"), "shuffled": gold if shuffled else "no idea"}
-    correct = {"real": real, "shuffled": shuffled}
     document = {"sample_id": f"{question}-{image}", "image_id": image, "question": question, "golds": [gold]}
     document |= {"answer_type": "closed" if gold in {"yes", "no"} else "open", "options": []}
     document["variants"] = {
-        name: {"image_id": image, "value": value, "correct": correct[name]} for name, value in texts.items()
+        name: {
+            "image_id": image,
+            "value": value,
+            "reason": None,
+            "correct": right,
+            "token_f1": right,
+            "token_recall": right,
+        }
+        for (name, value), right in zip(texts.items(), (real, shuffled), strict=True)
     }
     logged = {"doc": document, "metrics": [*values, "acc_stderr"], "acc_stderr": [real, image], **values}
     return logged | {"filtered_resps": list(texts.values())}

@@ -23,7 +23,8 @@ from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.aggregation import find_interval
+from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.intervals import find_interval
 from vrs_lmeval.uncertainty.model_tests import find_mcnemar_p_value, find_rank_intervals
 
 MANY_PARSE_FAILURES = 0.05
@@ -82,7 +83,7 @@ class TaskBoard:
     @cached_property
     def variant_names(self) -> list[str]:
         """The variants of the task, in its order."""
-        return [variant["name"] for variant in self.standings[0].run.config["vrs"]["variants"]]
+        return self.standings[0].run.evidence.variant_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,7 @@ def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:
             name = getattr(sample, field)
             if name and value is not None:
                 grouped.setdefault((field, str(name)), []).append((value, sample.image_id))
-    return {key: find_interval(pairs) for key, pairs in sorted(grouped.items()) if len(pairs) >= FEWEST_QUESTIONS}
+    return {key: find_interval(MEAN, pairs) for key, pairs in sorted(grouped.items()) if len(pairs) >= FEWEST_QUESTIONS}
 
 
 def _describe_discordance(run: Run) -> str:

@@ -17,7 +17,7 @@ from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import Floats
+from vrs_lmeval.uncertainty.clusters import Floats
 
 SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
 """What of the data set's evidence must be equal; where it was read from may differ."""
@@ -165,14 +165,14 @@ _CONDITIONS = (
 
 
 def _conditions(run: Run) -> tuple[Any, ...]:
-    evidence = run.config["vrs"]
+    evidence = run.evidence
     return (
-        {key: evidence["dataset"].get(key) for key in SAME_DATA},
+        {key: evidence.dataset.get(key) for key in SAME_DATA},
         (run.config.get("metadata") or {}).get("version"),
-        {variant["name"]: variant for variant in evidence["variants"]},
-        evidence.get("variants_version"),
-        evidence["parser_version"],
-        evidence.get("prompt_style"),
+        {variant["name"]: variant for variant in evidence.variants},
+        evidence.variants_version,
+        evidence.parser_version,
+        evidence.prompt_style,
         run.config.get("doc_to_text"),
         run.config.get("generation_kwargs"),
         run.system_instruction,

@@ -18,7 +18,8 @@ from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.runs import Run
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import Floats, find_t_interval, resample_means
+from vrs_lmeval.uncertainty.clusters import Floats, resample_means
+from vrs_lmeval.uncertainty.intervals import find_t_interval
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
     find_group_difference,
@@ -119,7 +120,7 @@ def contrast_groups(
 
 def _name_data(run: Run) -> str:
     """The content hash of the run's questions; the task's name where the results hold none."""
-    return str(run.config["vrs"]["dataset"].get("content_sha256", run.task))
+    return str(run.evidence.dataset.get("content_sha256", run.task))
 
 
 @dataclass(frozen=True, slots=True)

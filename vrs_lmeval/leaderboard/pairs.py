@@ -10,7 +10,8 @@ import numpy as np
 from scipy import stats
 
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import CLUSTERS_ALIKE, NO_SPREAD, ONE_CLUSTER, T_METHOD, Floats
+from vrs_lmeval.uncertainty.clusters import Floats
+from vrs_lmeval.uncertainty.intervals import CLUSTERS_ALIKE, NO_SPREAD, ONE_CLUSTER, T_METHOD
 from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,

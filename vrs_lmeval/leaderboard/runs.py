@@ -10,7 +10,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from vrs_lmeval.leaderboard.logged_values import check_value
+from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, find_logged_metrics
+from vrs_lmeval.run_record import RunEvidence, VariantRecord, read_document
 
 
 class UnreadableResultsError(ValueError):
@@ -45,12 +46,14 @@ class ScoredSample:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One model on one task."""
+    """One model on one task; `evidence` is what the task wrote of itself, `config` the whole of its configuration."""
 
     model: str
     task: str
     samples: tuple[ScoredSample, ...]
     config: Mapping[str, Any]
+    evidence: RunEvidence
+    metrics: Mapping[str, LoggedMetric]
     system_instruction: str | None
     source: Path | None = None  # the results file
     setup: Mapping[str, Any] = field(default_factory=dict)  # the harness's `config`: arguments, dtype ...
@@ -118,8 +121,8 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     samples = path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
     if not samples.is_file():
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
-    _check_conditions(path, results, task)
-    read = _read_samples(samples)
+    evidence = _read_evidence(path, results, task)
+    read, metrics = _read_samples(samples, evidence)
     counted = (results.get("n-samples") or {}).get(task)
     asked = counted.get("effective") if isinstance(counted, Mapping) else None
     if asked is not None and asked != len(read):
@@ -129,6 +132,8 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
         task=task,
         samples=tuple(read),
         config=results["configs"][task],
+        evidence=evidence,
+        metrics=metrics,
         system_instruction=results.get("system_instruction"),
         source=path,
         setup=results.get("config") or {},
@@ -136,8 +141,9 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     )
 
 
-def _read_samples(path: Path) -> list[ScoredSample]:
+def _read_samples(path: Path, evidence: RunEvidence) -> tuple[list[ScoredSample], dict[str, LoggedMetric]]:
     samples = []
+    metrics: dict[str, LoggedMetric] = {}
     # Not splitlines(): an answer may hold other line separators, which the harness writes as they are.
     try:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
@@ -145,45 +151,46 @@ def _read_samples(path: Path) -> list[ScoredSample]:
         raise UnreadableResultsError(f"{path}: not UTF-8 text ({error})") from error
     for number, line in enumerate(lines, start=1):
         try:
-            samples.append(_read_sample(json.loads(line)))
+            logged = json.loads(line)
+            unseen = [name for name in logged["metrics"] if name not in metrics]
+            metrics |= find_logged_metrics(unseen, evidence)
+            samples.append(_read_sample(logged, metrics))
         except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
     twice = [name for name, times in Counter(sample.sample_id for sample in samples).items() if times > 1]
     if twice:
         raise UnreadableResultsError(f"{path}: holds {len(twice)} questions more than once, e.g. {twice[0]}")
-    return samples
+    return samples, metrics
 
 
-def _read_sample(logged: Mapping[str, Any]) -> ScoredSample:
-    document = logged["doc"]
-    values = {name: logged[name] for name in logged["metrics"] if not name.endswith("_stderr")}
+def _read_sample(logged: Mapping[str, Any], metrics: Mapping[str, LoggedMetric]) -> ScoredSample:
+    values = {name: logged[name] for name in logged["metrics"] if name in metrics}
     for name, value in values.items():
-        check_value(name, value)
-    texts = {name: document[name] for name in ("sample_id", "image_id", "question", "answer_type")}
-    texts |= {name: document.get(name) for name in ("question_type", "modality") if document.get(name) is not None}
-    for name, text in texts.items():
-        _expect(isinstance(text, str), f"{name} is {text!r}")
-    for name in ("golds", "options"):
-        _expect(_is_list_of_texts(document[name]), f"{name} is {document[name]!r}")
+        try:
+            metrics[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    sample, records = read_document(logged["doc"])
     return ScoredSample(
-        **texts,
-        golds=tuple(document["golds"]),
-        options=tuple(document["options"]),
-        values=values,
-        answers=_read_answers(document.get("variants") or {}, logged.get("filtered_resps") or []),
+        sample.sample_id,
+        sample.image_id,
+        sample.question,
+        sample.golds,
+        sample.answer_type,
+        sample.options,
+        values,
+        sample.question_type,
+        sample.modality,
+        _read_answers(records, logged.get("filtered_resps") or []),
     )
 
 
-def _check_conditions(path: Path, results: Mapping[str, Any], task: str) -> None:
-    """What a comparison and the page read of a run, apart from its samples. Raises UnreadableResultsError."""
+def _read_evidence(path: Path, results: Mapping[str, Any], task: str) -> RunEvidence:
+    """With a check of what else is read of the results. Raises UnreadableResultsError."""
     config = results["configs"][task]
     try:
-        evidence, setup = config["vrs"], results.get("config") or {}
-        _expect(isinstance(evidence["dataset"], Mapping), "dataset")
-        _expect(all(isinstance(variant["name"], str) for variant in evidence["variants"]), "variants")
-        _expect("parser_version" in evidence, "parser_version")
+        setup = results.get("config") or {}
         for name, part in {
-            "packages": evidence.get("packages"),
             "metadata": config.get("metadata"),
             "n-samples": results.get("n-samples"),
             "config": setup,
@@ -191,6 +198,7 @@ def _check_conditions(path: Path, results: Mapping[str, Any], task: str) -> None
             _expect(part is None or isinstance(part, Mapping), name)
         limit = setup.get("limit")
         _expect(limit is None or isinstance(limit, int | float), "config.limit")
+        return RunEvidence.read(config["vrs"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableResultsError(
             f"{path}: the evidence of {task} is not as a VRS task writes it ({error!r})"
@@ -202,18 +210,14 @@ def _expect(is_so: bool, what: str) -> None:
         raise ValueError(what)
 
 
-def _is_list_of_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-
-def _read_answers(variants: Mapping[str, Any], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
+def _read_answers(records: Mapping[str, VariantRecord], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
     """The harness logs the texts in the order of the variants; by likelihood, a pair for each option of each."""
     if texts and isinstance(texts[0], list):
-        count = len(texts) // len(variants)
+        count = len(texts) // len(records)
         texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
     return {
-        name: GivenAnswer(str(text), float(entry["correct"]), entry["value"] is not None, str(entry["image_id"]))
-        for (name, entry), text in zip(variants.items(), texts, strict=True)
+        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id)
+        for (name, record), text in zip(records.items(), texts, strict=True)
     }
 
 

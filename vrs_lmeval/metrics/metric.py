@@ -1,34 +1,55 @@
-"""What a metric is: its definition as a record, and the standard error that goes with each."""
+"""What a metric is: one entry with its measure, its form and its unit; and the columns of the harness's table it fills.
+
+A family of metrics is a file of this room: each entry stands there with its measure. Value, standard error, interval
+and bootstrap come from its form (`uncertainty/forms.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from vrs_lmeval.metrics.measures import Question
-from vrs_lmeval.metrics.question_sets import (
-    find_confusion,
-    find_confusion_error,
-    find_set_accuracy,
-    find_set_accuracy_error,
-)
+from vrs_lmeval.metrics.question import Question
 from vrs_lmeval.records import REAL, Sample
-from vrs_lmeval.uncertainty.aggregation import (
-    find_clustered_error,
-    find_independent_rate,
-    find_independent_rate_error,
-    find_mean,
-    find_ratio,
-    find_ratio_error,
-)
+from vrs_lmeval.run_record import MetricRecord
+from vrs_lmeval.uncertainty.forms import MEAN, Form
+from vrs_lmeval.uncertainty.intervals import find_error, find_interval, find_value
 
-STANDARD_ERROR = "_stderr"
+STANDARD_ERROR, LOWER_LIMIT, UPPER_LIMIT = "_stderr", "_ci95_low", "_ci95_high"
+"""How the columns that belong to a metric end."""
+
+VRS_PAPER = "arXiv 2603.03437 (read)"
+OURS = "this project"
 
 
 @dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts, and its range."""
+
+    name: str
+    low: float
+    high: float
+
+
+SHARE = Unit("share, 0..1", 0.0, 1.0)
+DIFFERENCE = Unit("difference of shares, -1..1", -1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the harness's table: `measure` gives one question's value, `aggregate` the number of them all."""
+
+    measure: Callable[[Question], Any]
+    aggregate: Callable[[Sequence[Any]], float]
+    higher_is_better: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """A metric: `measure` gives one question's value (None: does not apply), `aggregate` the value over all questions.
+    """`measure` gives one question's value, of the kind that `form` reads; None where the metric does not apply.
 
     `needs` are the variants it compares, `knows` what else it needs to know of a question. `higher_is_better` is None
     where neither direction is. A task leaves out a metric that `belongs` to none of its questions.
@@ -36,58 +57,41 @@ class Metric:
 
     name: str
     formula: str
-    unit: str
     source: str
-    needs: frozenset[str]
-    higher_is_better: bool | None
     measure: Callable[[Question], Any]
-    aggregate: Callable[[Sequence[Any]], float]
+    needs: frozenset[str] = frozenset({REAL})
+    unit: Unit = SHARE
+    form: Form = MEAN
+    higher_is_better: bool | None = True
     belongs: Callable[[Sample], bool] = lambda sample: True
     knows: frozenset[str] = frozenset()
+    has_limits: bool = False
+
+    def columns(self) -> dict[str, Column]:
+        """By name: the metric, its standard error (the harness's "+-"), and with `has_limits` its 95 % interval."""
+
+        def measure_with_image(question: Question) -> tuple[Any, str]:
+            return self.measure(question), question.sample.image_id
+
+        columns = {
+            self.name: Column(self.measure, partial(find_value, self.form), self.higher_is_better),
+            self.name + STANDARD_ERROR: Column(measure_with_image, partial(find_error, self.form)),
+        }
+        if self.has_limits:
+            columns[self.name + LOWER_LIMIT] = Column(measure_with_image, lambda pairs: self._find_limits(pairs)[0])
+            columns[self.name + UPPER_LIMIT] = Column(measure_with_image, lambda pairs: self._find_limits(pairs)[1])
+        return columns
+
+    def describe(self) -> MetricRecord:
+        """What a run says of it, for those who read its log."""
+        low, high = (limit if math.isfinite(limit) else None for limit in (self.unit.low, self.unit.high))
+        return MetricRecord(self.form.name, self.unit.name, low, high)
+
+    def _find_limits(self, pairs: Sequence[tuple[Any, str]]) -> tuple[float, float]:
+        interval = find_interval(self.form, pairs)
+        return interval.low, interval.high
 
 
-def standard_error_of(metric: Metric) -> Metric:
-    """The companion that fills the harness's "+-" column."""
-    own_error = _OWN_ERRORS.get(metric.aggregate)
-    return Metric(
-        name=metric.name + STANDARD_ERROR,
-        formula=f"standard error of {metric.name}, clustered by image",
-        unit=metric.unit,
-        source="Cameron and Miller 2015"
-        + (", delta method" if metric.aggregate in (find_ratio, find_independent_rate) else ""),
-        needs=metric.needs,
-        higher_is_better=None,
-        measure=metric.measure if own_error else lambda question: (metric.measure(question), question.sample.image_id),
-        aggregate=own_error or find_clustered_error,
-        belongs=metric.belongs,
-        knows=metric.knows,
-    )
-
-
-_OWN_ERRORS: Mapping[Callable[[Sequence[Any]], float], Callable[[Sequence[Any]], float]] = {
-    find_ratio: find_ratio_error,
-    find_independent_rate: find_independent_rate_error,
-    find_set_accuracy: find_set_accuracy_error,
-    find_confusion: find_confusion_error,
-}
-"""Aggregations of values that carry their image, and so have their own error."""
-
-
-SHARE, DIFFERENCE = "share, 0..1", "difference of shares, -1..1"
-
-
-def mean_metric(
-    name: str,
-    formula: str,
-    source: str,
-    measure: Callable[[Question], float | None],
-    *,
-    needs: tuple[str, ...] = (REAL,),
-    unit: str = SHARE,
-    higher_is_better: bool | None = True,
-    knows: tuple[str, ...] = (),
-) -> Metric:
-    """A metric whose value is the mean over the questions that it applies to."""
-    return Metric(
-        name, formula, unit, source, frozenset(needs), higher_is_better, measure, find_mean, knows=frozenset(knows)
-    )
+def is_metric(column: str) -> bool:
+    """Whether a column is a metric, not the error or a limit of one."""
+    return not column.endswith((STANDARD_ERROR, LOWER_LIMIT, UPPER_LIMIT))

@@ -1,4 +1,4 @@
-"""Sets: takes the answers to questions that a benchmark scores together, gives shares of whole sets and their errors.
+"""Questions that a benchmark scores together: shares of whole sets, all right or all answered alike.
 
 ProbMed scores all probes of one kind on one image together, the true ones and their hallucinated twins; MediConfusion
 the two images of one question. A set is told whole by its size: with a limit, sets that were not asked in full are
@@ -8,9 +8,13 @@ left out. Sets that share an image are not independent: errors are clustered by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
-from vrs_lmeval.uncertainty.intervals import find_standard_error
+from vrs_lmeval.metrics.metric import Metric
+from vrs_lmeval.metrics.question import Question
+from vrs_lmeval.records import REAL
+from vrs_lmeval.uncertainty.forms import Form, differentiate_quotient, divide, expect_list, expect_number
 
 
 class SetMember(NamedTuple):
@@ -23,34 +27,35 @@ class SetMember(NamedTuple):
     image_id: str
 
 
-def find_set_accuracy(members: Sequence[SetMember | None]) -> float:
-    """Share of the whole sets whose every question is right; NaN without one."""
-    return _find_mean(measure_right_sets(members)[0])
+def measure_member(question: Question) -> SetMember | None:
+    """What a set of questions is scored by; None where the question is of no set."""
+    sample = question.sample
+    if sample.set_id is None:
+        return None
+    answer = question.answers[REAL].value
+    return SetMember(sample.set_id, sample.set_size, question.correct(REAL), answer, sample.image_id)
 
 
-def find_set_accuracy_error(members: Sequence[SetMember | None]) -> float:
-    """Its standard error, clustered by linked images."""
-    return find_standard_error(*measure_right_sets(members))
+def read_member(value: Any) -> SetMember:
+    """As it was logged. Raises ValueError."""
+    set_id, size, correct, answer, image = expect_list(value, 5)
+    if not (isinstance(set_id, str) and isinstance(image, str) and (answer is None or isinstance(answer, str))):
+        raise ValueError(f"{value!r} is no member of a set")
+    return SetMember(set_id, int(expect_number(size)), expect_number(correct), answer, image)
 
 
-def find_confusion(members: Sequence[SetMember | None]) -> float:
-    """Share of the whole sets, all parsed, whose questions all got the same answer; NaN without one."""
-    return _find_mean(measure_same_sets(members)[0])
-
-
-def find_confusion_error(members: Sequence[SetMember | None]) -> float:
-    """Its standard error, clustered by linked images."""
-    return find_standard_error(*measure_same_sets(members))
-
-
-def measure_right_sets(members: Sequence[SetMember | None]) -> tuple[list[float], list[str]]:
-    """1 or 0 of each whole set, whether its every question is right, and its cluster."""
-    return _measure(members, _are_right)
-
-
-def measure_same_sets(members: Sequence[SetMember | None]) -> tuple[list[float], list[str]]:
-    """1 or 0 of each whole set, all parsed, whether its questions all got the same answer, and its cluster."""
-    return _measure(members, _are_same)
+def measure_sets(
+    measure: Callable[[Sequence[SetMember]], float | None], members: Sequence[SetMember]
+) -> tuple[list[float], list[str]]:
+    """The value of each whole set that has one, and its cluster: the images that sets link together."""
+    sets: dict[str, list[SetMember]] = {}
+    for member in members:
+        sets.setdefault(member.set_id, []).append(member)
+    whole = [each for each in sets.values() if len(each) == each[0].set_size]
+    clusters = _link([[member.image_id for member in each] for each in whole])
+    measured = [(measure(each), cluster) for each, cluster in zip(whole, clusters, strict=True)]
+    kept = [(value, cluster) for value, cluster in measured if value is not None]
+    return [value for value, _ in kept], [cluster for _, cluster in kept]
 
 
 def _are_right(members: Sequence[SetMember]) -> float | None:
@@ -60,21 +65,6 @@ def _are_right(members: Sequence[SetMember]) -> float | None:
 def _are_same(members: Sequence[SetMember]) -> float | None:
     answers = [member.answer for member in members]
     return None if None in answers else float(len(set(answers)) == 1)
-
-
-def _measure(
-    members: Sequence[SetMember | None], measure: Callable[[Sequence[SetMember]], float | None]
-) -> tuple[list[float], list[str]]:
-    """The value of each whole set that has one, and its cluster."""
-    sets: dict[str, list[SetMember]] = {}
-    for member in members:
-        if member is not None:  # a question of no set
-            sets.setdefault(member.set_id, []).append(member)
-    whole = [each for each in sets.values() if len(each) == each[0].set_size]
-    clusters = _link([[member.image_id for member in each] for each in whole])
-    measured = [(measure(each), cluster) for each, cluster in zip(whole, clusters, strict=True)]
-    kept = [(value, cluster) for value, cluster in measured if value is not None]
-    return [value for value, _ in kept], [cluster for _, cluster in kept]
 
 
 def _link(groups: Sequence[Sequence[str]]) -> list[str]:
@@ -92,5 +82,37 @@ def _link(groups: Sequence[Sequence[str]]) -> list[str]:
     return [find_root(group[0]) for group in groups]
 
 
-def _find_mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
+WHOLE_SETS_RIGHT = Form(
+    "share of whole sets, all right",
+    read_member,
+    divide,
+    differentiate_quotient,
+    regroup=partial(measure_sets, _are_right),
+)
+WHOLE_SETS_ALIKE = Form(
+    "share of whole sets, all answered alike",
+    read_member,
+    divide,
+    differentiate_quotient,
+    regroup=partial(measure_sets, _are_same),
+)
+
+METRICS = (
+    Metric(
+        name="set_accuracy",
+        formula="share of sets whose every question is right under real",
+        source="ProbMed (arXiv 2405.20421, read), MediConfusion (arXiv 2409.15477, read)",
+        measure=measure_member,
+        form=WHOLE_SETS_RIGHT,
+        belongs=lambda sample: sample.set_id is not None,
+    ),
+    Metric(
+        name="confusion",
+        formula="share of sets, all parsed, with one answer(real) to all of their images",
+        source="MediConfusion (arXiv 2409.15477, read)",
+        measure=measure_member,
+        form=WHOLE_SETS_ALIKE,
+        higher_is_better=False,
+        belongs=lambda sample: sample.set_id is not None and bool(sample.options),
+    ),
+)

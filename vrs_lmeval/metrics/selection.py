@@ -1,7 +1,6 @@
-"""Metrics: takes the answers and scores of one question under every variant, gives its value of each metric, and
-each metric's aggregation over all questions.
+"""The metrics of a task: takes its variants, what it knows and its questions, gives its metrics and their columns.
 
-The metrics themselves are in `registry.py`. What this page leans on:
+What this page leans on:
 
 - A metric that does not apply to a question (open accuracy on a closed one) is None there, not absent: on several
   processes the harness gathers by the first rank's metric names and fails on a missing one (0.4.13, evaluator.py).
@@ -21,13 +20,12 @@ from functools import lru_cache
 from typing import Any
 
 from vrs_lmeval.benchmark.question_types import find_question_form
-from vrs_lmeval.metrics.catalogue import METRICS, majority_of, variant_accuracy
-from vrs_lmeval.metrics.measures import LIKELIHOODS, Question, is_draw, majority_by
-from vrs_lmeval.metrics.metric import STANDARD_ERROR, Metric, standard_error_of
-from vrs_lmeval.reading.option_likelihoods import LogProbabilities
-from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Answer, Sample, Score
-
-__all__ = ["METRICS", "STANDARD_ERROR", "Metric", "metrics_by", "metrics_of_variants", "question_metrics"]
+from vrs_lmeval.metrics.baselines import make_majority
+from vrs_lmeval.metrics.catalogue import METRICS
+from vrs_lmeval.metrics.metric import Column, Metric
+from vrs_lmeval.metrics.question import Question, is_draw, majority_by
+from vrs_lmeval.metrics.reliance import make_variant_accuracy
+from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Sample
 
 logger = logging.getLogger(__name__)
 
@@ -35,30 +33,8 @@ LARGEST_BREAKDOWN = 16
 """Values of a field by which metrics are printed; more would bury the table, and the samples log has them all."""
 
 
-def question_metrics(
-    sample: Sample,
-    answers: Mapping[str, Answer],
-    scores: Mapping[str, Score],
-    known: Mapping[str, float | None] | None = None,
-    variants: Iterable[str] | None = None,
-    likelihoods: Mapping[str, LogProbabilities | None] | None = None,
-) -> dict[str, Any]:
-    """One question's value of every metric of `metrics_of_variants`, None where it does not apply.
-
-    `variants` are the task's, by default those in `answers`: a question need not have been asked under all of them.
-    Values are numbers, or tuples that end with the image id; all of them can be written as JSON. Raises ValueError
-    where "real" is missing or `scores` has other variants.
-    """
-    if set(answers) != set(scores):
-        raise ValueError(f"answers are for {sorted(answers)}, scores for {sorted(scores)}")
-    question = Question(sample, answers, scores, known or {}, likelihoods or {})
-    names = [*(known or {}), *((LIKELIHOODS,) if likelihoods else ())]
-    metrics = metrics_of_variants(answers if variants is None else variants, names)
-    return {name: metric.measure(question) for name, metric in metrics.items()}
-
-
 def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> dict[str, Metric]:
-    """The metrics of a task with these variants and this knowledge, by name, each followed by its standard error.
+    """The metrics of a task with these variants and this knowledge, by name.
 
     Variants beyond blank and shuffled add `acc_<variant>`; further draws of shuffled do not. Raises ValueError without
     "real", or where a variant's accuracy would take another metric's name ("closed").
@@ -67,22 +43,31 @@ def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> d
 
 
 @lru_cache(maxsize=64)
-def _select(variants: tuple[str, ...], known: frozenset[str]) -> tuple[tuple[str, Metric], ...]:
+def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Metric]:
     if REAL not in variants:
         raise ValueError(f"metrics compare with the variant 'real', the variants are {', '.join(variants)}")
     named = {REAL, BLANK, SHUFFLED, *filter(is_draw, variants)}
-    extra = [variant_accuracy(variant) for variant in variants if variant not in named]
+    extra = [make_variant_accuracy(variant) for variant in variants if variant not in named]
     if taken := [metric.name for metric in extra if metric.name in METRICS]:
         raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")
     chosen = [metric for metric in METRICS.values() if metric.needs <= set(variants) and metric.knows <= known]
-    with_errors = [*chosen, *(each for metric in extra for each in (metric, standard_error_of(metric)))]
-    return tuple((metric.name, metric) for metric in with_errors)
+    return {metric.name: metric for metric in [*chosen, *extra]}
+
+
+def columns_of(metrics: Mapping[str, Metric]) -> dict[str, Column]:
+    """The harness's columns of these metrics, each metric followed by its error and limits."""
+    return {name: column for metric in metrics.values() for name, column in metric.columns().items()}
+
+
+def measure(columns: Mapping[str, Column], question: Question) -> dict[str, Any]:
+    """One question's value of every column, None where it does not apply; all of them can be written as JSON."""
+    return {name: column.measure(question) for name, column in columns.items()}
 
 
 def metrics_by(
     fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str], known: Iterable[str] = ()
 ) -> dict[str, Metric]:
-    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS, with their errors.
+    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS.
 
     `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
     `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
@@ -107,10 +92,9 @@ def metrics_by(
             )
             continue
         wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
-        for value in values:
-            for whole in [*wholes, *([majority_of(field)] if majority_by(field) in names else [])]:
-                part = _restrict(whole, field, value)
-                metrics |= {part.name: part, part.name + STANDARD_ERROR: standard_error_of(part)}
+        wholes += [make_majority(field)] if majority_by(field) in names else []
+        parts_of = [_restrict(whole, field, value) for value in values for whole in wholes]
+        metrics |= {part.name: part for part in parts_of}
     return metrics
 
 
@@ -130,5 +114,9 @@ def _restrict(whole: Metric, field: str, value: str) -> Metric:
         return whole.measure(question) if name_part(question.sample, field) == value else None
 
     return replace(
-        whole, name=f"{whole.name}_{field}_{value}", formula=f"{whole.name}, {field} {value}", measure=measure
+        whole,
+        name=f"{whole.name}_{field}_{value}",
+        formula=f"{whole.name}, {field} {value}",
+        measure=measure,
+        has_limits=False,
     )

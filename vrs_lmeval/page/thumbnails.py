@@ -16,6 +16,7 @@ from PIL import Image
 
 from vrs_lmeval.commands.preview import PreviewError, load_task
 from vrs_lmeval.leaderboard.board import TaskBoard
+from vrs_lmeval.run_record import RunEvidence
 from vrs_lmeval.variants.rules import VariantImage
 
 SHORTER_EDGE = 224
@@ -53,7 +54,7 @@ def collect_pictures(board: TaskBoard, sample_ids: Sequence[str], largest: int =
         task = load_task(board.task)
     except PreviewError as error:
         raise NoPicturesError(f"{board.task}: no pictures: {error}") from error
-    _check_same(board, task.dump_config()["vrs"])
+    _check_same(board, task.evidence)
     pictures = Pictures()
     used = 0
     for sample_id in sample_ids:
@@ -69,15 +70,15 @@ def collect_pictures(board: TaskBoard, sample_ids: Sequence[str], largest: int =
     return pictures
 
 
-def _check_same(board: TaskBoard, here: Mapping[str, Any]) -> None:
-    evidence = board.standings[0].run.config["vrs"]
-    there, own = evidence["dataset"].get("content_sha256"), here["dataset"].get("content_sha256")
+def _check_same(board: TaskBoard, here: RunEvidence) -> None:
+    evidence = board.standings[0].run.evidence
+    there, own = evidence.dataset.get("content_sha256"), here.dataset.get("content_sha256")
     if there != own:
         raise NoPicturesError(
             f"{board.task}: no pictures: the data found here (content {own}) is not what the models were asked "
             f"(content {there}); point VRS_DATA_DIR at that"
         )
-    if [_plain(variant) for variant in evidence["variants"]] != [_plain(variant) for variant in here["variants"]]:
+    if [_plain(variant) for variant in evidence.variants] != [_plain(variant) for variant in here.variants]:
         raise NoPicturesError(f"{board.task}: no pictures: the task's variants are no longer those of the results")
 
 

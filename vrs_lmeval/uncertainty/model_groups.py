@@ -21,7 +21,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import ONE_CLUSTER, Clusters, Floats, make_generator, sum_columns_by_cluster
+from vrs_lmeval.uncertainty.clusters import Clusters, Floats, make_generator, sum_columns_by_cluster
+from vrs_lmeval.uncertainty.intervals import ONE_CLUSTER
 
 GROUP_METHOD = "two-way clustered t (models and images)"
 GROUP_BOOTSTRAP_METHOD = "hierarchical percentile bootstrap (models, then images)"
@@ -63,7 +64,7 @@ def bootstrap_group_difference(
 ) -> Interval:
     """The same difference, `analytic`, with the percentiles over resampled models and images.
 
-    `means` (resamples, M): of every model over resampled images, the same for all models (`intervals.resample_means`);
+    `means` (resamples, M): of every model over resampled images, the same for all models (`clusters.resample_means`);
     models are drawn here, within each group. NaN limits where `analytic` has them.
     """
     if analytic.reason is not None:

@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.intervals import Clusters, Floats, make_generator, sum_columns_by_cluster
+from vrs_lmeval.uncertainty.clusters import Clusters, Floats, make_generator, sum_columns_by_cluster
 
 Indices = npt.NDArray[np.int64]
 
@@ -158,26 +157,8 @@ def _find_reach(level: float, power: float) -> float:
     return float(stats.norm.ppf((1 + level) / 2) + stats.norm.ppf(power))
 
 
-def find_error(interval: Interval) -> float:
-    """The standard error behind a clustered t interval; NaN where it has no limits."""
-    quantile = stats.t.ppf((1 + interval.level) / 2, max(interval.clusters - 1, 1))
-    return float((interval.high - interval.low) / 2 / quantile)
-
-
 def find_needed_images(images: int, standard_error: float, difference: float, power: float = 0.8) -> float:
     """How many images like these show `difference`; the error of a mean falls with the root of their number."""
     if difference == 0:
         return math.inf
     return images * (find_detectable_difference(standard_error, power=power) / abs(difference)) ** 2
-
-
-def find_needed_pairs(difference: float, discordance: float, level: float = 0.95, power: float = 0.8) -> int:
-    """Independent questions that a paired test needs, for a share `discordance` of pairs that differ.
-
-    Connor 1987 ("Sample size for testing differences in proportions for the paired-sample design", Biometrics 43:207).
-    """
-    if not 0 < abs(difference) <= discordance <= 1:
-        raise ValueError(f"difference {difference} and discordance {discordance}: 0 < |difference| <= discordance <= 1")
-    quantile, reach = stats.norm.ppf((1 + level) / 2), stats.norm.ppf(power)
-    root = quantile * math.sqrt(discordance) + reach * math.sqrt(discordance - difference**2)
-    return math.ceil(float(root / difference) ** 2)

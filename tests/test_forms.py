@@ -7,22 +7,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.naive_metrics import naive_clustered_error
 
-from vrs_lmeval.uncertainty.aggregation import find_independent_rate, find_independent_rate_error
-from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_ratio_standard_error, find_t_interval
-from vrs_lmeval.uncertainty.model_tests import find_error
-from vrs_lmeval.uncertainty.sum_statistics import RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Statistic, find_both_intervals
+from vrs_lmeval.uncertainty.forms import MEAN, RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Units
+from vrs_lmeval.uncertainty.intervals import (
+    Quantity,
+    find_bootstrap_interval,
+    find_both_intervals,
+    find_error,
+    find_t_interval,
+    find_value,
+)
 
 IMAGES = list("abcdefgh")
 
 
-def make_statistic(form, rows, applies=None):
+def make_quantity(form, rows, clusters, applies=None):
     summands = np.array(rows, dtype=float)
-    return Statistic(form, summands, np.ones(len(rows), dtype=bool) if applies is None else np.array(applies))
+    applies = np.ones(len(rows), dtype=bool) if applies is None else np.array(applies)
+    return Quantity(form, Units(summands, applies, clusters))
 
 
 def find_one(form, rows, clusters, applies=None, resamples=400):
-    (found,) = find_both_intervals([make_statistic(form, rows, applies)], clusters, key="k", resamples=resamples)
+    quantity = make_quantity(form, rows, clusters, applies)
+    (found,) = find_both_intervals([quantity], clusters, key="k", resamples=resamples)
     return found
 
 
@@ -33,7 +41,7 @@ rows_of_mean = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_
 @settings(derandomize=True, max_examples=100, deadline=None)
 def test_a_mean_has_the_intervals_of_the_plain_functions(rows):
     values, clusters = zip(*rows, strict=True)
-    found = find_one(RATIO, [(value, 1.0) for value in values], clusters)
+    found = find_one(MEAN, [(value, 1.0) for value in values], clusters)
     expected = find_t_interval(values, clusters), find_bootstrap_interval(values, clusters, key="k", resamples=400)
     for mine, theirs in zip((found.analytic, found.bootstrap), expected, strict=True):
         assert (mine.n, mine.clusters, mine.reason, mine.method) == (
@@ -58,15 +66,24 @@ def test_a_ratio_has_the_error_of_the_delta_method():
     above, below = [1, 0, 0, 1, 0, 1], [1, 1, 0, 1, 1, 1]
     found = find_one(RATIO, list(zip(above, below, strict=True)), list("aabbcd")).analytic
     assert found.estimate == pytest.approx(3 / 5)
-    assert find_error(found) == pytest.approx(find_ratio_standard_error(above, below, list("aabbcd")))
+    linear = [(a - 3 / 5 * b) / (5 / 6) for a, b in zip(above, below, strict=True)]
+    pairs = list(zip(zip(above, below, strict=True), "aabbcd", strict=True))
+    assert find_error(RATIO, pairs) == pytest.approx(naive_clustered_error(linear, "aabbcd"))
 
 
 def test_a_rate_times_a_complement_has_the_error_of_the_delta_method():
     triples = [(1.0, 0.0, "a"), (0.0, 1.0, "a"), (1.0, None, "b"), (1.0, 1.0, "c"), (0.0, 0.0, "d"), (1.0, 0.0, "e")]
     rows = [(claim, 1.0, *((0.0, 0.0) if change is None else (change, 1.0))) for claim, change, _ in triples]
     found = find_one(RATE_TIMES_COMPLEMENT, rows, [image for _, _, image in triples]).analytic
-    assert found.estimate == pytest.approx(find_independent_rate(triples))
-    assert find_error(found) == pytest.approx(find_independent_rate_error(triples))
+    assert found.estimate == pytest.approx(4 / 6 * (1 - 2 / 5))
+    linear = [
+        (1 - 2 / 5) * claim - (0 if change is None else 4 / 6 * (change - 2 / 5) / (5 / 6))
+        for claim, change, _ in triples
+    ]
+    pairs = [((claim, change), image) for claim, change, image in triples]
+    images = [image for _, _, image in triples]
+    assert find_value(RATE_TIMES_COMPLEMENT, [value for value, _ in pairs]) == found.estimate
+    assert find_error(RATE_TIMES_COMPLEMENT, pairs) == pytest.approx(naive_clustered_error(linear, images))
 
 
 def test_a_spread_is_differentiated_rightly():
@@ -82,18 +99,19 @@ def test_a_spread_is_differentiated_rightly():
             return statistics.stdev((weights @ draws) / weights.sum())
 
         residuals.append((weigh(1e-6) - weigh(-1e-6)) / 2e-6)
-    assert find_error(found) == pytest.approx(math.sqrt(4 / 3 * sum(r * r for r in residuals)), rel=1e-6)
+    pairs = list(zip(draws.tolist(), "aabcd", strict=True))
+    assert find_error(SPREAD, pairs) == pytest.approx(math.sqrt(4 / 3 * sum(r * r for r in residuals)), rel=1e-6)
 
 
 def test_all_statistics_share_their_draws_and_chunks_do_not_show(monkeypatch):
     generator = np.random.default_rng(2)
     clusters = generator.integers(0, 30, 90)
     rows = [np.column_stack([generator.integers(0, 2, 90), np.ones(90)]) for _ in range(5)]
-    statistics_ = [make_statistic(RATIO, each) for each in rows]
-    together = find_both_intervals(statistics_, clusters, key="k", resamples=300)
+    quantities = [make_quantity(RATIO, each, clusters) for each in rows]
+    together = find_both_intervals(quantities, clusters, key="k", resamples=300)
     assert together == [find_one(RATIO, each, clusters, resamples=300) for each in rows]
-    monkeypatch.setattr("vrs_lmeval.uncertainty.sum_statistics._STATISTICS_AT_ONCE", 2)
-    assert find_both_intervals(statistics_, clusters, key="k", resamples=300) == together
+    monkeypatch.setattr("vrs_lmeval.uncertainty.intervals._QUANTITIES_AT_ONCE", 2)
+    assert find_both_intervals(quantities, clusters, key="k", resamples=300) == together
 
 
 @pytest.mark.parametrize(

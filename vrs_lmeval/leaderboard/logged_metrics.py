@@ -1,0 +1,61 @@
+"""What a run says of its metrics -> how each is read and summed; a metric that nobody knows is an error, not a mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vrs_lmeval.metrics.catalogue import FORMS, METRICS
+from vrs_lmeval.metrics.metric import Metric, is_metric
+from vrs_lmeval.metrics.reliance import make_variant_accuracy
+from vrs_lmeval.metrics.selection import BREAKDOWNS
+from vrs_lmeval.run_record import RunEvidence
+from vrs_lmeval.uncertainty.forms import Form
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedMetric:
+    """A metric of a run: its form, and the range of its values."""
+
+    form: Form
+    low: float
+    high: float
+
+    def check(self, value: Any) -> None:
+        """Raises ValueError for a value that it cannot have; None is one that does not apply."""
+        if value is not None:
+            self.form.read(value)
+
+
+def find_logged_metrics(columns: Iterable[str], evidence: RunEvidence) -> dict[str, LoggedMetric]:
+    """The metrics among the columns that a run logged, by name. Raises ValueError for one that is not known."""
+    return {name: _find(name, evidence) for name in columns if is_metric(name)}
+
+
+def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
+    if evidence.metrics is None:
+        metric = _find_by_name(name, evidence.variant_names)
+        return LoggedMetric(metric.form, metric.unit.low, metric.unit.high)
+    if name not in evidence.metrics:
+        raise ValueError(f"{name}: the run's evidence does not say what it is")
+    record = evidence.metrics[name]
+    if record.form not in FORMS:
+        raise ValueError(
+            f"{name}: no form {record.form!r} is known here, upgrade vrs_lmeval; known: {', '.join(FORMS)}"
+        )
+    low, high = (-math.inf if record.low is None else record.low), (math.inf if record.high is None else record.high)
+    return LoggedMetric(FORMS[record.form], low, high)
+
+
+def _find_by_name(name: str, variants: Iterable[str]) -> Metric:
+    """Of a run of version 0.1, which logged names alone."""
+    if name in METRICS:
+        return METRICS[name]
+    if name.removeprefix("acc_") in variants:
+        return make_variant_accuracy(name.removeprefix("acc_"))
+    for whole in ("acc_majority", "acc", "vrs"):
+        if name.startswith(tuple(f"{whole}_{field}_" for field in BREAKDOWNS)):
+            return METRICS[whole]
+    raise ValueError(f"{name}: no metric of that name is known")

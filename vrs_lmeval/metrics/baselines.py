@@ -1,0 +1,61 @@
+"""What stands beside a model: the VRS of perfect sight, and the accuracy of two ways to answer without an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, Metric
+from vrs_lmeval.metrics.question import CEILING, MAJORITY, QUESTION_ONLY, Question, known, majority_by, of_type
+from vrs_lmeval.metrics.reliance import BOTH
+
+
+def _make_ceiling(name: str, formula: str, measure: Callable[[Question], float | None]) -> Metric:
+    return Metric(
+        name=name,
+        formula=formula,
+        source=OURS,
+        measure=measure,
+        needs=BOTH,
+        unit=DIFFERENCE,
+        knows=frozenset({CEILING}),
+        higher_is_better=None,
+    )
+
+
+def _make_baseline(name: str, formula: str, what: str, measure: Callable[[Question], float | None]) -> Metric:
+    return Metric(
+        name=name, formula=formula, source=OURS, measure=measure, knows=frozenset({what}), higher_is_better=None
+    )
+
+
+def make_majority(field: str) -> Metric:
+    """`acc_majority` of a breakdown by `field`; its answer is the most frequent gold of each value by itself."""
+    what = majority_by(field)
+    return _make_baseline("acc_majority", f"acc of the most frequent gold of the same {field}", what, known(what))
+
+
+_BASELINES = {
+    MAJORITY: "the most frequent gold of the answer type",
+    QUESTION_ONLY: "the training split's most frequent answer to the same question",
+}
+
+METRICS = (
+    _make_ceiling("vrs_ceiling", "vrs of a model that is always right about the image it is shown", known(CEILING)),
+    *(
+        _make_ceiling(f"vrs_ceiling_{kind}", f"vrs_ceiling over {kind} questions", of_type(kind, known(CEILING)))
+        for kind in ("closed", "open")
+    ),
+    *(
+        metric
+        for name, what in _BASELINES.items()
+        for metric in (
+            _make_baseline(f"acc_{name}", f"acc of {what}", name, known(name)),
+            *(
+                _make_baseline(
+                    f"acc_{name}_{kind}", f"acc_{name} over {kind} questions", name, of_type(kind, known(name))
+                )
+                for kind in ("closed", "open")
+            ),
+        )
+    ),
+)

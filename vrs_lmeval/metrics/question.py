@@ -1,0 +1,71 @@
+"""One question's answers and scores under every variant, which measures take, and what a task may know besides."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from vrs_lmeval.reading.option_likelihoods import LogProbabilities
+from vrs_lmeval.records import SHUFFLED, Answer, Sample, Score
+
+SECOND_DRAW = f"{SHUFFLED}_2"
+
+CLAIM, CEILING, MAJORITY, QUESTION_ONLY = "claim", "vrs_ceiling", "majority", "question_only"
+"""What a task may know of a question besides its answers: whether the answer to the real image makes a visual claim;
+VRS of a model that is always right about the image shown; and what is right of the two baselines' answers."""
+
+LIKELIHOODS = "likelihoods"
+"""What a task knows that asks for the likelihoods of options instead of a text."""
+
+
+def majority_by(field: str) -> str:
+    """What a task calls the majority baseline within each value of a field."""
+    return f"{MAJORITY}_by_{field}"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question's answers and scores, by variant: it need not have been asked under all of the task's.
+
+    Raises ValueError where the variants of both differ.
+    """
+
+    sample: Sample
+    answers: Mapping[str, Answer]
+    scores: Mapping[str, Score]
+    known: Mapping[str, float | None]
+    likelihoods: Mapping[str, LogProbabilities | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if set(self.answers) != set(self.scores):
+            raise ValueError(f"answers are for {sorted(self.answers)}, scores for {sorted(self.scores)}")
+
+    def correct(self, variant: str) -> float:
+        """1 where the answer under `variant` is right, else 0."""
+        return self.scores[variant].correct
+
+
+def of_type(answer_type: str, measure: Callable[[Question], float | None]) -> Callable[[Question], float | None]:
+    """`measure` for questions of that answer type, None for others."""
+    return lambda question: measure(question) if question.sample.answer_type == answer_type else None
+
+
+def known(name: str) -> Callable[[Question], float | None]:
+    """What the task knows of the question under this name; None where it could not be had."""
+    return lambda question: question.known[name]
+
+
+def change_between(first: str, second: str) -> Callable[[Question], float | None]:
+    """1 where the two answers differ, 0 where they are the same, None where one is not parsed."""
+
+    def measure(question: Question) -> float | None:
+        one, other = question.answers[first], question.answers[second]
+        return float(one.value != other.value) if one.is_parsed and other.is_parsed else None
+
+    return measure
+
+
+def is_draw(variant: str) -> bool:
+    """A further draw of shuffled: `shuffled_2`, `shuffled_3` ..."""
+    return re.fullmatch(rf"{SHUFFLED}_[0-9]+", variant) is not None

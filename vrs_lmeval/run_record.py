@@ -1,0 +1,184 @@
+"""What a run writes of a VRS task and the leaderboard reads: the same classes write it as JSON and read it back.
+
+A run writes one `RunEvidence` (in the results file, `configs.<task>.vrs`) and for each question a document: the sample,
+and under `variants` one `VariantRecord` each. `RECORD_VERSION` is raised when a field is added or changes its meaning;
+`read` then says what an older record lacks. Version 1 is what vrs_lmeval 0.1 wrote: it names neither its version nor
+the metrics.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from vrs_lmeval.records import Answer, Sample, Score
+
+RECORD_VERSION = 2
+
+DOCUMENT_KEY = "variants"
+"""Where a logged document holds what each variant showed and what was understood of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRecord:
+    """How a metric's logged values are read: the name of its form, and its unit with its range (None: no limit)."""
+
+    form: str
+    unit: str
+    low: float | None
+    high: float | None
+
+    @staticmethod
+    def read(logged: Any) -> MetricRecord:
+        """Raises ValueError for what is none."""
+        _expect(isinstance(logged, Mapping) and isinstance(logged.get("form"), str), f"{logged!r} is no metric")
+        low, high = (_read_limit(logged.get(name)) for name in ("low", "high"))
+        return MetricRecord(logged["form"], str(logged.get("unit", "")), low, high)
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRecord:
+    """One question under one variant: the image shown, the answer as it was understood, and its score."""
+
+    image_id: str
+    value: str | None
+    reason: str | None
+    correct: float
+    token_f1: float
+    token_recall: float
+
+    @staticmethod
+    def make(image_id: str, answer: Answer, score: Score) -> VariantRecord:
+        """Of what was shown, understood and scored."""
+        return VariantRecord(image_id, **asdict(answer), **asdict(score))
+
+    def write(self) -> dict[str, Any]:
+        """As it stands in the log."""
+        return asdict(self)
+
+    @staticmethod
+    def read(logged: Any) -> VariantRecord:
+        """Raises ValueError for what is no such record."""
+        _expect(isinstance(logged, Mapping), f"{logged!r} is no answer to a variant")
+        missing = [each.name for each in fields(VariantRecord) if each.name not in logged]
+        _expect(not missing, f"an answer lacks {', '.join(missing)}")
+        value, reason = logged["value"], logged["reason"]
+        _expect(value is None or isinstance(value, str), f"value is {value!r}")
+        _expect(reason is None or isinstance(reason, str), f"reason is {reason!r}")
+        scores = {name: _read_number(logged[name]) for name in ("correct", "token_f1", "token_recall")}
+        return VariantRecord(str(logged["image_id"]), value, reason, **scores)
+
+
+def write_document(sample: Sample) -> dict[str, Any]:
+    """The harness's document of a question; `variants` is added to it when it has been answered."""
+    document = asdict(sample)
+    document |= {"golds": list(sample.golds), "options": list(sample.options), "image_ids": list(sample.images)}
+    document["answer"] = sample.golds[0]
+    return document
+
+
+_OPTIONAL_TEXTS = ("question_type", "modality", "set_id")
+
+
+def read_document(document: Mapping[str, Any]) -> tuple[Sample, dict[str, VariantRecord]]:
+    """A logged document -> its question, and the record of every variant. Raises KeyError and ValueError."""
+    texts = {name: document[name] for name in ("sample_id", "image_id", "question", "answer_type")}
+    texts |= {name: document.get(name) for name in _OPTIONAL_TEXTS if document.get(name) is not None}
+    for name, text in texts.items():
+        _expect(isinstance(text, str), f"{name} is {text!r}")
+    lists = {"golds": document["golds"], "options": document["options"], "image_ids": document.get("image_ids") or []}
+    for name, value in lists.items():
+        _expect(isinstance(value, list) and all(isinstance(text, str) for text in value), f"{name} is {value!r}")
+    size = document.get("set_size", 1)
+    _expect(isinstance(size, int), f"set_size is {size!r}")
+    given: dict[str, Any] = {**texts, **{name: tuple(value) for name, value in lists.items()}, "set_size": size}
+    sample = Sample(**given)
+    logged = document.get(DOCUMENT_KEY) or {}
+    _expect(isinstance(logged, Mapping), f"{DOCUMENT_KEY} is {logged!r}")
+    return sample, {name: VariantRecord.read(record) for name, record in logged.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvidence:
+    """What was run, with everything that two runs must share to be compared.
+
+    `dataset` is the data's evidence, `variants` the variants with their parameters, in order; `metrics` says how each
+    metric that was logged is read, None in a record of version 1.
+    """
+
+    dataset: Mapping[str, Any]
+    variants: tuple[Mapping[str, Any], ...]
+    parser_version: Any
+    variants_version: Any = None
+    partners: Mapping[str, Any] = field(default_factory=dict)
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    claims_version: Any = None
+    codec: str | None = None
+    prompt_style: str | None = None
+    extension: Any = None
+    packages: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, MetricRecord] | None = None
+    record_version: int = RECORD_VERSION
+
+    def write(self) -> dict[str, Any]:
+        """As it stands in the results file."""
+        return asdict(self) | {"variants": [dict(variant) for variant in self.variants]}
+
+    @staticmethod
+    def read(logged: Any) -> RunEvidence:
+        """Of any version. Raises ValueError, naming the field, for what no version wrote."""
+        _expect(isinstance(logged, Mapping), "it is no mapping")
+        version = logged.get("record_version", 1)
+        _expect(isinstance(version, int), f"record_version is {version!r}")
+        _expect(
+            version <= RECORD_VERSION,
+            f"it is of version {version}, and this vrs_lmeval reads up to {RECORD_VERSION}: upgrade vrs_lmeval",
+        )
+        _expect("parser_version" in logged, "parser_version is missing")
+        for name in ("dataset", "partners", "baselines", "packages"):
+            _expect(isinstance(logged.get(name) or {}, Mapping), f"{name} is {logged.get(name)!r}")
+        _expect(isinstance(logged.get("dataset"), Mapping), "dataset is missing")
+        variants = logged.get("variants")
+        _expect(isinstance(variants, list) and all(map(_has_name, variants)), f"variants is {variants!r}")
+        given = {each.name: logged[each.name] for each in fields(RunEvidence) if logged.get(each.name) is not None}
+        return RunEvidence(
+            **given
+            | {
+                "variants": tuple(variants),
+                "parser_version": logged["parser_version"],
+                "metrics": _read_metrics(logged.get("metrics"), version),
+                "record_version": version,
+            }
+        )
+
+    @property
+    def variant_names(self) -> list[str]:
+        """In the order in which every question was asked."""
+        return [variant["name"] for variant in self.variants]
+
+
+def _read_metrics(logged: Any, version: int) -> dict[str, MetricRecord] | None:
+    if version == 1:
+        return None
+    _expect(isinstance(logged, Mapping), f"metrics is {logged!r}")
+    return {name: MetricRecord.read(record) for name, record in logged.items()}
+
+
+def _has_name(variant: Any) -> bool:
+    return isinstance(variant, Mapping) and isinstance(variant.get("name"), str)
+
+
+def _read_limit(value: Any) -> float | None:
+    return None if value is None else _read_number(value)
+
+
+def _read_number(value: Any) -> float:
+    _expect(isinstance(value, int | float) and math.isfinite(value), f"{value!r} is no number")
+    return float(value)
+
+
+def _expect(is_so: bool, what: str) -> None:
+    if not is_so:
+        raise ValueError(what)

@@ -1,0 +1,139 @@
+"""Forms of metrics: takes one value a question, gives the metric's summands; a form is a function of their sums.
+
+A mean, a ratio of means, a product of rates and a spread of means do not change if all their sums are scaled alike. So
+one formula serves them all (`intervals.py`): the value is `combine` of the total sums, and with g its gradient there a
+cluster's residual is g . (its sums). A new form is an entry here: nothing else is told by what a metric is called.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vrs_lmeval.uncertainty.clusters import Clusters, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`read` turns one question's value into its `width` summands (None: as many as are given), or raises ValueError.
+
+    `combine` maps sums (..., k) to values (...), `differentiate` sums (k,) to the gradient (k,). The summand in place
+    `weight` says how much a question weighs. A form whose unit is not the question has `regroup`: what was read of all
+    questions -> a number for each unit, of which it is the mean, and the units' clusters.
+    """
+
+    name: str
+    read: Callable[[Any], Any]
+    combine: Callable[[Floats], Floats]
+    differentiate: Callable[[Floats], Floats]
+    width: int | None = 2
+    weight: int = 1
+    regroup: Callable[[Sequence[Any]], tuple[list[float], list[str]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """`summands` (n, k), a row a unit, zeros where the metric does not apply: `applies` (n,); `clusters` (n,)."""
+
+    summands: Floats
+    applies: npt.NDArray[np.bool_]
+    clusters: Clusters
+
+
+def gather(form: Form, values: Sequence[Any], images: Clusters) -> Units:
+    """One value a question, None where the metric does not apply, and its image -> what the form's sums are made of."""
+    given = [form.read(value) for value in values if value is not None]
+    if form.regroup is not None:
+        numbers, clusters = form.regroup(given)
+        return Units(np.column_stack([numbers, np.ones(len(numbers))]), np.ones(len(numbers), dtype=bool), clusters)
+    applies = np.array([value is not None for value in values], dtype=bool)
+    summands = np.zeros((len(values), len(given[0]) if given else form.width or 2))
+    if given:
+        summands[applies] = given
+    return Units(summands, applies, images)
+
+
+def expect_number(value: Any) -> float:
+    """Raises ValueError for what is not a finite number."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return float(value)
+
+
+def expect_list(value: Any, *lengths: int) -> Sequence[Any]:
+    """Raises ValueError for what is not a list, or has none of these lengths."""
+    if not isinstance(value, list | tuple) or (lengths and len(value) not in lengths):
+        raise ValueError(f"{value!r} should be a list" + (f" of {lengths[0]}" if lengths else ""))
+    return value
+
+
+def divide(sums: Floats) -> Floats:
+    """Of (..., 2): the first sum by the second."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def differentiate_quotient(sums: Floats) -> Floats:
+    """The gradient of `divide` at sums (2,)."""
+    return np.array([1 / sums[1], -sums[0] / sums[1] ** 2])
+
+
+def _read_ratio(value: Any) -> list[float]:
+    above, below = expect_list(value, 2, 3)[:2]  # version 0.1 logged the image beside them
+    return [expect_number(above), expect_number(below)]
+
+
+def _read_claim_and_change(value: Any) -> list[float]:
+    claim, change = expect_list(value, 2, 3)[:2]
+    return [expect_number(claim), 1.0, *((0.0, 0.0) if change is None else (expect_number(change), 1.0))]
+
+
+def _multiply_rates(sums: Floats) -> Floats:
+    return np.asarray(sums[..., 0] / sums[..., 1] * (1 - sums[..., 2] / sums[..., 3]))
+
+
+def _differentiate_rates(sums: Floats) -> Floats:
+    return np.array(
+        [
+            (1 - sums[2] / sums[3]) / sums[1],
+            -sums[0] / sums[1] ** 2 * (1 - sums[2] / sums[3]),
+            -sums[0] / sums[1] / sums[3],
+            sums[0] / sums[1] * sums[2] / sums[3] ** 2,
+        ]
+    )
+
+
+def _spread(sums: Floats) -> Floats:
+    return np.asarray((sums[..., :-1] / sums[..., -1:]).std(axis=-1, ddof=1))
+
+
+def _differentiate_spread(sums: Floats) -> Floats:
+    means = sums[:-1] / sums[-1]
+    deviations = means - means.mean()
+    slopes = deviations / ((len(means) - 1) * _spread(sums)) / sums[-1]
+    return np.append(slopes, -(slopes * means).sum())
+
+
+MEAN = Form("mean", lambda value: [expect_number(value), 1.0], divide, differentiate_quotient)
+RATIO = Form("ratio of means", _read_ratio, divide, differentiate_quotient)
+RATE_TIMES_COMPLEMENT = Form(
+    "rate times complement", _read_claim_and_change, _multiply_rates, _differentiate_rates, width=4
+)
+"""sums[0] / sums[1] * (1 - sums[2] / sums[3]), from (first, second or None)."""
+
+SPREAD = Form(
+    "spread of means",
+    lambda value: [*map(expect_number, expect_list(value)), 1.0],
+    _spread,
+    _differentiate_spread,
+    width=None,
+    weight=-1,
+)
+"""Sample standard deviation of the means sums[:-1] / sums[-1], from one number a draw."""
+
+FORMS: Mapping[str, Form] = {form.name: form for form in (MEAN, RATIO, RATE_TIMES_COMPLEMENT, SPREAD)}
+"""By the name that a run logs; `metrics.question_sets` adds those whose unit is a set."""
