@@ -2,8 +2,9 @@
 
 Every data set has a known VRS: question i on image g has the difference correct(real) - correct(shuffled) in -1, 0, 1
 with mean VRS and a share of discordant pairs; an image's questions copy a common draw with probability `CORRELATION`,
-which makes that their correlation. `python bench/bench_intervals.py --data-sets 2000` makes the tables of
-docs/leaderboard.md; their standard error is sqrt(.05 * .95 / data sets), half a point for 2,000. Takes 15 minutes.
+which makes that their correlation. In the rows with partners an image has a trait that makes it easy as asked and
+misleading (or easy) as another's partner. `python bench/bench_intervals.py --data-sets 2000` makes the tables of
+docs/metrics.md and docs/leaderboard.md; their standard error is sqrt(.05 * .95 / data sets), half a point for 2,000.
 """
 
 from __future__ import annotations
@@ -12,73 +13,105 @@ import argparse
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
+from vrs_lmeval.leaderboard.pairs import compare_pairs
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.clusters import resample_means
-from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_t_interval
+from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_interval, find_t_interval
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
     find_group_difference,
     find_matched_difference,
 )
-from vrs_lmeval.uncertainty.model_tests import find_sign_flip_p_values
 
 VRS, DISCORDANT, CORRELATION = 0.10, 0.30, 0.3
-QUESTIONS = (50, 100, 200, 451, 1000, 2000)
+QUESTIONS = (50, 100, 200, 451, 1000)
 PER_IMAGE = {"VQA-RAD": 2.2, "PathVQA": 7.8, "SLAKE": 11.0}
+SKEWED = "three in four images have one question, the others 5 to 11"
+SIZES = {"2.2 an image (VQA-RAD)": 2.2, "11 an image (SLAKE)": 11.0, SKEWED: None}
+RELIANCE = {"VRS .10": (0.10, 0.30), "near the ceiling, VRS .97": (0.97, 0.97)}
+PARTNERS = {"easy as asked, misleading as a partner": 1, "easy both ways": -1}
 FLIPS = RESAMPLES = 999
+BOUNDS = (-1.0, 1.0)
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 
-def make_clusters(generator: np.random.Generator, questions: int, per_image: float) -> npt.NDArray[np.int64]:
-    """Images 0..G-1, each with at least one question: 1 + Poisson."""
-    counts = 1 + generator.poisson(per_image - 1, questions)
+def make_clusters(generator: np.random.Generator, questions: int, per_image: float | None) -> Indices:
+    """Images 0..G-1, each with at least one question: 1 + Poisson, or skewed as SKEWED says."""
+    if per_image is None:
+        large = generator.random(questions) < 0.25
+        counts = np.where(large, generator.integers(5, 12, questions), 1)
+    else:
+        counts = 1 + generator.poisson(per_image - 1, questions)
     return np.repeat(np.arange(questions), counts)[:questions]
 
 
-def draw_differences(generator: np.random.Generator, clusters: npt.NDArray[np.int64], vrs: float) -> Floats:
+def draw_differences(
+    generator: np.random.Generator, clusters: Indices, vrs: float, discordant: float = DISCORDANT
+) -> Floats:
     """-1, 0 or 1 for each question."""
-    up = (DISCORDANT + vrs) / 2
-    values, shares = [1.0, -1.0, 0.0], [up, DISCORDANT - up, 1 - DISCORDANT]
+    up = (discordant + vrs) / 2
+    values, shares = [1.0, -1.0, 0.0], [up, discordant - up, 1 - discordant]
     own = generator.choice(values, size=len(clusters), p=shares)
     shared = generator.choice(values, size=clusters.max() + 1, p=shares)[clusters]
     copies = generator.random(len(clusters)) < np.sqrt(CORRELATION)
     return np.where(copies, shared, own)
 
 
+def draw_with_partners(generator: np.random.Generator, clusters: Indices, sign: int) -> tuple[Floats, list[str]]:
+    """Differences with mean VRS whose images have a trait both as asked and as partners, and each one's partner."""
+    circle = generator.permutation(clusters.max() + 1)
+    partner_of = np.empty_like(circle)
+    partner_of[circle] = np.roll(circle, -1)
+    trait = generator.choice([-1.0, 1.0], clusters.max() + 1)
+    real = generator.random(len(clusters)) < 0.55 + 0.4 * trait[clusters]
+    shuffled = generator.random(len(clusters)) < 0.45 - 0.4 * sign * trait[partner_of[clusters]]
+    return real.astype(np.float64) - shuffled, [str(partner) for partner in partner_of[clusters]]
+
+
 def covers(interval: Interval, truth: float = VRS) -> bool:
-    return interval.low <= truth <= interval.high
+    return interval.low - 1e-12 <= truth <= interval.high + 1e-12
 
 
-def simulate_row(generator: np.random.Generator, questions: int, per_image: float, data_sets: int) -> dict[str, float]:
-    """Shares over `data_sets`: coverage of three intervals, rejections of a true and of a false null hypothesis."""
-    clustered, bootstrap, independent, false_alarms, naive_alarms, found, images = 0, 0, 0, 0, 0, 0, 0
+def find_plain_interval(values: Floats, clusters: Indices) -> Interval:
+    """What version 0.1 had: the factor G/(G-1) and a symmetric t interval of G - 1 degrees of freedom."""
+    sizes = np.bincount(clusters)
+    residuals = np.bincount(clusters, weights=values) - sizes * values.mean()
+    error = np.sqrt(len(sizes) / (len(sizes) - 1) * np.square(residuals).sum()) / len(values)
+    half = float(stats.t.ppf(0.975, len(sizes) - 1) * error)
+    return Interval(values.mean(), values.mean() - half, values.mean() + half, "", len(values), len(sizes))
+
+
+def simulate_row(
+    generator: np.random.Generator, questions: int, per_image: float | None, truth: tuple[float, float], data_sets: int
+) -> dict[str, float]:
+    """Shares over `data_sets`: coverage of four intervals, and how often two equal models are told apart."""
+    hits = dict.fromkeys(("table", "bootstrap", "version 0.1", "rows", "test", "word", "word 0.1", "power"), 0)
+    images = 0
     for index in range(data_sets):
         clusters = make_clusters(generator, questions, per_image)
         images += clusters.max() + 1
-        differences = draw_differences(generator, clusters, VRS)
-        clustered += covers(find_t_interval(differences, clusters))
-        bootstrap += covers(find_bootstrap_interval(differences, clusters, key=f"bench/{index}", resamples=RESAMPLES))
-        independent += covers(find_t_interval(differences, np.arange(questions)))
-        # Two models of equal reliance: the difference of their VRS has mean 0.
-        null = draw_differences(generator, clusters, VRS) - differences
-        columns = np.stack([null, draw_differences(generator, clusters, 2 * VRS) - differences], axis=1)
-        same, other = find_sign_flip_p_values(columns, clusters, key=f"bench/{index}", flips=FLIPS)
-        (naive,) = find_sign_flip_p_values(null[:, None], np.arange(questions), key=f"bench/{index}", flips=FLIPS)
-        false_alarms += same < 0.05
-        naive_alarms += naive < 0.05
-        found += other < 0.05
-    totals = {
-        "images": images,
-        "clustered": clustered,
-        "bootstrap": bootstrap,
-        "independent": independent,
-        "test": false_alarms,
-        "test, rows independent": naive_alarms,
-        "power": found,
-    }
-    return {name: total / data_sets for name, total in totals.items()}
+        names = list(map(str, clusters))
+        values = draw_differences(generator, clusters, *truth)
+        hits["table"] += covers(find_t_interval(values, clusters, bounds=BOUNDS), truth[0])
+        key = f"bench/{index}"
+        hits["bootstrap"] += covers(find_bootstrap_interval(values, clusters, key=key, resamples=RESAMPLES), truth[0])
+        hits["version 0.1"] += covers(find_plain_interval(values, clusters), truth[0])
+        hits["rows"] += covers(find_t_interval(values, np.arange(questions)), truth[0])
+        if truth[0] == VRS:  # two models of equal reliance, and two that differ by VRS
+            equal = np.stack([values, draw_differences(generator, clusters, *truth)], axis=1)
+            test = compare_pairs(equal, names, key)[0]
+            plain = find_plain_interval(equal[:, 0] - equal[:, 1], clusters)
+            other = np.stack([draw_differences(generator, clusters, 2 * VRS), values], axis=1)
+            hits["test"] += test.p_value < 0.05
+            hits["word"] += test.word is not None
+            hits["word 0.1"] += plain.low > 0 or plain.high < 0
+            hits["power"] += compare_pairs(other, names, key)[0].word == "more"
+    return {"images": images / data_sets} | {name: count / data_sets for name, count in hits.items()}
 
 
 def simulate_groups(generator: np.random.Generator, models: int, data_sets: int) -> list[float]:
@@ -112,29 +145,50 @@ def draw_models(generator: np.random.Generator, clusters: npt.NDArray[np.int64],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-sets", type=int, default=500, help="simulated data sets a row")
-    parser.add_argument("--only", choices=("intervals", "groups"), help="one of the two tables")
+    tables = {"intervals": print_intervals, "partners": print_partners, "groups": print_groups}
+    parser.add_argument("--only", choices=tables, help="one of the tables")
     chosen = parser.parse_args()
-    if chosen.only != "groups":
-        print_intervals(chosen.data_sets)
-    if chosen.only != "intervals":
-        print_groups(chosen.data_sets // 2)
+    for name, print_table in tables.items():
+        if chosen.only in (None, name):
+            print_table(chosen.data_sets)
 
 
 def print_intervals(data_sets: int) -> None:
     generator = np.random.default_rng(20261123)
-    print("| questions | an image | images | clustered t | clustered bootstrap | rows as independent", end=" ")
-    print("| test, no difference | the same, rows independent | test, VRS .10 against .20 |")
-    print("|---" * 9 + "|")
-    for name, per_image in PER_IMAGE.items():
-        for questions in QUESTIONS:
-            row = simulate_row(generator, questions, per_image, data_sets)
-            images = row.pop("images")
-            shares = " | ".join(f"{100 * share:.1f} %" for share in row.values())
-            print(f"| {questions} | {per_image} ({name}) | {images:.0f} | {shares} |", flush=True)
+    print("| VRS | questions | images | in the table | bootstrap | version 0.1 | rows as independent", end=" ")
+    print("| test, no difference | said to differ | version 0.1 said so | VRS .10 against .20 told apart |")
+    print("|---" * 11 + "|")
+    for reliance, truth in RELIANCE.items():
+        for name, per_image in SIZES.items():
+            for questions in QUESTIONS:
+                row = simulate_row(generator, questions, per_image, truth, data_sets)
+                images = row.pop("images")
+                told = [f"{100 * share:.1f} %" for share in row.values()]
+                told[4:] = told[4:] if truth[0] == VRS else [""] * 4
+                print(f"| {reliance} | {questions}, {name} | {images:.0f} | {' | '.join(told)} |", flush=True)
+
+
+def print_partners(data_sets: int) -> None:
+    generator = np.random.default_rng(20261125)
+    print("\n| images as partners | questions | with the partners' term (in the table) | without |")
+    print("|---" * 4 + "|")
+    for name, sign in PARTNERS.items():
+        for questions in (100, 200, 451, 1000):
+            hits = np.zeros(2)
+            for _ in range(data_sets):
+                clusters = make_clusters(generator, questions, PER_IMAGE["VQA-RAD"])
+                values, partners = draw_with_partners(generator, clusters, sign)
+                places = list(zip(values.tolist(), map(str, clusters), partners, strict=True))
+                joined = find_interval(MEAN, places, BOUNDS)
+                alone = find_t_interval(values, clusters, bounds=BOUNDS)
+                hits += [covers(joined), covers(alone)]
+            shares = " | ".join(f"{100 * share:.1f} %" for share in hits / data_sets)
+            print(f"| {name} | {questions}, 2.2 an image | {shares} |", flush=True)
 
 
 def print_groups(data_sets: int) -> None:
     generator = np.random.default_rng(20261124)
+    data_sets //= 2
     print("\n| models a group | two-way clustered t | models, then images, resampled | same bases, two-way |")
     print("|---" * 4 + "|")
     for models in (2, 3, 5, 10):

@@ -22,16 +22,17 @@ clustered = st.lists(st.tuples(st.sampled_from([-1.0, 0.0, 1.0]), st.sampled_fro
 
 def test_the_t_interval_worked_by_hand():
     # Images a (1, 1), b (0), c (-1, 0, 1); mean 2/6. Residual sums: a 2 - 2/3 = 4/3, b -1/3, c 0 - 1 = -1.
-    # s^2 = 3/2 * (16 + 1 + 9)/9 / 36 = 26/216; t(2 degrees of freedom, .975) = 4.30265.
+    # Shares 1/3, 1/6, 1/2: s^2 = (16/9 * 3/2 + 1/9 * 6/5 + 1 * 2) / 36 = 4.8 / 36. Sum h^2 = 14/36, q = h^2 / (1 - h) =
+    # 1/6, 1/30, 1/2; degrees of freedom 1 / (14/36 + .49 - .27889) = 1.6667; t(1.6667, .975) = 5.2423.
     interval = find_t_interval([1, 1, 0, -1, 0, 1], ["a", "a", "b", "c", "c", "c"])
-    half = 4.302653 * math.sqrt(26 / 216)
+    half = 5.242265 * math.sqrt(4.8 / 36)
     assert interval.estimate == pytest.approx(1 / 3)
-    assert (interval.low, interval.high) == pytest.approx((1 / 3 - half, 1 / 3 + half), rel=1e-6)
+    assert (interval.low, interval.high) == pytest.approx((1 / 3 - half, 1 / 3 + half), rel=1e-3)
     assert (interval.n, interval.clusters, interval.level, interval.reason) == (6, 3, 0.95, None)
 
 
 def test_one_question_an_image_is_the_textbook_interval():
-    values = [0.0, 1.0, -1.0, 1.0, 0.0, 1.0, 1.0]
+    values = [0.0, 1.0, -1.0, 0.25, 0.5, 0.75, -0.5]
     interval = find_t_interval(values, range(7), level=0.9)
     assert find_standard_error(values, range(7)) == pytest.approx(statistics.stdev(values) / math.sqrt(7))
     expected = stats.t.interval(0.9, 6, loc=np.mean(values), scale=stats.sem(values))
@@ -137,7 +138,13 @@ def test_malformed_input_is_an_error(values, clusters, message):
 def test_the_ratio_error_worked_by_hand():
     # One question an image: blank 1 0 0 1, real 1 1 0 1; R = 2/3, residuals (1/3, -2/3, 0, 1/3) / (3/4).
     residuals = [4 / 9, -8 / 9, 0.0, 4 / 9]
-    expected = statistics.stdev(residuals) / 2
+    # Of the denominator a has a third, as have b and d: c counts for nothing.
+    expected = (
+        math.sqrt(
+            sum(residual**2 / (1 - share) for residual, share in zip(residuals, (1 / 3, 1 / 3, 0, 1 / 3), strict=True))
+        )
+        / 4
+    )
     assert find_form_error(RATIO, [(1, 1), (0, 1), (0, 0), (1, 1)], "abcd") == pytest.approx(expected)
     assert math.isnan(find_form_error(RATIO, [(1, 0), (0, 0)], "ab"))
     assert math.isnan(find_form_error(RATIO, [], []))

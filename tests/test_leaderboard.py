@@ -1,12 +1,12 @@
 """From result folders to a comparison: read, refuse what must not be compared, compute, show."""
 
 import json
-import math
 import os
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from support.naive_metrics import naive_limits
 from support.results import write_run
 from typer.testing import CliRunner
 
@@ -41,7 +41,7 @@ def test_runs_are_read_with_their_questions(tmp_path):
     assert (run.model, run.task, len(run.samples)) == ("some/looks", "vrs_test", 4)
     first = run.samples[0]
     assert (first.sample_id, first.image_id, first.golds) == ("q1-a", "a", ("yes",))
-    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None, "vrs_ci95_low": [1, "a"]}
+    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
 
 
 def test_likelihoods_are_read_as_those_of_each_variants_options(tmp_path):
@@ -71,11 +71,10 @@ def test_comparison_worked_by_hand(tmp_path):
     assert (looks.metrics["acc"].estimate, looks.metrics["vrs"].estimate) == (1.0, 0.75)
     assert (guesses.metrics["acc"].estimate, guesses.metrics["vrs"].estimate) == (0.75, 0.0)
     # Differences by question -1, -2, 0, 0 on images a, b, c, a: mean -3/4. Residuals summed by image: a .5, b -1.25,
-    # c .75; standard error sqrt(3/2 * (.25 + 1.5625 + .5625)) / 4 = .47186; t(2) at 97.5 % = 4.30265.
+    # c .75; shares 1/2, 1/4, 1/4: standard error sqrt(.25 * 2 + (1.5625 + .5625) * 4/3) / 4.
     difference = guesses.against_first.difference
     assert difference.estimate == -0.75
-    assert difference.low == pytest.approx(-0.75 - 4.30265 * 0.47186, abs=1e-4)
-    assert difference.high == pytest.approx(-0.75 + 4.30265 * 0.47186, abs=1e-4)
+    assert (difference.low, difference.high) == pytest.approx(naive_limits([-1, -2, 0, 0], "abca", -2, 2))
 
 
 def scored(question, image, gold, answer_type="open", options=()):
@@ -145,7 +144,7 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
             LOOKS,
             r"different data set of vrs_test \(accept_golds_of_duplicates: not given and True\)",
         ),
-        ({"variants": [{"name": "blank"}]}, LOOKS, r"different variants of vrs_test \(blank: not given and given\)"),
+        ({"variants": [{"name": "real"}]}, LOOKS, r"different variants of vrs_test \(shuffled: given and not given\)"),
         ({"parser_version": "2"}, LOOKS, r"different parser version of vrs_test \(1 and 2\)"),
         ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),
         ({"prompt_style": "cot"}, LOOKS, r"different prompt style of vrs_test \(not given and cot\)"),
@@ -161,13 +160,16 @@ def test_what_differs_in_more_than_the_model_is_refused(tmp_path, changes, rows,
         compare_runs(runs)
 
 
-def test_no_spread_gives_no_interval_but_the_reason(tmp_path):
+def test_no_spread_gives_an_exact_bound(tmp_path):
     rows = [(question, image, gold, 1, 1) for question, image, gold, _, _ in LOOKS]
     comparison = compare_runs(read_runs(write_run(tmp_path, "same", rows)))
-    assert math.isnan(comparison.rows[0].metrics["vrs"].low)
-    assert "cannot be told to look at the image or not: only " in make_paragraph(comparison)
-    assert "no interval: all values are equal" in make_paragraph(comparison)
-    assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["low"] is None
+    missed = 1 - 0.05 ** (1 / 3)
+    vrs = comparison.rows[0].metrics["vrs"]
+    assert (vrs.low, vrs.high, vrs.reason) == (pytest.approx(-missed), pytest.approx(missed), None)
+    assert f"only 3 images were asked about (VRS +0.000 [-{missed:.3f}, +{missed:.3f}])" in make_paragraph(comparison)
+    shown = json.loads(make_json(comparison))["rows"][0]
+    assert shown["metrics"]["vrs"]["method"] == "exact bound over images: none differs"
+    assert shown["bootstraps"]["vrs"]["low"] is None
 
 
 def test_reports_show_the_same_numbers(tmp_path):

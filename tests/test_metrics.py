@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.columns import ALL_COLUMNS, aggregate, ask, list_columns
-from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_metrics
+from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_limits, naive_metrics
 
 from tools.write_metrics_table import write_table
 from vrs_lmeval.metrics.catalogue import METRICS
@@ -17,7 +17,6 @@ from vrs_lmeval.metrics.metric import STANDARD_ERROR, is_metric
 from vrs_lmeval.metrics.question import LIKELIHOODS, Question
 from vrs_lmeval.metrics.selection import columns_of, metrics_by, metrics_of_variants
 from vrs_lmeval.records import Answer, Sample, Score
-from vrs_lmeval.uncertainty.intervals import find_t_interval
 
 ALL = ("real", "blank", "shuffled")
 
@@ -75,11 +74,17 @@ def test_every_metric_of_five_questions_worked_by_hand():
 
 def test_the_error_and_interval_of_vrs_are_clustered_by_image():
     values = measure(FIVE)
-    # Residual sums by image: a (1 + 0 - 1) - 3 * .4 = -1.2, b 1 - .4 = .6, c .6; s^2 = 3/2 * 2.16 / 25.
-    error = math.sqrt(1.5 * 2.16 / 25)
+    # Residual sums by image: a (1 + 0 - 1) - 3 * .4 = -1.2, b 1 - .4 = .6, c .6; their shares are .6, .2 and .2:
+    # s^2 = (1.44 / .4 + .36 / .8 + .36 / .8) / 25. Degrees of freedom: sum h^2 = .44, q = .9, .05, .05, so
+    # 1 / (.44 + 1 - .815) = 1.6. Share (1 + .4) / 2 = .7 with the error s / 2.
+    error = math.sqrt(4.5 / 25)
     assert values["vrs_stderr"] == pytest.approx(error)
-    assert values["vrs_ci95_low"] == pytest.approx(0.4 - 4.302653 * error, rel=1e-6)  # t with 2 degrees of freedom
-    assert values["vrs_ci95_high"] == pytest.approx(0.4 + 4.302653 * error, rel=1e-6)
+    t = 5.517245  # of 1.6 degrees of freedom
+    weight = t**2 * (error / 2) ** 2 / 0.21
+    centre = (0.7 + weight / 2) / (1 + weight)
+    half = math.sqrt(0.21 * weight + weight**2 / 4) / (1 + weight)
+    limits = (values["vrs_ci95_low"], values["vrs_ci95_high"])
+    assert limits == pytest.approx((2 * (centre - half) - 1, 2 * (centre + half) - 1), abs=1e-3)
 
 
 def test_open_overlap_is_averaged_over_open_questions_alone():
@@ -130,10 +135,11 @@ def test_models_whose_numbers_are_known(rows, expected):
     assert {name: values[name] for name in expected} == pytest.approx(expected, nan_ok=True)
 
 
-def test_where_no_question_differs_there_is_no_interval():
+def test_where_no_question_differs_there_is_an_exact_bound_and_no_error():
     values = measure(ten("gold", "gold", "gold"))
-    assert math.isnan(values["vrs_ci95_low"])
-    assert math.isnan(values["vrs_ci95_high"])
+    missed = 1 - 0.05 ** (1 / 10)
+    assert (values["vrs_ci95_low"], values["vrs_ci95_high"]) == pytest.approx((-missed, missed))
+    assert math.isnan(values["vrs_stderr"])  # the harness would print 0.0000
 
 
 def test_a_metric_without_applicable_questions_is_nan_and_never_zero():
@@ -199,7 +205,7 @@ def test_a_question_without_open_metrics_says_none_and_can_be_written_as_json():
     assert values["acc_open"] is None
     assert values["image_sensitivity"] is None
     assert values["vrs"] == 1.0
-    assert json.loads(json.dumps(values, allow_nan=False))["vrs_stderr"] == [1.0, "i"]
+    assert json.loads(json.dumps(values, allow_nan=False))["vrs_stderr"] == [1.0, "i", None]
 
 
 outcomes = st.sampled_from(["gold", "other", "another", None])
@@ -220,9 +226,8 @@ def test_every_metric_equals_its_naive_twin(drawn):
     differences = [variants["real"][1] - variants["shuffled"][1] for _, variants in plain]
     images = [image for image, _, _ in rows]
     assert values["vrs_stderr"] == pytest.approx(naive_clustered_error(differences, images), nan_ok=True, abs=1e-12)
-    interval = find_t_interval(differences, images)
     limits = (values["vrs_ci95_low"], values["vrs_ci95_high"])
-    assert limits == pytest.approx((interval.low, interval.high), nan_ok=True)
+    assert limits == pytest.approx(naive_limits(differences, images, -1, 1), nan_ok=True, abs=1e-9)
 
 
 @given(st.lists(questions, min_size=1, max_size=20))
@@ -277,8 +282,9 @@ def test_claims_worked_by_hand():
     assert values["image_sensitivity"] == pytest.approx(1 / 3)  # same, same, changed, left out
     assert values["hvrr_if_independent"] == pytest.approx(3 / 4 * (1 - 1 / 3))
     assert values["invariant_given_claim"] == pytest.approx(2 / 3)
-    # The ratio's linear terms by image: a (2 - 2 * 2/3) / .75 / 4, b (0 - 2/3) / .75 / 4, c 0.
-    error = math.sqrt(3 / 2 * ((2 / 3) ** 2 + (2 / 3) ** 2)) / 3
+    # The ratio's linear terms by image: a (2 - 2 * 2/3) / .75 / 4, b (0 - 2/3) / .75 / 4, c 0; of the claims a has 2/3
+    # and b 1/3.
+    error = math.sqrt((2 / 3) ** 2 / (1 / 3) + (2 / 3) ** 2 / (2 / 3)) / 3
     assert values["invariant_given_claim_stderr"] == pytest.approx(error)
 
 

@@ -39,8 +39,8 @@ def test_sets_linked_by_images_are_one_cluster():
     # a-b, b-c and d-c hang together, e-f stands alone: right are 2 of 3 and 0 of 1.
     members = pair("1", "ab") + pair("2", "bc") + pair("3", "dc", (1.0, 0.0)) + pair("4", "ef", (0.0, 1.0))
     assert find_value(WHOLE_SETS_RIGHT, members) == pytest.approx(1 / 2)
-    # Residuals by cluster: 2 - 3/2 and 0 - 1/2; sqrt(2/1 * (1/4 + 1/4)) / 4.
-    assert find_error(WHOLE_SETS_RIGHT, locate(members)) == pytest.approx(1 / 4)
+    # Residuals by cluster: 2 - 3/2 and 0 - 1/2, with 3/4 and 1/4 of the sets; sqrt(1/4 * 4 + 1/4 * 4/3) / 4.
+    assert find_error(WHOLE_SETS_RIGHT, locate(members)) == pytest.approx(math.sqrt(4 / 3) / 4)
     one_cluster = pair("1", "ab") + pair("2", "bc")
     assert math.isnan(find_error(WHOLE_SETS_RIGHT, locate(one_cluster)))
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.naive_metrics import naive_clustered_error
 
 from vrs_lmeval.leaderboard.pairs import compare_pairs, fill_matrix
-from vrs_lmeval.uncertainty.intervals import find_standard_error
 from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,
@@ -120,8 +120,9 @@ def test_errors_of_pairs_are_those_of_their_differences(rows):
     columns = np.array([row[:2] for row in rows]).reshape(-1, 2)
     clusters = [row[2] for row in rows]
     if len(rows):
-        expected = find_standard_error(columns[:, 0] - columns[:, 1], clusters)
-        assert find_pairwise_errors(columns, clusters)[0, 1] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+        expected = naive_clustered_error(columns[:, 0] - columns[:, 1], clusters)
+        found = find_pairwise_errors(columns, clusters)[0, 1]
+        assert (found or math.nan) == pytest.approx(expected, abs=1e-9, nan_ok=True)
 
 
 def test_holm_worked_by_hand():
@@ -159,7 +160,20 @@ def test_mcnemar_of_the_published_example():
 
 
 def test_detectable_difference_worked_by_hand():
-    # 1.959964 + .841621 standard errors; half of it needs four times the images.
-    assert find_detectable_difference(0.1) == pytest.approx(0.2801585)
-    assert find_needed_images(100, 0.1, 0.2801585 / 2) == pytest.approx(400, rel=1e-5)
-    assert find_needed_images(100, 0.1, 0.0) == math.inf
+    # With endless degrees of freedom 1.959964 + .841621 standard errors; half of it needs four times the images.
+    many = 1e9
+    assert find_detectable_difference(0.1, many, 0.0) == pytest.approx(0.2801585)
+    assert find_needed_images(100, 0.1, many, 0.0, 0.2801585 / 2) == pytest.approx(400, rel=1e-5)
+    assert find_needed_images(100, 0.1, many, 0.0, 0.0) == math.inf
+    assert find_detectable_difference(0.1, 10, 0.0) == pytest.approx(0.1 * (2.228139 + 0.879058))
+
+
+def test_one_question_that_differs_promises_no_power_for_a_tiny_difference():
+    # One of 451 differs. A mean of d has a variance of (d - d^2) / 451 at least: d / (1 - d) = 2.8016^2 / 451.
+    error = 1 / 451
+    odds = 2.8015852**2 / 451
+    found = find_detectable_difference(error, 1e9, 1 / 451)
+    assert found == pytest.approx(odds / (1 + odds), rel=1e-5)
+    assert found > 2.5 * 2.8015852 * error
+    # So many images like these find that difference: as many as there are.
+    assert find_needed_images(451, error, 1e9, 1 / 451, found) == pytest.approx(451, rel=1e-5)

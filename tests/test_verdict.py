@@ -5,15 +5,15 @@ import math
 import pytest
 
 from vrs_lmeval.leaderboard.runs import GivenAnswer, ScoredSample
-from vrs_lmeval.leaderboard.verdict import Kind, find_limits, find_unread, judge
+from vrs_lmeval.leaderboard.verdict import Kind, find_unread, judge
 from vrs_lmeval.records import Interval
-
-NO_SPREAD = "all values are equal: no spread to estimate from"
+from vrs_lmeval.uncertainty.limits import find_exact_limits
 
 
 def interval(estimate, low=math.nan, high=math.nan, images=89):
-    reason = NO_SPREAD if math.isnan(low) else None
-    return Interval(estimate, low, high, "clustered t", 2 * images, images, reason=reason)
+    if math.isnan(low):  # no image differs
+        low, high = find_exact_limits(estimate, images, (-1.0, 1.0))
+    return Interval(estimate, low, high, "", 2 * images, images)
 
 
 def sample(real, shuffled):
@@ -138,7 +138,7 @@ CASES = {
         [sample(1, 0)],
         0.4,
         Kind.LOOKS,
-        ["+1.000, no interval: all values are equal"],
+        ["VRS +1.000 [+0.934, +1.000]"],
     ),
 }
 
@@ -164,11 +164,3 @@ def test_vrs_is_split_by_what_could_be_read():
     assert (unread.real, unread.shuffled) == (2 / 4, 2 / 4)
     assert unread.in_vrs == (1 + 0 - 1 + 0) / 4  # the second is the part of answers that changed
     assert math.isnan(find_unread([]).in_vrs)
-
-
-def test_limits_without_spread():
-    """At the limit 59 images that all agree have a chance of 5 %: (1 - .0495)^59 = .05."""
-    low, high = find_limits(interval(0.0, images=59))
-    assert (1 - high) ** 59 == pytest.approx(0.05)
-    assert low == -high
-    assert find_limits(interval(0.2, 0.1, 0.3)) == (0.1, 0.3)

@@ -23,19 +23,25 @@ DOCUMENT_KEY = "variants"
 
 @dataclass(frozen=True, slots=True)
 class MetricRecord:
-    """How a metric's logged values are read: the name of its form, and its unit with its range (None: no limit)."""
+    """How a metric's logged values are read: the name of its form, and its unit with its range (None: no limit).
+
+    `needs` are the variants that it compares.
+    """
 
     form: str
     unit: str
     low: float | None
     high: float | None
+    needs: tuple[str, ...] = ()
 
     @staticmethod
     def read(logged: Any) -> MetricRecord:
         """Raises ValueError for what is none."""
         _expect(isinstance(logged, Mapping) and isinstance(logged.get("form"), str), f"{logged!r} is no metric")
         low, high = (_read_limit(logged.get(name)) for name in ("low", "high"))
-        return MetricRecord(logged["form"], str(logged.get("unit", "")), low, high)
+        needs = logged.get("needs") or []
+        _expect(isinstance(needs, list) and all(isinstance(name, str) for name in needs), f"needs is {needs!r}")
+        return MetricRecord(logged["form"], str(logged.get("unit", "")), low, high, tuple(needs))
 
 
 @dataclass(frozen=True, slots=True)

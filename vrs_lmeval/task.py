@@ -174,8 +174,9 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             name: VariantRecord.make(str(self._rules[name].choose(sample)), answers[name], scores[name])
             for name in names
         }
+        partner = records[SHUFFLED].image_id if SHUFFLED in records else None
         doc[DOCUMENT_KEY] = {name: record.write() for name, record in records.items()}
-        return measure(self._columns, Question(sample, answers, scores, known, likelihoods))
+        return measure(self._columns, Question(sample, answers, scores, known, likelihoods, partner))
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
         """Metric name -> function over the values of all questions."""

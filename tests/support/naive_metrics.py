@@ -2,6 +2,8 @@
 
 import math
 
+from scipy import stats
+
 
 def naive_token_f1(answer_words, gold_words):
     if not answer_words or not gold_words:
@@ -36,8 +38,9 @@ def naive_mean(values):
     return total / count if count else math.nan
 
 
-def naive_clustered_error(values, clusters):
-    """sqrt(G/(G-1) * sum over clusters of (sum of residuals)^2) / n."""
+def naive_clustered_error(values, clusters, weights=None):
+    """sqrt(sum over clusters of (sum of residuals)^2 / (1 - share of the weights)) / n; NaN where nothing differs."""
+    weights = weights or [1] * len(values)
     names = sorted(set(clusters))
     if len(names) < 2:
         return math.nan
@@ -48,8 +51,49 @@ def naive_clustered_error(values, clusters):
         for value, cluster in zip(values, clusters, strict=True):
             if cluster == name:
                 residual += value - mean
-        squares += residual**2
-    return math.sqrt(len(names) / (len(names) - 1) * squares) / len(values)
+        own = sum(weight for weight, cluster in zip(weights, clusters, strict=True) if cluster == name)
+        squares += residual**2 / (1 - own / sum(weights)) if own < sum(weights) else math.inf
+    return math.sqrt(squares) / len(values) if 1e-20 < squares < math.inf else math.nan
+
+
+def naive_freedom(values, clusters):
+    """Bell and McCaffrey's, from the covariance of the clusters' scaled residuals if all values were independent.
+
+    With n_g values in cluster g the residual sums have covariances n_g (g = k) - n_g n_k / n; degrees of freedom are
+    trace^2 / trace of the square of the scaled matrix. At most 1 + the clusters whose mean is not the most frequent.
+    """
+    names, n = sorted(set(clusters)), len(values)
+    sizes = {name: list(clusters).count(name) for name in names}
+    trace = squares = 0.0
+    for g in names:
+        for k in names:
+            covariance = (sizes[g] if g == k else 0) - sizes[g] * sizes[k] / n
+            scaled = covariance / math.sqrt((1 - sizes[g] / n) * (1 - sizes[k] / n))
+            trace += scaled if g == k else 0
+            squares += scaled**2
+    means = [
+        round(sum(value for value, cluster in zip(values, clusters, strict=True) if cluster == name) / sizes[name], 9)
+        for name in names
+    ]
+    differing = len(means) - max(means.count(mean) for mean in means)
+    return min(trace**2 / squares, 1 + differing)
+
+
+def naive_limits(values, clusters, low, high):
+    """Wilson's limits where the mean of 0..1 values has this error: the roots of (p - share)^2 = t^2 v p (1 - p)."""
+    error = naive_clustered_error(values, clusters)
+    if len(set(clusters)) < 2:
+        return math.nan, math.nan
+    share, width = (naive_mean(values) - low) / (high - low), high - low
+    if math.isnan(error):
+        missed = 1 - 0.05 ** (1 / len(set(clusters)))
+        ends = share * (1 - missed), share + missed * (1 - share)
+    else:
+        v = (error / width) ** 2 / (share * (1 - share))
+        t = float(stats.t.ppf(0.975, naive_freedom(values, clusters)))
+        a, b, c = 1 + t * t * v, -2 * share - t * t * v, share * share
+        ends = tuple((-b + sign * math.sqrt(b * b - 4 * a * c)) / (2 * a) for sign in (-1, 1))
+    return low + width * ends[0], low + width * ends[1]
 
 
 def naive_metrics(rows):
@@ -147,4 +191,6 @@ def naive_product_error(claims, changes, images):
         if change is not None:
             part -= claim * (change - change_rate) / len(known)
         sums[image] = sums.get(image, 0.0) + part
-    return math.sqrt(len(sums) / (len(sums) - 1) * sum(value**2 for value in sums.values()))
+    shares = {name: list(images).count(name) / len(images) for name in sums}
+    squares = sum(value**2 / (1 - shares[name]) for name, value in sums.items())
+    return math.sqrt(squares) if squares > 1e-20 else math.nan

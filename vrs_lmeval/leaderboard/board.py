@@ -17,21 +17,20 @@ from vrs_lmeval.leaderboard.comparison import (
     make_labels,
 )
 from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
-from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
+from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_partners
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.forms import MEAN
-from vrs_lmeval.uncertainty.intervals import find_interval
+from vrs_lmeval.uncertainty.intervals import Place, find_interval
 from vrs_lmeval.uncertainty.model_tests import find_mcnemar_p_value, find_rank_intervals
 
 MANY_PARSE_FAILURES = 0.05
 """Above this share a low score may be a matter of format, not of sight."""
 
-PLANNED_DIFFERENCE = 0.05
-"""Of two VRS: what a study should be able to see; the page says how many images like these that needs."""
+VRS_BOUNDS = (-1.0, 1.0)
 
 FEWEST_QUESTIONS = 10
 """A question type or modality with fewer questions is not shown: its interval would fill the axis."""
@@ -168,10 +167,10 @@ def _why_incomparable(reference: Run, other: Run) -> str | None:
 
 
 def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], labels: Mapping[str, str]) -> TaskBoard:
-    columns, images = align_vrs(runs)
+    columns, images, partners = align_vrs(runs)
     order = sorted(range(len(runs)), key=lambda index: -float(columns[:, index].mean()))
     runs, columns = [runs[index] for index in order], columns[:, order]
-    pairs = compare_pairs(columns, images, key=f"leaderboard/{task}")
+    pairs = compare_pairs(columns, images, f"leaderboard/{task}", partners)
     ranks = find_rank_intervals(columns.mean(axis=0).tolist(), fill_matrix(pairs, len(runs)))
     floor = find_blind_floor(runs[0].samples)
     found = find_metric_intervals(runs, key=f"leaderboard/{task}/metrics")
@@ -187,8 +186,7 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
         standings.append(
             Standing(run, label, card, metrics, bootstraps, best, worst, slices, verdict, judged.kind.value, warnings)
         )
-    detectable = [pair.detectable for pair in pairs if not math.isnan(pair.detectable)]
-    median = float(np.median(detectable)) if detectable else math.nan
+    telling = [pair for pair in pairs if not math.isnan(pair.detectable)]
     return TaskBoard(
         task=task,
         questions=len(runs[0].samples),
@@ -196,21 +194,25 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
         blind_floor=floor,
         standings=tuple(standings),
         pairs=tuple(pairs),
-        detectable=median,
-        needed_images=len(set(images)) * (median / PLANNED_DIFFERENCE) ** 2,
+        detectable=float(np.median([pair.detectable for pair in telling])) if telling else math.nan,
+        needed_images=float(np.median([pair.planned_images for pair in telling])) if telling else math.nan,
     )
 
 
 def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:
     """VRS within each answer type, question type and modality that has enough questions."""
-    grouped: dict[tuple[str, str], list[tuple[float | None, str]]] = {}
-    for sample in run.samples:
+    grouped: dict[tuple[str, str], list[Place]] = {}
+    for sample, partner in zip(run.samples, find_partners(run.samples), strict=True):
         value = sample.values["vrs"]
         for field in ("answer_type", "question_type", "modality"):
             name = getattr(sample, field)
             if name and value is not None:
-                grouped.setdefault((field, str(name)), []).append((value, sample.image_id))
-    return {key: find_interval(MEAN, pairs) for key, pairs in sorted(grouped.items()) if len(pairs) >= FEWEST_QUESTIONS}
+                grouped.setdefault((field, str(name)), []).append((value, sample.image_id, partner))
+    return {
+        key: find_interval(MEAN, places, VRS_BOUNDS)
+        for key, places in sorted(grouped.items())
+        if len(places) >= FEWEST_QUESTIONS
+    }
 
 
 def _describe_discordance(run: Run) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from vrs_lmeval.leaderboard.board import PLANNED_DIFFERENCE, Leaderboard, Standing, TaskBoard
+from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
-from vrs_lmeval.leaderboard.pairs import PairTest
+from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, make_markdown_row, without_nan
 from vrs_lmeval.records import Interval
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
+from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_partners
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
@@ -199,21 +199,23 @@ def _shorten(value: Any) -> str:
 
 def _compare_with_first(runs: Sequence[Run]) -> list[PairTest | None]:
     """Not adjusted for their number: each answers a question of its own, and the first model is chosen beforehand."""
-    columns, images = align_vrs(runs)
+    columns, images, partners = align_vrs(runs)
     if np.isnan(columns).any():
         return [None] * len(runs)
-    tests = [
-        compare_pairs(columns[:, [index, 0]], images, key=f"compare/{runs[0].task}")[0] for index in range(1, len(runs))
-    ]
+    key = f"compare/{runs[0].task}"
+    tests = [compare_pairs(columns[:, [index, 0]], images, key, partners)[0] for index in range(1, len(runs))]
     return [None, *tests]
 
 
-def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str]]:
-    """VRS differences (n, M) of runs on the same questions, by sample id, and each question's image; NaN where none."""
-    image_of = {sample.sample_id: sample.image_id for sample in runs[0].samples}
-    order = sorted(image_of)
+def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str], list[str | None]]:
+    """VRS differences (n, M) of runs on the same questions, by sample id, NaN where none; each question's two images.
+
+    The first is its own, the second that shown under shuffled.
+    """
+    samples = sorted(runs[0].samples, key=lambda sample: sample.sample_id)
+    order = [sample.sample_id for sample in samples]
     columns = np.empty((len(order), len(runs)))
     for index, run in enumerate(runs):
         by_id = {sample.sample_id: sample.values.get("vrs") for sample in run.samples}
         columns[:, index] = [math.nan if (value := by_id[sample_id]) is None else value for sample_id in order]
-    return columns, [image_of[sample_id] for sample_id in order]
+    return columns, [sample.image_id for sample in samples], find_partners(samples)

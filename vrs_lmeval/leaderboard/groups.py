@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
+from vrs_lmeval.leaderboard.pairs import BOUNDS
 from vrs_lmeval.leaderboard.runs import Run
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.clusters import Floats, resample_means
@@ -108,7 +109,7 @@ def contrast_groups(
     for task, runs in runs_by_task.items():
         grouped = [run for run in runs if cards[run.model].training in (FIRST, SECOND)]
         if grouped:
-            columns, images = align_vrs(grouped)
+            columns, images, _ = align_vrs(grouped)
             models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
             aligned.append(_Aligned(task, models, images))
             rival = benchmarks.setdefault(_name_data(grouped[0]), aligned[-1])
@@ -203,7 +204,7 @@ def _pair_within_bases(
             str(cards[models[i]].base),
             labels[models[i]],
             labels[models[j]],
-            find_t_interval(columns[:, i] - columns[:, j], images),
+            find_t_interval(columns[:, i] - columns[:, j], images, bounds=BOUNDS),
         )
         for i, j in itertools.product(range(len(models)), repeat=2)
         if (kinds[i], kinds[j]) == (FIRST, SECOND)

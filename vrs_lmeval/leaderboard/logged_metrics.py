@@ -11,17 +11,19 @@ from vrs_lmeval.metrics.catalogue import FORMS, METRICS
 from vrs_lmeval.metrics.metric import Metric, is_metric
 from vrs_lmeval.metrics.reliance import make_variant_accuracy
 from vrs_lmeval.metrics.selection import BREAKDOWNS
+from vrs_lmeval.records import SHUFFLED
 from vrs_lmeval.run_record import RunEvidence
 from vrs_lmeval.uncertainty.forms import Form
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedMetric:
-    """A metric of a run: its form, and the range of its values."""
+    """A metric of a run: its form, the range of its values, and whether it compares with another image's answers."""
 
     form: Form
     low: float
     high: float
+    has_partners: bool
 
     def check(self, value: Any) -> None:
         """Raises ValueError for a value that it cannot have; None is one that does not apply."""
@@ -37,7 +39,7 @@ def find_logged_metrics(columns: Iterable[str], evidence: RunEvidence) -> dict[s
 def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
     if evidence.metrics is None:
         metric = _find_by_name(name, evidence.variant_names)
-        return LoggedMetric(metric.form, metric.unit.low, metric.unit.high)
+        return LoggedMetric(metric.form, metric.unit.low, metric.unit.high, SHUFFLED in metric.needs)
     if name not in evidence.metrics:
         raise ValueError(f"{name}: the run's evidence does not say what it is")
     record = evidence.metrics[name]
@@ -46,7 +48,7 @@ def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
             f"{name}: no form {record.form!r} is known here, upgrade vrs_lmeval; known: {', '.join(FORMS)}"
         )
     low, high = (-math.inf if record.low is None else record.low), (math.inf if record.high is None else record.high)
-    return LoggedMetric(FORMS[record.form], low, high)
+    return LoggedMetric(FORMS[record.form], low, high, SHUFFLED in record.needs)
 
 
 def _find_by_name(name: str, variants: Iterable[str]) -> Metric:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vrs_lmeval.leaderboard.runs import Run
+from vrs_lmeval.leaderboard.runs import Run, ScoredSample
+from vrs_lmeval.records import SHUFFLED
+from vrs_lmeval.uncertainty.estimates import Quantity
 from vrs_lmeval.uncertainty.forms import gather
-from vrs_lmeval.uncertainty.intervals import RESAMPLES, Intervals, Quantity, find_both_intervals
+from vrs_lmeval.uncertainty.intervals import RESAMPLES, Intervals, find_both_intervals
 
 
 def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RESAMPLES) -> list[dict[str, Intervals]]:
@@ -17,14 +19,16 @@ def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RES
     """
     order = [sample.sample_id for sample in runs[0].samples]
     images = [sample.image_id for sample in runs[0].samples]
+    partners = find_partners(runs[0].samples)
     of_questions: list[Quantity] = []
     places: list[tuple[int, str]] = []
     found: list[dict[str, Intervals]] = [{} for _ in runs]
     for index, run in enumerate(runs):
         by_id = {sample.sample_id: sample.values for sample in run.samples}
         for name, metric in run.metrics.items():
-            units = gather(metric.form, [by_id[sample_id].get(name) for sample_id in order], images)
-            quantity = Quantity(metric.form, units)
+            values = [by_id[sample_id].get(name) for sample_id in order]
+            units = gather(metric.form, values, images, partners if metric.has_partners else None)
+            quantity = Quantity(metric.form, units, (metric.low, metric.high))
             if metric.form.regroup is None:
                 of_questions.append(quantity)
                 places.append((index, name))
@@ -36,3 +40,8 @@ def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RES
     for (index, name), intervals in zip(places, both, strict=True):
         found[index][name] = intervals
     return [{name: of_run[name] for name in run.metrics} for run, of_run in zip(runs, found, strict=True)]
+
+
+def find_partners(samples: Sequence[ScoredSample]) -> list[str | None]:
+    """The image that each question was shown under shuffled."""
+    return [sample.answers[SHUFFLED].image_id if SHUFFLED in sample.answers else None for sample in samples]

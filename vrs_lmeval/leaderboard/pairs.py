@@ -5,13 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.clusters import Floats
-from vrs_lmeval.uncertainty.intervals import CLUSTERS_ALIKE, NO_SPREAD, ONE_CLUSTER, T_METHOD
+from vrs_lmeval.uncertainty.clusters import Floats, number_clusters
+from vrs_lmeval.uncertainty.estimates import (
+    CLUSTERS_ALIKE,
+    NO_SPREAD,
+    ONE_CLUSTER,
+    count_differing,
+    find_freedom,
+    find_partners,
+)
+from vrs_lmeval.uncertainty.limits import T_METHOD, find_limits
 from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,
@@ -20,14 +28,23 @@ from vrs_lmeval.uncertainty.model_tests import (
     find_pairwise_p_values,
 )
 
+SIGNIFICANT = 0.05
+
+PLANNED_DIFFERENCE = 0.05
+"""Of two VRS: what a study should be able to see; the page says how many images like these that needs."""
+
+BOUNDS = (-2.0, 2.0)
+"""Of the difference of two VRS."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairTest:
     """VRS of model `first` minus that of model `second` (places in the order given), paired by question.
 
-    `p_value` is that of sign flips by image, adjusted by Holm for all pairs; NaN where no question differs. A true
-    difference of `detectable` is found with 80 % power on these images (by one test at 5 %), and one of the size seen
-    with `needed_images` like these; NaN without an interval, infinite for no difference.
+    `difference` has its own 95 % interval, not adjusted for the number of pairs. `p_value` is that of sign flips by
+    image, adjusted by Holm for all pairs; NaN where no question differs. A true difference of `detectable` is found
+    with 80 % power on these images (by one test at 5 %), one of the size seen with `needed_images` like these, and one
+    of PLANNED_DIFFERENCE with `planned_images`; NaN without an interval, infinite for no difference.
     """
 
     first: int
@@ -36,25 +53,49 @@ class PairTest:
     p_value: float
     detectable: float
     needed_images: float
+    planned_images: float
+
+    @property
+    def word(self) -> Literal["more", "less"] | None:
+        """How the first relies on the image, against the second; None where that is not shown.
+
+        Both are asked for: an interval that leaves out 0, and an adjusted p-value below 5 %.
+        """
+        if not self.p_value < SIGNIFICANT:
+            return None
+        return "more" if self.difference.low > 0 else "less" if self.difference.high < 0 else None
 
 
-def compare_pairs(columns: Floats, images: Sequence[str], key: str) -> list[PairTest]:
-    """Every two columns of `columns` (n, M), in the order (0, 1), (0, 2) ... (1, 2) ...; clustered by `images` (n,)."""
-    count, clusters = columns.shape[1], len(set(images))
-    first, second = np.triu_indices(count, 1)
+def compare_pairs(
+    columns: Floats, images: Sequence[str], key: str, partners: Sequence[str | None] | None = None
+) -> list[PairTest]:
+    """Every two columns of `columns` (n, M), in the order (0, 1), (0, 2) ... (1, 2) ...; clustered by `images` (n,).
+
+    `partners` (n,) is the image that each question was shown under shuffled.
+    """
+    codes, clusters = number_clusters(images, len(columns))
+    shares = np.bincount(codes, minlength=clusters) / len(columns)
+    joined = find_partners(images, codes, partners)
+    first, second = np.triu_indices(columns.shape[1], 1)
     adjusted = adjust_holm(find_pairwise_p_values(columns, images, key=key)[first, second])
-    errors = find_pairwise_errors(columns, images)[first, second]
-    means = columns.mean(axis=0)
-    quantile = float(stats.t.ppf(0.975, max(clusters - 1, 1)))
+    errors = find_pairwise_errors(columns, images, joined)[first, second]
     tests = []
     for i, j, error, p_value in zip(first.tolist(), second.tolist(), errors.tolist(), adjusted.tolist(), strict=True):
-        estimate = float(means[i] - means[j])
+        differences = columns[:, i] - columns[:, j]
+        estimate = float(differences.mean())
         reason = ONE_CLUSTER if clusters < 2 else CLUSTERS_ALIKE if error < NO_SPREAD else None
-        half = quantile * error if reason is None else math.nan
-        interval = Interval(estimate, estimate - half, estimate + half, T_METHOD, len(columns), clusters, reason=reason)
-        detectable = math.nan if reason else find_detectable_difference(error)
-        needed = math.nan if reason else find_needed_images(clusters, error, estimate)
-        tests.append(PairTest(i, j, interval, p_value, detectable, needed))
+        low = high = detectable = needed = planned = math.nan
+        method = T_METHOD
+        if reason is None:
+            means = np.bincount(codes, weights=differences, minlength=clusters) / (shares * len(columns))
+            freedom = min(find_freedom(shares), 1 + count_differing(means))
+            low, high, method = find_limits(estimate, error, freedom, BOUNDS)
+            least = max(1 / len(columns), error**2 / float(differences.var()))  # a design effect of 1 at least
+            detectable = find_detectable_difference(error, freedom, least)
+            needed = find_needed_images(clusters, error, freedom, least, estimate)
+            planned = find_needed_images(clusters, error, freedom, least, PLANNED_DIFFERENCE)
+        interval = Interval(estimate, low, high, method, len(columns), clusters, reason=reason)
+        tests.append(PairTest(i, j, interval, p_value, detectable, needed, planned))
     return tests
 
 

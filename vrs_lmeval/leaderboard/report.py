@@ -88,10 +88,8 @@ def make_conclusions(comparison: Comparison) -> list[str]:
 
 
 def _compare(model: str, reference: str, test: PairTest) -> str:
-    difference = test.difference
-    if difference.low > 0 or difference.high < 0:
-        word = "more" if difference.low > 0 else "less"
-        return f"{model} relies {word} on the image than {reference}"
+    if test.word is not None:
+        return f"{model} relies {test.word} on the image than {reference}"
     return f"{model} and {reference} are not shown to differ in how much they rely on the image"
 
 
@@ -103,7 +101,7 @@ def describe_test(test: PairTest) -> str:
         parts.append(f"p {'' if shown.startswith('<') else '= '}{shown} (signs of images flipped)")
     if not math.isnan(test.detectable):
         parts.append(f"80 % power for a difference of {test.detectable:.3f}")
-        if not (test.difference.low > 0 or test.difference.high < 0) and test.needed_images < MOST_IMAGES:
+        if test.word is None and test.needed_images < MOST_IMAGES:
             parts.append(f"one of {abs(test.difference.estimate):.3f} needs about {test.needed_images:,.0f} images")
     return ", ".join(parts)
 

@@ -72,7 +72,7 @@ def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blin
     vrs, unread, sensitivity = metrics["vrs"], find_unread(samples), metrics.get("image_sensitivity")
     if vrs.clusters < FEWEST_IMAGES:
         return _cannot_tell(f"only {vrs.clusters} images were asked about (VRS {_show(vrs)}), not {FEWEST_IMAGES}")
-    low, high = find_limits(vrs)
+    low, high = vrs.low, vrs.high
     if low > 0:
         return Verdict(Kind.LOOKS, f"looks at the image: {_describe_looking(vrs, unread, metrics)}")
     if high < 0:
@@ -83,10 +83,10 @@ def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blin
             f"another's (VRS {_show(vrs)})"
         )
     floor = _find_floor(metrics.get("retest_sensitivity"))
-    least, most = (0.0, math.inf) if sensitivity is None else find_limits(sensitivity)
+    least, most = (0.0, math.inf) if sensitivity is None else (sensitivity.low, sensitivity.high)
     if sensitivity is not None and least > floor:
         return Verdict(Kind.ANSWERS_CHANGE, _describe_change(vrs, sensitivity, metrics, blind_floor))
-    if sensitivity is None or most >= floor + MARGIN or max(-low, high) >= MARGIN:
+    if sensitivity is None or not (most < floor + MARGIN and max(-low, high) < MARGIN):
         return _cannot_tell(f"its VRS may be 0 ({_show(vrs)}); more images would tell")
     return Verdict(
         Kind.HARDLY,
@@ -95,21 +95,9 @@ def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blin
     )
 
 
-def find_limits(interval: Interval) -> tuple[float, float]:
-    """Its limits; where all images gave the same value, which leaves no spread, the exact ones over images.
-
-    A share that was 0 in G independent draws is below 1 - .05^(1/G) at 95 % (Clopper and Pearson 1934): so many images
-    of another value could have been missed.
-    """
-    if not math.isnan(interval.low):
-        return interval.low, interval.high
-    missed = 1 - 0.05 ** (1 / interval.clusters) if interval.clusters else math.inf
-    return interval.estimate - missed, interval.estimate + missed
-
-
 def _find_floor(retest: Interval | None) -> float:
     """The image sensitivity that says nothing: that of asking again, or MARGIN where that was not measured."""
-    return MARGIN if retest is None else find_limits(retest)[1]
+    return MARGIN if retest is None else retest.high
 
 
 def _describe_looking(vrs: Interval, unread: Unread, metrics: Mapping[str, Interval]) -> str:

@@ -13,10 +13,10 @@ from functools import partial
 from typing import Any
 
 from vrs_lmeval.metrics.question import Question
-from vrs_lmeval.records import REAL, Sample
+from vrs_lmeval.records import REAL, SHUFFLED, Sample
 from vrs_lmeval.run_record import MetricRecord
 from vrs_lmeval.uncertainty.forms import MEAN, Form
-from vrs_lmeval.uncertainty.intervals import find_error, find_interval, find_value
+from vrs_lmeval.uncertainty.intervals import Place, find_error, find_interval, find_value
 
 STANDARD_ERROR, LOWER_LIMIT, UPPER_LIMIT = "_stderr", "_ci95_low", "_ci95_high"
 """How the columns that belong to a metric end."""
@@ -70,25 +70,26 @@ class Metric:
     def columns(self) -> dict[str, Column]:
         """By name: the metric, its standard error (the harness's "+-"), and with `has_limits` its 95 % interval."""
 
-        def measure_with_image(question: Question) -> tuple[Any, str]:
-            return self.measure(question), question.sample.image_id
+        def measure_with_image(question: Question) -> Place:
+            place = self.measure(question), question.sample.image_id
+            return (*place, question.partner) if SHUFFLED in self.needs else place
 
         columns = {
             self.name: Column(self.measure, partial(find_value, self.form), self.higher_is_better),
             self.name + STANDARD_ERROR: Column(measure_with_image, partial(find_error, self.form)),
         }
         if self.has_limits:
-            columns[self.name + LOWER_LIMIT] = Column(measure_with_image, lambda pairs: self._find_limits(pairs)[0])
-            columns[self.name + UPPER_LIMIT] = Column(measure_with_image, lambda pairs: self._find_limits(pairs)[1])
+            columns[self.name + LOWER_LIMIT] = Column(measure_with_image, lambda places: self._find_limits(places)[0])
+            columns[self.name + UPPER_LIMIT] = Column(measure_with_image, lambda places: self._find_limits(places)[1])
         return columns
 
     def describe(self) -> MetricRecord:
         """What a run says of it, for those who read its log."""
         low, high = (limit if math.isfinite(limit) else None for limit in (self.unit.low, self.unit.high))
-        return MetricRecord(self.form.name, self.unit.name, low, high)
+        return MetricRecord(self.form.name, self.unit.name, low, high, tuple(sorted(self.needs)))
 
-    def _find_limits(self, pairs: Sequence[tuple[Any, str]]) -> tuple[float, float]:
-        interval = find_interval(self.form, pairs)
+    def _find_limits(self, places: Sequence[Place]) -> tuple[float, float]:
+        interval = find_interval(self.form, places, (self.unit.low, self.unit.high))
         return interval.low, interval.high
 
 

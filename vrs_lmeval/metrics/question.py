@@ -28,7 +28,8 @@ def majority_by(field: str) -> str:
 class Question:
     """One question's answers and scores, by variant: it need not have been asked under all of the task's.
 
-    Raises ValueError where the variants of both differ.
+    `partner` is the id of the image that it was shown under shuffled. Raises ValueError where answers and scores are of
+    other variants.
     """
 
     sample: Sample
@@ -36,6 +37,7 @@ class Question:
     scores: Mapping[str, Score]
     known: Mapping[str, float | None]
     likelihoods: Mapping[str, LogProbabilities | None] = field(default_factory=dict)
+    partner: str | None = None
 
     def __post_init__(self) -> None:
         if set(self.answers) != set(self.scores):

@@ -38,14 +38,18 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """`summands` (n, k), a row a unit, zeros where the metric does not apply: `applies` (n,); `clusters` (n,)."""
+    """`summands` (n, k), a row a unit, zeros where the metric does not apply: `applies` (n,); `clusters` (n,).
+
+    `partners` (n,) names the cluster that each unit was also measured with (the other image shown), None for none.
+    """
 
     summands: Floats
     applies: npt.NDArray[np.bool_]
     clusters: Clusters
+    partners: Sequence[str | None] | None = None
 
 
-def gather(form: Form, values: Sequence[Any], images: Clusters) -> Units:
+def gather(form: Form, values: Sequence[Any], images: Clusters, partners: Sequence[str | None] | None = None) -> Units:
     """One value a question, None where the metric does not apply, and its image -> what the form's sums are made of."""
     given = [form.read(value) for value in values if value is not None]
     if form.regroup is not None:
@@ -55,7 +59,7 @@ def gather(form: Form, values: Sequence[Any], images: Clusters) -> Units:
     summands = np.zeros((len(values), len(given[0]) if given else form.width or 2))
     if given:
         summands[applies] = given
-    return Units(summands, applies, images)
+    return Units(summands, applies, images, partners)
 
 
 def expect_number(value: Any) -> float:

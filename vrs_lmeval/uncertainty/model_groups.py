@@ -22,7 +22,7 @@ from scipy import stats
 
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.clusters import Clusters, Floats, make_generator, sum_columns_by_cluster
-from vrs_lmeval.uncertainty.intervals import ONE_CLUSTER
+from vrs_lmeval.uncertainty.estimates import ONE_CLUSTER
 
 GROUP_METHOD = "two-way clustered t (models and images)"
 GROUP_BOOTSTRAP_METHOD = "hierarchical percentile bootstrap (models, then images)"
