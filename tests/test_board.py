@@ -21,6 +21,7 @@ from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, 
 from vrs_lmeval.leaderboard.runs import read_folders, read_readable_runs
 from vrs_lmeval.page.page import make_page
 
+PARTS = {"vrs_from_changed", "vrs_from_unread"}
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5)}
 
 
@@ -195,7 +196,7 @@ def test_the_published_example_is_no_proof(tmp_path):
 def test_every_metric_that_was_logged_has_both_intervals_in_every_format(tmp_path):
     board = make_board(write_board(tmp_path))
     standing = board.boards[0].standings[0]
-    assert set(standing.metrics) == set(standing.bootstraps) == {"acc", "acc_shuffled", "vrs", "acc_open"}
+    assert set(standing.metrics) == set(standing.bootstraps) == {"acc", "acc_shuffled", "vrs", "acc_open"} | PARTS
     analytic, bootstrap = standing.metrics["acc"], standing.bootstraps["acc"]
     assert analytic.estimate == bootstrap.estimate
     assert bootstrap.high - bootstrap.low == pytest.approx(analytic.high - analytic.low, rel=0.2)
@@ -321,3 +322,40 @@ def test_the_command_fails_where_nothing_can_be_shown(tmp_path):
     assert shown.exit_code == 2
     assert "no results_*.json below it" in " ".join(shown.output.split())
     assert read_readable_runs(tmp_path)[0] == []
+
+
+def write_refuser(folder, images=60):
+    """Right with its own image, and refuses any other: a VRS that comes from refusals alone."""
+    run = write_run(folder, "refuses", [(f"q{k}", f"image{i}", "yes", 1, 0) for i in range(images) for k in range(2)])
+    (samples,) = run.glob("samples_*")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    for line in lines:
+        line["doc"]["variants"]["shuffled"] |= {"value": None, "reason": "refusal"}
+    samples.write_text("\n".join(map(json.dumps, lines)) + "\n")
+
+
+def test_a_model_that_refuses_other_images_is_not_ranked_above_one_that_sees(tmp_path):
+    rows = [(f"q{k}", f"image{i}", "yes", 1, i % 3 == 0) for i in range(60) for k in range(2)]
+    write_run(tmp_path, "sees", [(*row[:4], int(row[4])) for row in rows])
+    write_refuser(tmp_path)
+    (task,) = make_board(tmp_path).boards
+    sees, refuses = task.standings
+    assert (sees.label, sees.best_rank, sees.worst_rank) == ("sees", 1, 1)
+    assert (refuses.label, refuses.best_rank, refuses.worst_rank) == ("refuses", 2, 2)
+    assert refuses.metrics["vrs"].estimate == 1 > sees.metrics["vrs"].estimate
+    assert refuses.metrics["vrs_from_unread"].estimate == 1
+    assert refuses.metrics["vrs_from_changed"].estimate == 0
+    assert "+1.000 of that comes from answers that could be read under one image alone" in refuses.verdict
+    assert "0 % of its answers with its own image and 100 % with another's" in refuses.warnings[0]
+    assert "could not be read" not in " ".join(sees.warnings)
+
+
+def test_unread_answers_that_could_change_nothing_are_no_warning(tmp_path):
+    run = write_run(tmp_path, "sees", [(f"q{i}", f"image{i}", "yes", 1, int(i % 3 == 0)) for i in range(60)])
+    (samples,) = run.glob("samples_*")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    lines[1]["doc"]["variants"]["shuffled"] |= {"value": None, "reason": "refusal"}
+    samples.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    (standing,) = make_board(tmp_path).boards[0].standings
+    assert standing.metrics["vrs_from_unread"].estimate == pytest.approx(1 / 60)
+    assert "could not be read" not in " ".join(standing.warnings)

@@ -41,7 +41,10 @@ def test_runs_are_read_with_their_questions(tmp_path):
     assert (run.model, run.task, len(run.samples)) == ("some/looks", "vrs_test", 4)
     first = run.samples[0]
     assert (first.sample_id, first.image_id, first.golds) == ("q1-a", "a", ("yes",))
-    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None}
+    assert first.values == {"acc": 1, "acc_shuffled": 0, "vrs": 1, "acc_open": None} | {
+        "vrs_from_changed": 1,  # derived, as of every run of version 0.1
+        "vrs_from_unread": 0,
+    }
 
 
 def test_likelihoods_are_read_as_those_of_each_variants_options(tmp_path):
@@ -179,7 +182,7 @@ def test_reports_show_the_same_numbers(tmp_path):
     for text in (console.export_text(), make_markdown(comparison)):
         assert "looks" in text
         assert "+0.750 [" in text
-        assert "Blind floor (most frequent answers, no image): 0.750" in text
+        assert "Blind floor by question (most frequent golds, no image): 0.750" in text
     assert json.loads(make_json(comparison))["rows"][0]["metrics"]["vrs"]["estimate"] == 0.75
 
 

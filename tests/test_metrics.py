@@ -61,6 +61,8 @@ def test_every_metric_of_five_questions_worked_by_hand():
     assert values["acc_blank"] == pytest.approx(1 / 5)
     assert values["acc_shuffled"] == pytest.approx(2 / 5)
     assert values["vrs"] == pytest.approx(2 / 5)  # differences 1, 0, -1, 1, 1
+    # The fourth, which refuses with another image, has the part 1/5; the others 1, 0, -1 and 1.
+    assert (values["vrs_from_changed"], values["vrs_from_unread"]) == pytest.approx((1 / 5, 1 / 5))
     assert values["image_sensitivity"] == pytest.approx(3 / 4)  # changed, same, changed, left out, changed
     assert values["blank_retention"] == pytest.approx(1 / 4)
     assert values["parse_failure_rate"] == pytest.approx(2 / 15)
@@ -162,7 +164,9 @@ REAL_ONLY = {"acc", "parse_failure_rate", "acc_closed", "acc_open", "f1_open", "
         (["real", "noise_3"], REAL_ONLY | {"acc_noise_3"}),
         (
             ["shuffled", "real"],
-            REAL_ONLY | {"acc_shuffled", "vrs", "image_sensitivity", "vrs_closed", "vrs_open"},
+            REAL_ONLY
+            | {"acc_shuffled", "vrs", "image_sensitivity", "vrs_closed", "vrs_open"}
+            | {"vrs_from_changed", "vrs_from_unread"},
         ),
     ],
 )
@@ -235,6 +239,7 @@ def test_every_metric_equals_its_naive_twin(drawn):
 def test_vrs_is_the_difference_of_the_accuracies_and_shares_stay_shares(drawn):
     values = measure([(image, kind, triple(*values)) for image, kind, *values in drawn])
     assert values["vrs"] == pytest.approx(values["acc"] - values["acc_shuffled"])
+    assert values["vrs"] == pytest.approx(values["vrs_from_changed"] + values["vrs_from_unread"])
     for name, metric in METRICS.items():
         if name in values and not math.isnan(values[name]):
             assert metric.unit.low <= values[name] <= metric.unit.high
@@ -306,6 +311,7 @@ def test_hard_partners_draws_and_retest_worked_by_hand():
 def test_ceiling_and_baselines_worked_by_hand():
     values = measure_known(FOUR)
     assert values["vrs_ceiling"] == pytest.approx(3 / 4)
+    assert values["vrs_of_ceiling"] == pytest.approx((1 / 4) / (3 / 4))
     assert (values["vrs_ceiling_closed"], values["vrs_ceiling_open"]) == (0.5, 1)
     assert (values["acc_majority"], values["acc_majority_closed"], values["acc_majority_open"]) == (0.5, 1, 0)
     assert values["acc_question_only"] == 0.5

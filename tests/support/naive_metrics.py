@@ -167,6 +167,7 @@ def naive_further_metrics(rows):
             [a - b for a, b in zip(shuffled, retest, strict=True) if a is not None and b is not None]
         ),
         "vrs_ceiling": naive_mean([known[1] for *_, known in rows]),
+        "vrs_of_ceiling": naive_ratio(rows),
     }
     for answer_type in ("closed", "open"):
         result[f"vrs_ceiling_{answer_type}"] = naive_mean(
@@ -177,6 +178,13 @@ def naive_further_metrics(rows):
         for answer_type in ("closed", "open"):
             result[f"{name}_{answer_type}"] = naive_mean([row[3][place] for row in rows if row[1] == answer_type])
     return result
+
+
+def naive_ratio(rows):
+    """VRS over its ceiling, by their means."""
+    ceiling = sum(known[1] for *_, known in rows)
+    above = sum((v["real"] == "gold") - (v["shuffled"] == "gold") for _, _, v, _ in rows)
+    return above / ceiling if ceiling else math.nan
 
 
 def naive_product_error(claims, changes, images):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,14 +21,11 @@ from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
-from vrs_lmeval.leaderboard.verdict import judge
+from vrs_lmeval.leaderboard.verdict import find_unread, judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.forms import MEAN
 from vrs_lmeval.uncertainty.intervals import Place, find_interval
 from vrs_lmeval.uncertainty.model_tests import find_mcnemar_p_value, find_rank_intervals
-
-MANY_PARSE_FAILURES = 0.05
-"""Above this share a low score may be a matter of format, not of sight."""
 
 VRS_BOUNDS = (-1.0, 1.0)
 
@@ -186,6 +183,11 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
         standings.append(
             Standing(run, label, card, metrics, bootstraps, best, worst, slices, verdict, judged.kind.value, warnings)
         )
+    standings = [
+        replace(standing, warnings=(*([said] if said else []), *standing.warnings))
+        for index, standing in enumerate(standings)
+        for said in [_could_be_otherwise(standing, _list_pairs_of(index, pairs, standings))]
+    ]
     telling = [pair for pair in pairs if not math.isnan(pair.detectable)]
     return TaskBoard(
         task=task,
@@ -227,11 +229,39 @@ def _describe_discordance(run: Run) -> str:
     return f"; {counts}, McNemar p = {p_value:.3f}"
 
 
+def _list_pairs_of(
+    index: int, pairs: Sequence[PairTest], standings: Sequence[Standing]
+) -> list[tuple[PairTest, Standing]]:
+    """The tests that one model takes part in, and the other model of each."""
+    return [(pair, standings[pair.first + pair.second - index]) for pair in pairs if index in (pair.first, pair.second)]
+
+
+def _could_be_otherwise(standing: Standing, pairs: Sequence[tuple[PairTest, Standing]]) -> str | None:
+    """What would change if the unread answers of a model were right, or wrong, all together: a warning, or None.
+
+    Unread answers are counted as wrong under both images, so a share u of them under one moves VRS by at most u.
+    """
+    unread = find_unread(standing.run.samples)
+    swing = max(unread.real, unread.shuffled)
+    if not swing > 0:
+        return None
+    vrs, changed = standing.metrics["vrs"], []
+    is_above = vrs.low > 0
+    if is_above != (vrs.low - swing > 0) or is_above != (vrs.low + swing > 0):
+        changed.append("its verdict")
+    others = [other.label for pair, other in pairs if pair.word and abs(pair.difference.estimate) <= swing]
+    if others:
+        changed.append(f"its rank against {', '.join(others)}")
+    if not changed:
+        return None
+    return (
+        f"{100 * unread.real:.0f} % of its answers with its own image and {100 * unread.shuffled:.0f} % with another's "
+        f"could not be read and count as wrong: enough to change {' and '.join(changed)}"
+    )
+
+
 def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], floor: float) -> list[str]:
     warnings = []
-    failures = metrics["parse_failure_rate"].estimate if "parse_failure_rate" in metrics else 0.0
-    if failures > MANY_PARSE_FAILURES:
-        warnings.append(f"{100 * failures:.0f} % of its answers could not be read; they count as wrong")
     if metrics["acc"].estimate <= floor:
         warnings.append(f"no more accurate than the most frequent answers without any image ({floor:.3f})")
     if run.setup.get("limit") is not None:

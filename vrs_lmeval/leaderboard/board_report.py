@@ -17,10 +17,14 @@ from rich.table import Table
 from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
-from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, make_markdown_row, without_nan
+from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
 from vrs_lmeval.records import Interval
 
-SHOWN = ("acc", "acc_blank", "acc_shuffled", "vrs", "parse_failure_rate")
+SHOWN = ("acc", "acc_blank", "acc_shuffled", "vrs", "vrs_of_ceiling", "vrs_from_unread", "parse_failure_rate")
+RANKS = (
+    "Ranks are by the part of VRS that comes from answers read under both images (a refusal ranks nobody), and hold "
+    "jointly at 95 %."
+)
 CSV_COLUMNS = (
     "task",
     "model",
@@ -90,7 +94,8 @@ def make_board_markdown(board: Leaderboard) -> str:
         headings = ["model", "rank", *(HEADINGS[name] for name in _names(task)), "training data"]
         lines += [f"## {_title(task)}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
         lines += [make_markdown_row(_cells(task, standing)) for standing in task.standings]
-        lines += ["", f"Blind floor: {task.blind_floor:.3f}. Ranks by VRS hold jointly at 95 %.", ""]
+        floor = describe_floor(task.blind_floor, task.standings[0].metrics)
+        lines += ["", f"{floor} {RANKS}", ""]
         lines += [*_list_items(make_task_notes(task)), ""]
     return "\n".join([*lines, *_list_items(make_board_notes(board))]) + "\n"
 
@@ -188,7 +193,5 @@ def _names(task: TaskBoard) -> list[str]:
 def _cells(task: TaskBoard, standing: Standing) -> list[str]:
     best, worst = standing.best_rank, standing.worst_rank
     cells = [standing.label, str(best) if best == worst else f"{best}-{worst}"]
-    for name in _names(task):
-        value = standing.metrics[name]
-        cells.append(format_interval(value, signed=True) if name == "vrs" else f"{value.estimate:.3f}")
+    cells += [format_cell(name, standing.metrics, with_interval=("vrs",)) for name in _names(task)]
     return [*cells, standing.card.training or "not given"]

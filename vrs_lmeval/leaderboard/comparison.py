@@ -16,7 +16,7 @@ from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
 from vrs_lmeval.reading.normalisation import normalise
-from vrs_lmeval.records import Interval
+from vrs_lmeval.records import REAL, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
 
 SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
@@ -93,11 +93,11 @@ def _make_row(
 
 
 def find_blind_floor(samples: Sequence[ScoredSample]) -> float:
-    """Accuracy of a model that knows the benchmark's most frequent answers and sees no image.
+    """The blind floor by question: accuracy of a model that knows the frequencies of these very answers, and no image.
 
     It gives each question's most frequent gold where at least SHARED_QUESTION samples ask the same question. Else it
     gives the most frequent letter where there are options, and the most frequent gold of the answer type where there
-    are none (on VQA-RAD: "no" and "axial").
+    are none (on VQA-RAD: "no" and "axial"); that alone is `acc_majority`, the floor by answer type.
     """
     asked = Counter(sample.question for sample in samples)
     groups: dict[str, list[set[str]]] = {}
@@ -207,15 +207,22 @@ def _compare_with_first(runs: Sequence[Run]) -> list[PairTest | None]:
     return [None, *tests]
 
 
-def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str], list[str | None]]:
-    """VRS differences (n, M) of runs on the same questions, by sample id, NaN where none; each question's two images.
+def _find_read_difference(sample: ScoredSample) -> float | None:
+    shown = [sample.answers[name] for name in (REAL, SHUFFLED) if name in sample.answers]
+    return sample.values.get("vrs") if all(answer.is_parsed for answer in shown) else 0.0
 
-    The first is its own, the second that shown under shuffled.
+
+def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str], list[str | None]]:
+    """What runs on the same questions are compared by, (n, M) by sample id, and each question's two images.
+
+    A value is the difference that VRS is the mean of, where both answers were read; 0 where one was not, so that nobody
+    is ranked by refusals (their part is `vrs_from_unread`); NaN without a VRS. The first image is its own, the second
+    that shown under shuffled.
     """
     samples = sorted(runs[0].samples, key=lambda sample: sample.sample_id)
     order = [sample.sample_id for sample in samples]
     columns = np.empty((len(order), len(runs)))
     for index, run in enumerate(runs):
-        by_id = {sample.sample_id: sample.values.get("vrs") for sample in run.samples}
+        by_id = {sample.sample_id: _find_read_difference(sample) for sample in run.samples}
         columns[:, index] = [math.nan if (value := by_id[sample_id]) is None else value for sample_id in order]
     return columns, [sample.image_id for sample in samples], find_partners(samples)

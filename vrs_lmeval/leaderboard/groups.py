@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +61,7 @@ class GroupContrast:
     matched: Interval | None
     bases: tuple[str, ...]
     pairs: tuple[BasePair, ...]
+    repeated: tuple[str, ...] = ()  # bases of several models of one kind
 
     @property
     def conclusion(self) -> str:
@@ -69,6 +71,8 @@ class GroupContrast:
             return (
                 f"{self.task}: not enough models to compare training data ({counts}; {ENOUGH_MODELS} each are needed)."
             )
+        if self.repeated:
+            counts += f", taken as independent though several are of {', '.join(self.repeated)}"
         return _conclude(f"{self.task}: ", "models tuned on synthetic pairs", self.difference, counts)
 
     @property
@@ -155,7 +159,14 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
         matched=find_matched_difference(of_bases, images) if bases else None,
         bases=bases,
         pairs=_pair_within_bases(shared, columns, images, cards, labels),
+        repeated=_find_repeated_bases([cards[model] for model in shared]),
     )
+
+
+def _find_repeated_bases(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """Base models that several models of one kind were tuned from: these are not independent draws of models."""
+    counts = Counter((card.base, card.training) for card in cards if card.base is not None)
+    return tuple(dict.fromkeys(base for (base, _), count in counts.items() if base is not None and count > 1))
 
 
 def _bootstrap(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,7 @@ def find_logged_metrics(columns: Iterable[str], evidence: RunEvidence) -> dict[s
 
 def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
     if evidence.metrics is None:
-        metric = _find_by_name(name, evidence.variant_names)
-        return LoggedMetric(metric.form, metric.unit.low, metric.unit.high, SHUFFLED in metric.needs)
+        return _describe(_find_by_name(name, evidence.variant_names))
     if name not in evidence.metrics:
         raise ValueError(f"{name}: the run's evidence does not say what it is")
     record = evidence.metrics[name]
@@ -49,6 +48,29 @@ def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
         )
     low, high = (-math.inf if record.low is None else record.low), (math.inf if record.high is None else record.high)
     return LoggedMetric(FORMS[record.form], low, high, SHUFFLED in record.needs)
+
+
+def derive_values(values: Mapping[str, Any], is_read: bool) -> dict[str, Any]:
+    """Of one question, what follows from what a run of version 0.1 logged; `is_read`: both its answers were.
+
+    So boards of old and new runs show the same columns.
+    """
+    difference, ceiling, derived = values.get("vrs"), values.get("vrs_ceiling"), {}
+    if difference is not None and "vrs_from_changed" not in values:
+        derived["vrs_from_changed"] = difference if is_read else 0.0
+        derived["vrs_from_unread"] = 0.0 if is_read else difference
+    if difference is not None and ceiling is not None and "vrs_of_ceiling" not in values:
+        derived["vrs_of_ceiling"] = [difference, ceiling]
+    return derived
+
+
+def find_derived_metrics(names: Iterable[str]) -> dict[str, LoggedMetric]:
+    """Those of `derive_values`."""
+    return {name: _describe(METRICS[name]) for name in names}
+
+
+def _describe(metric: Metric) -> LoggedMetric:
+    return LoggedMetric(metric.form, metric.unit.low, metric.unit.high, SHUFFLED in metric.needs)
 
 
 def _find_by_name(name: str, variants: Iterable[str]) -> Metric:

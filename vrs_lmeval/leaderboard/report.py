@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from rich.markup import escape
@@ -20,6 +20,8 @@ HEADINGS = {
     "acc_blank": "blank image",
     "acc_shuffled": "another image",
     "vrs": "VRS",
+    "vrs_of_ceiling": "of its ceiling",
+    "vrs_from_unread": "its unread part",
     "image_sensitivity": "image sensitivity",
     "parse_failure_rate": "unparsable",
 }
@@ -44,8 +46,15 @@ def make_caption(comparison: Comparison) -> str:
     """What the numbers are, and what a model without eyes could reach."""
     return (
         "VRS = accuracy(real image) - accuracy(another image). Brackets: 95 % intervals, clustered by image. "
-        f"Blind floor (most frequent answers, no image): {comparison.blind_floor:.3f}."
+        f"{describe_floor(comparison.blind_floor, comparison.rows[0].metrics)}"
     )
+
+
+def describe_floor(blind_floor: float, metrics: Mapping[str, Interval]) -> str:
+    """Both floors by their names: what can be had without an image, from the frequencies of the golds alone."""
+    by_type = metrics.get("acc_majority")
+    said = f"Blind floor by question (most frequent golds, no image): {blind_floor:.3f}"
+    return f"{said}." if by_type is None else f"{said}; by answer type alone (acc_majority): {by_type.estimate:.3f}."
 
 
 def make_markdown(comparison: Comparison) -> str:
@@ -80,7 +89,8 @@ def make_conclusions(comparison: Comparison) -> list[str]:
     reference = comparison.rows[0].model
     judged = [f"{row.model} {row.verdict}" for row in comparison.rows if row.verdict is not None]
     compared = [
-        f"{_compare(row.model, reference, row.against_first)}; {describe_test(row.against_first)}"
+        f"{_compare(row.model, reference, row.against_first)}; "
+        f"{describe_test(row.against_first, _has_unread(comparison.rows[0], row))}"
         for row in comparison.rows
         if row.against_first is not None
     ]
@@ -93,9 +103,16 @@ def _compare(model: str, reference: str, test: PairTest) -> str:
     return f"{model} and {reference} are not shown to differ in how much they rely on the image"
 
 
-def describe_test(test: PairTest) -> str:
+def _has_unread(*rows: ModelRow) -> bool:
+    """Whether refusals and unparsable answers have a part in a VRS."""
+    parts = [row.metrics.get("vrs_from_unread") for row in rows]
+    return any(part is not None and part.estimate != 0 for part in parts)
+
+
+def describe_test(test: PairTest, has_unread: bool = False) -> str:
     """The difference of two models' VRS, its p-value, and what would have been found."""
-    parts = [f"VRS differs by {format_interval(test.difference, signed=True)}"]
+    what = "VRS of the answers read under both images" if has_unread else "VRS"
+    parts = [f"{what} differs by {format_interval(test.difference, signed=True)}"]
     if not math.isnan(test.p_value):
         shown = format_p_value(test.p_value)
         parts.append(f"p {'' if shown.startswith('<') else '= '}{shown} (signs of images flipped)")
@@ -139,13 +156,24 @@ def _metric_names(comparison: Comparison) -> list[str]:
 
 
 def _cells(comparison: Comparison, row: ModelRow) -> list[str]:
-    return [row.model, *(_cell(name, row.metrics[name]) for name in _metric_names(comparison))]
+    return [row.model, *(format_cell(name, row.metrics) for name in _metric_names(comparison))]
 
 
-def _cell(name: str, interval: Interval) -> str:
-    if name not in WITH_INTERVAL:
-        return f"{interval.estimate:.3f}"
-    return format_interval(interval, signed=name == "vrs")
+def format_cell(name: str, metrics: Mapping[str, Interval], with_interval: Collection[str] = WITH_INTERVAL) -> str:
+    """One metric of a model in a table; the share of the ceiling with the ceiling."""
+    interval = metrics[name]
+    if name == "vrs_of_ceiling":
+        return describe_share(interval, metrics.get("vrs_ceiling"))
+    if name in with_interval:
+        return format_interval(interval, signed=name == "vrs")
+    return f"{interval.estimate:{'+' if name == 'vrs_from_unread' else ''}.3f}"
+
+
+def describe_share(share: Interval, ceiling: Interval | None) -> str:
+    """`74 % of 0.660`; nothing where the ceiling is 0."""
+    if ceiling is None or math.isnan(share.estimate) or ceiling.estimate <= 0:
+        return "none"
+    return f"{100 * share.estimate:.0f} % of {ceiling.estimate:.3f}"
 
 
 def without_nan(value: object) -> object:

@@ -10,7 +10,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, find_logged_metrics
+from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, derive_values, find_derived_metrics, find_logged_metrics
+from vrs_lmeval.records import REAL, SHUFFLED
 from vrs_lmeval.run_record import RunEvidence, VariantRecord, read_document
 
 
@@ -155,6 +156,7 @@ def _read_samples(path: Path, evidence: RunEvidence) -> tuple[list[ScoredSample]
             unseen = [name for name in logged["metrics"] if name not in metrics]
             metrics |= find_logged_metrics(unseen, evidence)
             samples.append(_read_sample(logged, metrics))
+            metrics |= find_derived_metrics(samples[-1].values.keys() - metrics.keys())
         except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
     twice = [name for name, times in Counter(sample.sample_id for sample in samples).items() if times > 1]
@@ -171,6 +173,8 @@ def _read_sample(logged: Mapping[str, Any], metrics: Mapping[str, LoggedMetric])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from error
     sample, records = read_document(logged["doc"])
+    shown = [records[name] for name in (REAL, SHUFFLED) if name in records]
+    values |= derive_values(values, is_read=all(record.value is not None for record in shown))
     return ScoredSample(
         sample.sample_id,
         sample.image_id,

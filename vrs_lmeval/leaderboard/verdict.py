@@ -18,7 +18,11 @@ MANY_UNREAD = 0.25
 """Share of answers under one variant that could not be read, from which on a VRS near 0 says nothing."""
 
 MARGIN = 0.05
-"""A VRS that is surely below this is called small, and so is an image sensitivity, where no floor was measured."""
+"""A VRS that is surely below this is called small; and an image sensitivity of this says nothing, where no floor was
+measured by asking again."""
+
+HARDLY_CHANGE = 0.10
+"""Answers hardly change where the image sensitivity is surely below its floor and this."""
 
 MOSTLY = 0.5
 """Share of a VRS from which on it is said where it comes from."""
@@ -86,7 +90,7 @@ def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blin
     least, most = (0.0, math.inf) if sensitivity is None else (sensitivity.low, sensitivity.high)
     if sensitivity is not None and least > floor:
         return Verdict(Kind.ANSWERS_CHANGE, _describe_change(vrs, sensitivity, metrics, blind_floor))
-    if sensitivity is None or not (most < floor + MARGIN and max(-low, high) < MARGIN):
+    if sensitivity is None or not (most < floor + HARDLY_CHANGE and max(-low, high) < MARGIN):
         return _cannot_tell(f"its VRS may be 0 ({_show(vrs)}); more images would tell")
     return Verdict(
         Kind.HARDLY,

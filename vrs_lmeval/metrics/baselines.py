@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
-from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, Metric
+from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, Metric, Unit
 from vrs_lmeval.metrics.question import CEILING, MAJORITY, QUESTION_ONLY, Question, known, majority_by, of_type
-from vrs_lmeval.metrics.reliance import BOTH
+from vrs_lmeval.metrics.reliance import BOTH, measure_difference
+from vrs_lmeval.uncertainty.forms import RATIO_TO_DIFFERENCE
 
 
 def _make_ceiling(name: str, formula: str, measure: Callable[[Question], float | None]) -> Metric:
@@ -40,6 +42,16 @@ _BASELINES = {
 }
 
 METRICS = (
+    Metric(
+        name="vrs_of_ceiling",
+        formula="vrs / vrs_ceiling, a ratio of means",
+        source=OURS,
+        measure=lambda question: (measure_difference(question), question.known[CEILING]),
+        needs=BOTH,
+        unit=Unit("ratio, 1 is perfect sight, no limits", -math.inf, math.inf),
+        form=RATIO_TO_DIFFERENCE,
+        knows=frozenset({CEILING}),
+    ),
     _make_ceiling("vrs_ceiling", "vrs of a model that is always right about the image it is shown", known(CEILING)),
     *(
         _make_ceiling(f"vrs_ceiling_{kind}", f"vrs_ceiling over {kind} questions", of_type(kind, known(CEILING)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, SHARE, VRS_PAPER, Metric, Unit
 from vrs_lmeval.metrics.question import Question, change_between, of_type
@@ -17,6 +18,16 @@ BOTH = frozenset({REAL, SHUFFLED})
 def measure_difference(question: Question) -> float:
     """Right under real minus right under shuffled: -1, 0 or 1."""
     return question.correct(REAL) - question.correct(SHUFFLED)
+
+
+def measure_part(is_read: bool) -> Callable[[Question], float]:
+    """That difference where both answers were read (`is_read`), or where one of them was not; else 0."""
+
+    def measure(question: Question) -> float:
+        both = question.answers[REAL].is_parsed and question.answers[SHUFFLED].is_parsed
+        return measure_difference(question) if both == is_read else 0.0
+
+    return measure
 
 
 def measure_retention(question: Question) -> tuple[float, float]:
@@ -62,6 +73,23 @@ METRICS = (
         needs=BOTH,
         unit=DIFFERENCE,
         has_limits=True,
+    ),
+    Metric(
+        name="vrs_from_changed",
+        formula="the part of vrs from questions whose answers were read under real and under shuffled",
+        source=OURS,
+        measure=measure_part(is_read=True),
+        needs=BOTH,
+        unit=DIFFERENCE,
+    ),
+    Metric(
+        name="vrs_from_unread",
+        formula="vrs - vrs_from_changed: where one of both answers is a refusal or unparsable",
+        source=OURS,
+        measure=measure_part(is_read=False),
+        needs=BOTH,
+        unit=DIFFERENCE,
+        higher_is_better=None,
     ),
     Metric(
         name="image_sensitivity",

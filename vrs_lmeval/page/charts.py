@@ -88,7 +88,7 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
                     marker={"color": COLOUR_OF_TRAINING[training], "symbol": SYMBOL_OF_TRAINING[training], "size": 11},
                 )
             )
-    figure.add_vline(x=board.blind_floor, line_dash="dot", annotation_text="blind floor")
+    figure.add_vline(x=board.blind_floor, line_dash="dot", annotation_text="blind floor by question")
     figure.add_hline(y=0, line_color="#333333", line_width=1)
     figure.update_xaxes(range=[-0.05, 1.1])  # room for labels
     figure.update_yaxes(title="VRS")

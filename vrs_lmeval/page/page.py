@@ -15,7 +15,7 @@ from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import describe_power
-from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, format_p_value
+from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor, format_p_value
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
@@ -32,6 +32,13 @@ MANY_NOTES = 8
 """Above it the warnings are folded away; the models keep their mark."""
 
 
+PAGE_HEADINGS = {
+    "vrs": HEADINGS["vrs"],  # first: a phone shows few columns
+    "vrs_ceiling": "VRS of perfect sight",
+    **HEADINGS,
+}
+
+
 def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
     """The page; `samples` is how many questions of each task its browser holds, 0 leaves the browser out.
 
@@ -46,13 +53,14 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         p_value=format_p_value,
         count=_format_count,
         power=describe_power,
+        floor=lambda task: describe_floor(task.blind_floor, task.standings[0].metrics),
         sortkey=_sort_key,
         bar=_draw_bar,
         figure=_embed,
     )
     return environment.get_template("page.html").render(
         board=board,
-        headings={"vrs": HEADINGS["vrs"]} | HEADINGS,  # VRS first: a phone shows few columns
+        headings=PAGE_HEADINGS,
         charts=_draw_all(board),
         browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},

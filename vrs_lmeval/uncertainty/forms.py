@@ -77,12 +77,12 @@ def expect_list(value: Any, *lengths: int) -> Sequence[Any]:
 
 
 def divide(sums: Floats) -> Floats:
-    """Of (..., 2): the first sum by the second."""
+    """Of (..., k): the first sum by the second."""
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
 def differentiate_quotient(sums: Floats) -> Floats:
-    """The gradient of `divide` at sums (2,)."""
+    """The gradient of `divide` at sums (k,) in the first two."""
     return np.array([1 / sums[1], -sums[0] / sums[1] ** 2])
 
 
@@ -124,6 +124,16 @@ def _differentiate_spread(sums: Floats) -> Floats:
 
 MEAN = Form("mean", lambda value: [expect_number(value), 1.0], divide, differentiate_quotient)
 RATIO = Form("ratio of means", _read_ratio, divide, differentiate_quotient)
+RATIO_TO_DIFFERENCE = Form(
+    "ratio of mean differences",
+    lambda value: [*_read_ratio(value), 1.0],
+    divide,
+    lambda sums: np.append(differentiate_quotient(sums), 0.0),
+    width=3,
+    weight=2,
+)
+"""As RATIO, for a denominator that may be below 0 in a question: questions weigh alike."""
+
 RATE_TIMES_COMPLEMENT = Form(
     "rate times complement", _read_claim_and_change, _multiply_rates, _differentiate_rates, width=4
 )
@@ -139,5 +149,7 @@ SPREAD = Form(
 )
 """Sample standard deviation of the means sums[:-1] / sums[-1], from one number a draw."""
 
-FORMS: Mapping[str, Form] = {form.name: form for form in (MEAN, RATIO, RATE_TIMES_COMPLEMENT, SPREAD)}
+FORMS: Mapping[str, Form] = {
+    form.name: form for form in (MEAN, RATIO, RATIO_TO_DIFFERENCE, RATE_TIMES_COMPLEMENT, SPREAD)
+}
 """By the name that a run logs; `metrics.question_sets` adds those whose unit is a set."""
