@@ -136,12 +136,11 @@ def parse_answer(text: str, sample: Sample) -> Answer:
     Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
     "negated option".
     """
-    final = _find_final_text(text)
+    final = find_answer_text(text, sample.question)
     if final is None:
         return Answer(None, UNFINISHED)
     if not any(character.isalnum() for character in final):
         return _read_signs(final, sample)
-    final = _drop_question(final, sample.question)
     if _ASSISTANT_TALK.search(fold(final)):
         return Answer(None, REFUSAL)
     if sample.answer_type == "open":
@@ -172,8 +171,14 @@ def parse_tagged_answer(text: str, sample: Sample) -> Answer:
     return parse_answer(said[last.end() : closes.start()], sample)
 
 
+def find_answer_text(text: str, question: str) -> str | None:
+    """The part of a model's text that is its answer to `question`; None where it ends inside its reasoning."""
+    final = _find_final_text(text)
+    return None if final is None else _drop_question(final, question)
+
+
 def _find_final_text(text: str) -> str | None:
-    """The part of a model's text that is its answer; None where it ends inside its reasoning."""
+    """The same with the question, where the text repeats it first."""
     text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
     before = _THOUGHT_OPENS.split(text, maxsplit=1)[0]
     after = _THOUGHT_CLOSES.split(text)[-1]  # a chat template may have opened the reasoning in the prompt

@@ -42,10 +42,14 @@ def fold(text: str) -> str:
     return _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
+def close_abbreviations(folded: str) -> str:
+    """Folded text with its dotted abbreviations closed up, so that the full stops left are ends or decimal points."""
+    return _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), folded)
+
+
 def normalise(text: str) -> str:
     """The words of `text` that count, joined by single spaces; "" where none is left. See the module for the rules."""
-    folded = _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), fold(text))
-    folded = _THOUSANDS_COMMA.sub("", folded)
+    folded = _THOUSANDS_COMMA.sub("", close_abbreviations(fold(text)))
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
     kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
     return _X_RAY.sub("xray", " ".join(kept))
