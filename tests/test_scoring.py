@@ -104,6 +104,41 @@ def test_token_f1_is_symmetric_and_one_for_equal_bags(first, second):
     assert (compare_tokens(first, second)[0] == 1.0) == (sorted(first.split()) == sorted(second.split()))
 
 
+@pytest.mark.parametrize(
+    ("gold", "text", "correct"),
+    [
+        ("A", "A", 1),
+        ("A", "(a).", 1),
+        ("A", "The answer is A.", 1),
+        ("A", "B", 0),
+        ("B", "A", 0),
+        ("A", "the", 0),
+        ("the", "the", 1),
+        ("+", "+", 1),
+        ("+", "-", 0),
+        ("+", "Answer: +", 1),
+        ("+", r"\boxed{+}", 1),
+        ("+", "<answer>+</answer>", 1),
+        ("\u2212", "-", 1),  # the sign of mathematics, and the key
+        ("A+", "a+", 1),
+        ("A+", "A", 0),
+        ("+", "...", 0),
+        ("unknown", "Unknown.", 1),
+        ("not sure", "not sure", 1),
+        ("not sure", "unknown", 0),
+        ("liver", "unknown", 0),
+    ],
+)
+def test_golds_without_words_and_refusals_are_right_where_they_are_repeated(gold, text, correct):
+    assert score(text, make(gold)).correct == correct
+    assert score(text, make(gold)).token_f1 == correct or text in {"unknown", "not sure"}
+
+
+def test_a_refusal_that_a_closed_gold_repeats_is_right():
+    sample = make("unknown", answer_type="closed", question="is it benign or malignant?")
+    assert [score(text, sample).correct for text in ("unknown", "benign", "I do not know")] == [1, 0, 0]
+
+
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: f"{form.phrase}: {form.text}")
 def test_every_form_is_said_or_denied_as_its_example_says(form):
     assert says(form.text, form.phrase) == form.is_said

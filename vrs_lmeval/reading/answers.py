@@ -19,13 +19,22 @@ from vrs_lmeval.reading.choices import (
     find_choices,
     lists_labels,
     read_alternative,
+    read_gold,
     read_label_alone,
     read_letter,
     read_option,
     split_sentences,
 )
 from vrs_lmeval.reading.markup import take_off_markup
-from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.normalisation import (
+    ARTICLES,
+    fold,
+    has_sign_or_letter,
+    name_text,
+    normalise,
+    split_words,
+    word_set,
+)
 from vrs_lmeval.reading.option_names import find_same_option
 from vrs_lmeval.reading.statements import (
     AFTER_NO,
@@ -127,7 +136,9 @@ def parse_answer(text: str, sample: Sample) -> Answer:
       question's alternatives cannot be told (see `choices.py`);
     - closed otherwise: "yes" or "no" by the first decisive word; the opposite in the same sentence, or a refusal before
       it, makes the answer unparsable;
-    - open: the whole normalised text, unless it is empty or a refusal.
+    - open: the whole normalised text, unless it is empty or a refusal; a sign or "a" where it is nothing else.
+
+    An empty text or a refusal in the very words of a gold ("the", "unknown") is an answer; else no gold is looked at.
 
     Reasoning between thought marks (`thoughts.MARKS`) is dropped, markup taken off (`markup.FORMS`), the last "Answer:"
     label followed (where nothing follows it, what stands before it is read); the first end-of-turn token and an
@@ -139,6 +150,13 @@ def parse_answer(text: str, sample: Sample) -> Answer:
     final = find_answer_text(text, sample.question)
     if final is None:
         return Answer(None, UNFINISHED)
+    answer = _read_final_text(final, sample)
+    if answer.reason in {EMPTY, REFUSAL} and not sample.options and _repeats_gold(final, sample):
+        return Answer(name_text(final))
+    return answer
+
+
+def _read_final_text(final: str, sample: Sample) -> Answer:
     if not any(character.isalnum() for character in final):
         return _read_signs(final, sample)
     if _ASSISTANT_TALK.search(fold(final)):
@@ -207,20 +225,26 @@ def _drop_question(text: str, question: str) -> str:
     return behind.strip() if _says_something(behind) else text
 
 
+def _repeats_gold(text: str, sample: Sample) -> bool:
+    words = name_text(text)
+    return bool(words) and words in {read_gold(gold, sample) for gold in sample.golds}
+
+
 def _read_signs(text: str, sample: Sample) -> Answer:
-    """An answer without letter or digit: the option that is written so ("+"), else none."""
-    same = find_same_option(text, sample.options) if sample.answer_type == "closed" else None
-    return Answer(None, EMPTY) if same is None else Answer(same)
+    """An answer without letter or digit: the option that is written so ("+"), or the sign; else none."""
+    said = find_same_option(text, sample.options) if sample.answer_type == "closed" else name_text(text)
+    return Answer(said) if said else Answer(None, EMPTY)
 
 
 def _says_something(text: str) -> bool:
-    """Whether words are left without articles; a capital alone is an option's letter, "A" too."""
-    return bool(normalise(text) or _CAPITAL_ALONE.fullmatch(text))
+    """Whether words are left without articles, or a sign; a capital alone is an option's letter, "A" too."""
+    is_sign = not any(character.isalnum() for character in text) and has_sign_or_letter(text)
+    return bool(normalise(text) or is_sign or _CAPITAL_ALONE.fullmatch(text))
 
 
 def _read_open(text: str) -> Answer:
-    words = normalise(text)
-    if not words:
+    words = name_text(text)
+    if not words or words in ARTICLES - {"a"}:  # "A" may be a panel's letter
         return Answer(None, EMPTY)
     refusal = _REFUSES.search(fold(text))
     # Three words may precede it: "I am really not sure".

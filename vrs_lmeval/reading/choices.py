@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.normalisation import fold, name_text, normalise, split_words, word_set
 from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
 from vrs_lmeval.records import Answer, Sample
 
@@ -379,7 +379,7 @@ def _adds_nothing(mention: _Mention, asked: set[str], counts: tuple[bool, bool])
 
 def read_gold(gold: str, sample: Sample) -> str:
     """A gold answer in the words in which `answers.parse_answer` gives the same answer."""
-    whole = normalise(gold)
+    whole = name_text(gold)
     choices = find_choices(sample)
     if sample.answer_type == "closed" and sample.options:
         if (same := find_same_option(gold, sample.options)) is not None:

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import Any, NamedTuple
 
+from vrs_lmeval.reading.normalisation import has_sign_or_letter
+
 
 class Form(NamedTuple):
     """One way to wrap an answer: an example, and what is left of it."""
@@ -55,15 +57,15 @@ _FULL_STOPS = str.maketrans({"。": ". ", "、": ", ", "「": '"', "」": '"'})
 def take_off_markup(text: str) -> str:
     """The plain text; where the answer alone is wrapped (a box, a tag, a key of JSON), that answer.
 
-    A wrapping that holds no letter or digit is no answer: what stands before it is read.
+    A wrapping that holds no letter, digit or sign is no answer: what stands before it is read.
     """
     text = _widen(text).strip()
     if fenced := _CODE_BLOCK.match(text):
         text = fenced.group(1).strip()
     text = _read_json(text)
     if tag := _ANSWER_TAG.search(text):
-        text = tag.group(2) if _says_something(tag.group(2)) else text[: tag.start()]
-    boxes = [content for content in _find_boxes(text) if _says_something(content)]
+        text = tag.group(2) if has_sign_or_letter(tag.group(2)) else text[: tag.start()]
+    boxes = [content for content in _find_boxes(text) if has_sign_or_letter(content)]
     return take_off_latex(boxes[-1] if boxes else text).strip()
 
 
@@ -115,7 +117,3 @@ def _find_boxes(text: str) -> list[str]:
             end += 1
         boxes.append(text[opening.end() : end - (depth == 0)])
     return boxes
-
-
-def _says_something(text: str) -> bool:
-    return any(character.isalnum() for character in text)

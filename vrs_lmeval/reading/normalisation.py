@@ -37,6 +37,10 @@ _PUNCTUATION = re.compile(r"[^\w.]|_")
 _X_RAY = re.compile(r"\bx ray\b")
 
 
+_AROUND = " .,;:!?\"'()[]"
+_MINUS = str.maketrans("\u2212\u2013\u2014", "---")
+
+
 def fold(text: str) -> str:
     """Lower-case `text` in Unicode form NFKC without apostrophes; punctuation stays."""
     return _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).lower())
@@ -53,6 +57,22 @@ def normalise(text: str) -> str:
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
     kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
     return _X_RAY.sub("xray", " ".join(kept))
+
+
+def name_text(text: str) -> str:
+    """`normalise(text)`; of a text of articles and signs alone these ("a", "+", "a+"), so that it can be compared.
+
+    "" where there is neither: blanks and punctuation.
+    """
+    if words := normalise(text):
+        return words
+    kept = " ".join(fold(text).translate(_MINUS).split()).strip(_AROUND)
+    return kept if has_sign_or_letter(kept) else ""
+
+
+def has_sign_or_letter(text: str) -> bool:
+    """Whether anything in it could be an answer: a letter, a digit, or a sign as "+", "-", "<"."""
+    return any(character.isalnum() or character == "-" or unicodedata.category(character) == "Sm" for character in text)
 
 
 def split_words(text: str) -> list[str]:

@@ -22,7 +22,7 @@ from collections import Counter
 from vrs_lmeval.reading.answers import find_answer_text
 from vrs_lmeval.reading.choices import read_gold
 from vrs_lmeval.reading.mentions import says
-from vrs_lmeval.reading.normalisation import normalise, split_words
+from vrs_lmeval.reading.normalisation import name_text, split_words
 from vrs_lmeval.records import Answer, Sample, Score
 
 WRONG = Score(correct=0.0, token_f1=0.0, token_recall=0.0, named=0.0)
@@ -63,7 +63,7 @@ def find_gold_named(answer: Answer, sample: Sample, text: str | None = None) -> 
     if answer.value is None:
         return False
     said = find_answer_text(text, sample.question) if text is not None else None
-    if said is None or normalise(said) != answer.value:
+    if said is None or name_text(said) != answer.value:
         said = answer.value
     return any(answer.value == read_gold(gold, sample) or says(said, gold) for gold in sample.golds)
 
@@ -71,11 +71,12 @@ def find_gold_named(answer: Answer, sample: Sample, text: str | None = None) -> 
 def compare_tokens(answer: str, gold: str) -> tuple[float, float]:
     """Token F1 and recall (shares) of `answer` against `gold`: 2 * common / (answer + gold) and common / gold.
 
-    Words are normalised and counted as bags. Two empty texts agree (1), one empty text does not (0).
+    Words are normalised and counted as bags. A text without a word agrees (1) with one of the same signs or articles
+    alone.
     """
     answer_words, gold_words = Counter(split_words(answer)), Counter(split_words(gold))
     if not answer_words or not gold_words:
-        agree = float(answer_words == gold_words)
+        agree = float(name_text(answer) == name_text(gold))
         return agree, agree
     common = (answer_words & gold_words).total()
     return 2 * common / (answer_words.total() + gold_words.total()), common / gold_words.total()
