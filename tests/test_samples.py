@@ -9,7 +9,7 @@ import huggingface_hub
 import pytest
 from support.stores import encode, gradient
 
-from vrs_lmeval.benchmark.row_checks import is_unanswerable, read_gold_text
+from vrs_lmeval.benchmark.row_checks import IMAGE_MARKS, is_unanswerable, read_gold_text
 from vrs_lmeval.benchmark.samples import decide_answer_type, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MalformedDataError, MissingDataError
 
@@ -189,6 +189,36 @@ def test_closed_and_open(question, golds, rule, expected):
 def test_a_wrong_row_is_named(data_dir, broken, message):
     with pytest.raises(MalformedDataError, match=message):
         load_benchmark(write_rows(data_dir, [row(), broken]))
+
+
+@pytest.mark.parametrize("mark", IMAGE_MARKS)
+def test_a_question_that_asks_for_a_further_image_is_named(data_dir, mark):
+    with pytest.raises(
+        MalformedDataError, match="someone/benchmark, split test, row 1: the question or an option"
+    ) as told:
+        load_benchmark(write_rows(data_dir, [row(), row(question=f"what is in {mark}?")]))
+    assert repr(mark) in str(told.value)
+    assert "take it out of the data, or give the task a row_shape that does" in str(told.value)
+
+
+def test_an_option_that_asks_for_a_further_image_is_named(data_dir):
+    source = write_rows(data_dir, [row(answer="CT", choices=["CT", "<image>"])])
+    with pytest.raises(MalformedDataError, match="row 0: the question or an option holds '<image>'"):
+        load(source, columns=Columns(options="choices"))
+
+
+@pytest.mark.parametrize(
+    "question", ["is a < b?", "which of <image 1> and <image 2>?", "what is an [img]?", "q" * 100_000]
+)
+def test_what_is_no_mark_of_an_image_and_not_too_long_is_asked(data_dir, question):
+    assert load(write_rows(data_dir, [row(question=question)])).samples[0].question == question
+
+
+def test_a_question_beyond_any_model_is_named(data_dir):
+    with pytest.raises(
+        MalformedDataError, match=r"row 0: the question has 100,001 characters, more than 100,000: 'qqq"
+    ):
+        load_benchmark(write_rows(data_dir, [row(question="q" * 100_001)]))
 
 
 def test_a_missing_column_is_named_with_those_that_exist(data_dir):

@@ -1,6 +1,7 @@
 """Row checks: takes what a row holds, and whole samples; refuses or counts before inference what could only go wrong.
 
-A value that is no text is an error that names data set, split and row. A question that nothing can answer is counted.
+A gold that is no text and a question that no model could be asked are errors that name data set, split and row; a
+question that nothing can answer is counted.
 """
 
 from __future__ import annotations
@@ -18,6 +19,42 @@ from vrs_lmeval.records import Sample
 
 logger = logging.getLogger(__name__)
 
+LONGEST_QUESTION = 100_000
+"""Characters: what is longer fills the context of most models, and is a wrong column rather than a question."""
+
+IMAGE_MARKS: Mapping[str, str] = {
+    "<image>": "lm-eval, LLaVA, Idefics, PaliGemma, SmolVLM",
+    "<|image|>": "Llama 3.2 and 4, GLM-4.1V, Gemma 4, Molmo2",
+    "<|image>": "Gemma 4",
+    "<image|>": "Gemma 4",
+    "<|image_pad|>": "Qwen2-VL and later",
+    "<|video_pad|>": "Qwen2-VL and later",
+    "<|vision_start|>": "Qwen2-VL and later",
+    "<|vision_end|>": "Qwen2-VL and later",
+    "<|image_start|>": "Llama 4",
+    "<|image_end|>": "Llama 4",
+    "<|patch|>": "Llama 4",
+    "<|begin_of_image|>": "GLM-4.1V",
+    "<|end_of_image|>": "GLM-4.1V",
+    "<start_of_image>": "Gemma 3",
+    "<end_of_image>": "Gemma 3",
+    "<image_soft_token>": "Gemma 3",
+    "<begin_of_image>": "Janus",
+    "<image_placeholder>": "Janus, DeepSeek-VL",
+    "<IMG_CONTEXT>": "InternVL",
+    "<img>": "InternVL, Qwen-VL",
+    "</img>": "InternVL, Qwen-VL",
+    "[IMG]": "Pixtral, Mistral 3",
+    "[IMG_BREAK]": "Pixtral, Mistral 3",
+    "[IMG_END]": "Pixtral, Mistral 3",
+    "<fake_token_around_image>": "Idefics",
+    "<global-img>": "Idefics3, SmolVLM",
+    "<im_patch>": "Molmo",
+    "<|media_pad|>": "Kimi-VL",
+    "<|image_1|>": "Phi-3.5-vision",
+}
+"""Texts that stand for an image in a prompt, and models that read them so. Each is one more image than there is."""
+
 ROWS_NAMED = 5
 """How many rows a warning names: enough to look at the data, and one line."""
 
@@ -31,6 +68,26 @@ def read_gold_text(value: Any, column: str, where: str) -> str:
             f"({type(value).__name__}); name the column that holds the text, or give the task a row_shape"
         )
     return str(value)
+
+
+def check_question(question: str, options: Sequence[str], where: str) -> None:
+    """Raises MalformedDataError for a question that ends the run at inference: too long, or with an image's mark in it.
+
+    The prompt of the task says where the image stands; a mark in the row itself (the question or an option) would ask
+    for one more.
+    """
+    if len(question) > LONGEST_QUESTION:
+        raise MalformedDataError(
+            f"{where}: the question has {len(question):,} characters, more than {LONGEST_QUESTION:,}: "
+            f"{_shorten(repr(question))}; name the column that holds the question, or leave the row out"
+        )
+    found = next((mark for mark in IMAGE_MARKS for text in (question, *options) if mark in text), None)
+    if found is not None:
+        raise MalformedDataError(
+            f"{where}: the question or an option holds {found!r}, which stands for an image in the prompts of "
+            f"{IMAGE_MARKS[found]}; take it out of the data, or give the task a row_shape that does: "
+            "doc_to_text says where the image stands"
+        )
 
 
 def is_outside_options(sample: Sample) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from vrs_lmeval.benchmark.images import EncodedImage, ImageStore, hash_image_set
-from vrs_lmeval.benchmark.row_checks import count_unanswerable, is_outside_options, read_gold_text
+from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
@@ -174,6 +174,7 @@ def _make_sample(
 ) -> Sample:
     question = _text(row, columns.question, where)
     options = _options(row, columns.options, where)
+    check_question(question, options, where)
     golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
     image_id = hash_image_set(image_ids)
