@@ -25,7 +25,7 @@ from vrs_lmeval.reading.choices import (
     read_option,
     split_sentences,
 )
-from vrs_lmeval.reading.markup import take_off_markup
+from vrs_lmeval.reading.markup import find_last_block, take_off_markup
 from vrs_lmeval.reading.normalisation import (
     ARTICLES,
     fold,
@@ -48,7 +48,7 @@ from vrs_lmeval.reading.statements import (
 from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Answer, Sample
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
 
 EMPTY = "empty"
@@ -63,19 +63,18 @@ LONGEST_ANSWER = 4000
 
 _THOUGHT_OPENS = re.compile("|".join(re.escape(marks.opener) for marks in MARKS), re.IGNORECASE)
 _THOUGHT_CLOSES = re.compile("|".join(re.escape(marks.closer) for marks in MARKS), re.IGNORECASE)
-_ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
-_ANSWER_CLOSES = re.compile(r"</answer>", re.IGNORECASE)
 _SPECIAL_TOKEN = re.compile(
     r"<\|[^|>]*\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>", re.IGNORECASE
 )
 _NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
+_LABEL_STARTS = r"(?:^|[\n.!?:]\s*)"
+_LABEL_LEADS = (
+    _LABEL_STARTS + r"(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+)
 _ANSWER_LABEL = re.compile(
-    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
-    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
-    r"(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|(?:^|[\n.!?:]\s*)(?:final\s+)?answer[^\S\n]*\n|"
-    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
-    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
-    r"answer\s*(?::|(?:to the question )?is\b"
+    rf"{_LABEL_LEADS}(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|{_LABEL_STARTS}(?:final\s+)?answer[^\S\n]*\n|"
+    rf"{_LABEL_LEADS}answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
 )
@@ -171,7 +170,7 @@ def _read_final_text(final: str, sample: Sample) -> Answer:
 
 
 def parse_tagged_answer(text: str, sample: Sample) -> Answer:
-    """What the last `<answer>...</answer>` block of `text` answers to `sample`, read as by `parse_answer`.
+    """What the last answer block of `text` (`markup.BLOCKS`) answers to `sample`, read as by `parse_answer`.
 
     For prompts that ask for reasoning first: words outside the block are reasoning, however decided they sound, so
     without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
@@ -180,13 +179,10 @@ def parse_tagged_answer(text: str, sample: Sample) -> Answer:
     said = _THOUGHT_CLOSES.split(text)[-1]
     if _THOUGHT_OPENS.search(said):
         return Answer(None, UNFINISHED)
-    *_, last = [None, *_ANSWER_OPENS.finditer(said)]
-    if last is None:
+    block = find_last_block(said)
+    if block is None:
         return Answer(None, NO_BLOCK)
-    closes = _ANSWER_CLOSES.search(said, last.end())
-    if closes is None:
-        return Answer(None, UNCLOSED_BLOCK)
-    return parse_answer(said[last.end() : closes.start()], sample)
+    return parse_answer(block.content, sample) if block.is_closed else Answer(None, UNCLOSED_BLOCK)
 
 
 def find_answer_text(text: str, question: str) -> str | None:
