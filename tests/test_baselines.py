@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
 
-from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins, say_gold
 from vrs_lmeval.benchmark.question_types import find_question_type
 from vrs_lmeval.benchmark.sources import DatasetSource
 from vrs_lmeval.benchmark.training_text import load_training_text
+from vrs_lmeval.reading.answers import parse_answer
+from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.records import Sample
 
 
@@ -50,6 +52,39 @@ def test_question_only_answers_by_hand():
     training = [("Is it big?", "Yes"), ("is it big", "yes"), ("is it big?", "no"), ("where?", "lung"), ("who?", "lung")]
     samples = [ask("1", "a", "IS IT BIG?", "no"), ask("2", "a", "where?", "liver", "open"), ask("3", "a", "new?", "no")]
     assert find_question_only_answers(samples, training) == {"1": "yes", "2": "lung", "3": "yes"}
+
+
+RECEPTORS = ("ER+/PR-", "ER-/PR+", "HER2")
+LETTERED = ("Hepatitis B", "C", "A", "D")
+
+
+def test_options_that_signs_tell_apart_are_counted_apart():
+    samples = [
+        ask("1", "a", "which receptors?", "ER-/PR+", options=RECEPTORS),
+        ask("2", "b", "which receptors?", "er-/pr+", options=RECEPTORS),  # as a data set may write it
+        ask("3", "c", "which receptors?", "ER+/PR-", options=RECEPTORS),
+    ]
+    assert set(find_majority_answers(samples).values()) == {"B"}
+    training = [("Which receptors", answer) for answer in ("ER+/PR-", "ER-/PR+.", "er-/pr+", "HER2")]
+    assert set(find_question_only_answers(samples, training).values()) == {"B"}
+    assert find_question_only_answers(samples[:1], [("which receptors?", "ER PR")]) == {"1": "er pr"}  # none of them
+
+
+def test_an_answer_by_option_is_its_letter_whatever_the_options_say():
+    samples = [
+        ask("1", "a", "which virus?", "C", options=LETTERED),
+        ask("2", "b", "which virus?", "A", options=("A", "C")),
+    ]
+    assert [say_gold(sample) for sample in samples] == ["B", "A"]
+    assert say_gold(ask("3", "a", "which?", "liver", "open")) == "liver"
+    assert find_stand_ins(samples, {"1": "b", "2": "a"})["1"].text == "C"  # option A stands third there
+    assert find_stand_ins(samples, {"1": "b", "2": "a"})["2"].text == "B"
+    for sample in samples:
+        assert score_answer(parse_answer(say_gold(sample), sample), sample).correct == 1
+
+
+def test_a_gold_without_words_is_a_majority_answer():
+    assert find_majority_answers([ask("1", "a", "which panel?", "A", "open")]) == {"1": "a"}
 
 
 def test_stand_ins_come_from_the_nearest_question_there_is():

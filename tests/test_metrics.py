@@ -25,7 +25,7 @@ def answered(value, correct=None, f1=0.0, recall=0.0):
     """An answer and its score; `value` None is unparsable, "gold" is right."""
     correct = float(value == "gold") if correct is None else correct
     answer = Answer(None, "refusal") if value is None else Answer(value)
-    return answer, Score(correct, max(f1, correct), max(recall, correct))
+    return answer, Score(correct, max(f1, correct), max(recall, correct), correct)
 
 
 def measure(rows):

@@ -31,6 +31,39 @@ def test_the_same_question_with_another_answer_comes_before_the_same_type():
     assert (partners["4"].alike_in, partners["4"].image_id in {"a", "c"}) == ("type", True)
 
 
+RECEPTORS = ("ER+/PR-", "ER-/PR+", "HER2")
+OTHER_ORDER = ("ER-/PR+", "ER+/PR-", "HER2")
+
+
+@pytest.mark.parametrize(
+    ("options", "gold", "is_partner"),
+    [
+        (RECEPTORS, "ER-/PR+", True),
+        (RECEPTORS, "ER+/PR-", False),
+        (OTHER_ORDER, "ER-/PR+", True),  # the first of its words, as ER+/PR- is there
+        (OTHER_ORDER, "ER+/PR-", False),
+        (("ER-/PR+", "HER2"), "ER-/PR+", True),
+        (("er+/pr-", "HER2"), "er+/pr-", False),
+    ],
+)
+def test_options_that_signs_tell_apart_are_other_answers_in_any_order(options, gold, is_partner):
+    samples = [
+        ask("1", "a", "which receptors?", "ER+/PR-", options=RECEPTORS),
+        ask("2", "b", "which receptors?", gold, options=options),
+    ]
+    assert ("1" in draw_hard_partners(samples, seed=0)) == is_partner
+
+
+def test_options_in_other_words_are_the_same_answer():
+    samples = [
+        ask("1", "a", "which scan?", "The MRI.", options=("The MRI.", "CT")),
+        ask("2", "b", "which scan?", "mri", options=("PET", "mri")),
+        ask("3", "c", "which scan?", "CT", options=("CT", "mri")),
+    ]
+    partners = draw_hard_partners(samples, seed=0)
+    assert {name: partner.image_id for name, partner in partners.items() if name != "3"} == {"1": "c", "2": "c"}
+
+
 def test_an_image_on_which_the_same_question_has_the_same_answer_is_no_partner():
     samples = [
         ask("1", "a", "is there a mass?", "yes"),

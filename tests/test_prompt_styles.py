@@ -9,7 +9,8 @@ from support.field_rows import FIELD, FieldOracle
 from support.medvqa_rows import RIGHT, MedVqaOracle, write_medvqa
 from support.oracles import TASKS
 
-from vrs_lmeval.reading.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_tagged_answer
+from vrs_lmeval.reading.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_answer, parse_tagged_answer
+from vrs_lmeval.reading.markup import BLOCKS, find_last_block
 from vrs_lmeval.records import Sample
 from vrs_lmeval.task import VrsTask
 
@@ -38,11 +39,24 @@ OPEN = Sample("s", "i", "which organ?", ("liver",), "open")
         ("<answer>both</answer>", OPTIONS, None, "no option named"),
         ("It could be the lung. <answer>The liver.</answer>", OPEN, "liver", None),
         ("", OPEN, None, NO_BLOCK),
+        (r"Air is dark. \boxed{B}", OPTIONS, "mri", None),
+        (r"\boxed{A}, or rather \boxed{B", OPTIONS, None, UNCLOSED_BLOCK),
+        (r"I see \boxed{}", OPTIONS, None, EMPTY),
+        ("<final_answer>B</answer>", OPTIONS, None, UNCLOSED_BLOCK),
+        ("I write <final_answer> first. <answer>B</answer>", OPTIONS, "mri", None),
+        ("<option>A</option>", OPTIONS, None, NO_BLOCK),  # an echo of the options
     ],
 )
 def test_the_last_closed_block_is_the_answer(text, sample, value, reason):
     answer = parse_tagged_answer(text, sample)
     assert (answer.value, answer.reason) == (value, reason)
+
+
+@pytest.mark.parametrize("form", BLOCKS, ids=lambda form: form.name)
+def test_every_block_is_found_as_its_example_says(form):
+    assert find_last_block(form.wrapped) == (form.plain, True)
+    assert parse_tagged_answer(form.wrapped, OPEN) == parse_answer(form.plain, OPEN)
+    assert parse_answer(form.wrapped, OPEN) == parse_answer(form.plain, OPEN)  # the short style reads the same one
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 from support.stores import encode, gradient
 
+from vrs_lmeval.benchmark.row_checks import IMAGE_MARKS, is_unanswerable, read_gold_text
 from vrs_lmeval.benchmark.samples import decide_answer_type, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MalformedDataError, MissingDataError
 
@@ -81,12 +82,54 @@ def test_a_gold_outside_the_options_is_kept_and_counted(data_dir, caplog):
     benchmark = load(write_rows(data_dir, rows), columns=Columns(options="choices"))
     assert [sample.golds for sample in benchmark.samples] == [("PET",), ("CT",)]
     assert benchmark.evidence["golds_outside_options"] == 1
-    assert "1 questions have a gold that is none of their options" in caplog.text
+    assert benchmark.evidence["unanswerable_golds"] == 1
+    assert "1 questions have a gold that is none of their options: always wrong (row 0)" in caplog.text
 
 
 def test_a_gold_in_other_words_of_an_option_is_not_outside(data_dir):
     rows = [row(answer="The MRI.", choices=["CT", "MRI"]), row("b.png", answer="X-ray", choices=["xray", "CT"])]
     assert load(write_rows(data_dir, rows), columns=Columns(options="choices")).evidence["golds_outside_options"] == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), r"it holds nan \(float\)"),
+        ({"text": ["liver"]}, r"it holds \{'text': \['liver'\]\} \(dict\)"),
+        ([{"text": "liver"}], r"it holds \{'text': 'liver'\} \(dict\)"),
+        (True, r"it holds True \(bool\)"),
+    ],
+)
+def test_a_gold_that_is_no_text_is_named(data_dir, value, said):
+    with pytest.raises(MalformedDataError, match=f"test, row 0: column 'answer' should hold an answer as text, {said}"):
+        load(write_rows(data_dir, [row(answer=value)]))
+
+
+def test_bytes_are_no_gold():
+    with pytest.raises(MalformedDataError, match=r"row 3: .* it holds b'liver' \(bytes\); name the column"):
+        read_gold_text(b"liver", "answer", "x, split test, row 3")
+
+
+def test_numbers_are_golds(data_dir):
+    assert load(write_rows(data_dir, [row(answer=3)])).samples[0].golds == ("3",)
+    assert read_gold_text(0.5, "answer", "row 0") == "0.5"
+
+
+def test_golds_that_no_answer_can_equal_are_counted_and_their_rows_named(data_dir, caplog):
+    hopeless = [row(question=f"what is {number}?", answer="%") for number in range(7)]
+    fine = [row(question="which?", answer=gold) for gold in ("A", "+", "the", "unknown", "not sure", "left lung")]
+    maybe = [row(answer="maybe", form="closed")]  # neither yes nor no
+    source = write_rows(data_dir, [{**one, "form": one.get("form", "open")} for one in [*fine, *hopeless, *maybe]])
+    benchmark = load(source, columns=Columns(answer_type="form"))
+    assert benchmark.evidence["unanswerable_golds"] == 8
+    assert [is_unanswerable(sample) for sample in benchmark.samples] == [False] * 6 + [True] * 8
+    assert "8 questions have a gold that is wrong even said word by word" in caplog.text
+    assert "always wrong (rows 6, 7, 8, 9, 10 and 3 more)" in caplog.text
+
+
+def test_golds_that_can_be_right_are_not_mentioned(data_dir, caplog):
+    assert load(write_rows(data_dir, [row(), row("b.png", answer="no")])).evidence["unanswerable_golds"] == 0
+    assert caplog.messages == []
 
 
 def test_options_that_are_no_list_are_named(data_dir):
@@ -148,6 +191,36 @@ def test_a_wrong_row_is_named(data_dir, broken, message):
         load_benchmark(write_rows(data_dir, [row(), broken]))
 
 
+@pytest.mark.parametrize("mark", IMAGE_MARKS)
+def test_a_question_that_asks_for_a_further_image_is_named(data_dir, mark):
+    with pytest.raises(
+        MalformedDataError, match="someone/benchmark, split test, row 1: the question or an option"
+    ) as told:
+        load_benchmark(write_rows(data_dir, [row(), row(question=f"what is in {mark}?")]))
+    assert repr(mark) in str(told.value)
+    assert "take it out of the data, or give the task a row_shape that does" in str(told.value)
+
+
+def test_an_option_that_asks_for_a_further_image_is_named(data_dir):
+    source = write_rows(data_dir, [row(answer="CT", choices=["CT", "<image>"])])
+    with pytest.raises(MalformedDataError, match="row 0: the question or an option holds '<image>'"):
+        load(source, columns=Columns(options="choices"))
+
+
+@pytest.mark.parametrize(
+    "question", ["is a < b?", "which of <image 1> and <image 2>?", "what is an [img]?", "q" * 100_000]
+)
+def test_what_is_no_mark_of_an_image_and_not_too_long_is_asked(data_dir, question):
+    assert load(write_rows(data_dir, [row(question=question)])).samples[0].question == question
+
+
+def test_a_question_beyond_any_model_is_named(data_dir):
+    with pytest.raises(
+        MalformedDataError, match=r"row 0: the question has 100,001 characters, more than 100,000: 'qqq"
+    ):
+        load_benchmark(write_rows(data_dir, [row(question="q" * 100_001)]))
+
+
 def test_a_missing_column_is_named_with_those_that_exist(data_dir):
     source = write_rows(data_dir, [{"picture": "a.png", "question": "q", "answer": "a"}])
     with pytest.raises(MalformedDataError, match="no column 'image'; it has picture, question, answer"):
@@ -182,4 +255,5 @@ def test_real_vqa_rad_has_its_official_numbers(monkeypatch):
     types = [sample.answer_type for sample in benchmark.samples]
     assert (len(types), len(benchmark.images)) == (451, 203)
     assert (types.count("closed"), types.count("open")) == (272, 179)
+    assert benchmark.evidence["unanswerable_golds"] == 0
     assert benchmark.samples[0].question == "is there evidence of an aortic aneurysm?"

@@ -87,11 +87,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How an answer compares with the gold answers: every field is a share in 0..1."""
+    """How an answer compares with the gold answers: every field is a share in 0..1.
+
+    `named` is 1 where the text says a gold in one run of words and does not deny it; of closed questions it is
+    `correct`.
+    """
 
     correct: float
     token_f1: float
     token_recall: float
+    named: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,22 @@ def count_common(answer_words, gold_words):
     return common
 
 
+def naive_named(words, gold_words):
+    """The gold's words, one after the other, with no "no" before them since the last "but" or full stop."""
+    same = {"two": "2"}
+    gold = [same.get(word, word) for word in gold_words if word != "the"]
+    said, denied, denies = [], [], False
+    for word in words:
+        if word in {"but", "."}:
+            denies = False
+        if word not in {"the", "."}:
+            said.append(same.get(word, word))
+            denied.append(denies)
+        if word == "no":
+            denies = True
+    return any(said[at : at + len(gold)] == gold and not denied[at] for at in range(len(said) - len(gold) + 1))
+
+
 def naive_mean(values):
     total, count = 0.0, 0
     for value in values:

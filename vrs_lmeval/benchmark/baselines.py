@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vrs_lmeval.benchmark.question_types import find_question_type
+from vrs_lmeval.benchmark.question_types import find_question_type, read_golds
 from vrs_lmeval.keyed_draws import make_key
 from vrs_lmeval.reading.choices import find_choices
-from vrs_lmeval.reading.normalisation import normalise
+from vrs_lmeval.reading.normalisation import name_text, normalise
+from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
 from vrs_lmeval.records import Sample
 
 LETTERS = string.ascii_uppercase
@@ -47,8 +48,22 @@ def find_majority_answers(
 def _list_answers(sample: Sample) -> list[str]:
     """What golds are counted by, each once."""
     if not sample.options:
-        return list(dict.fromkeys(normalise(gold) for gold in sample.golds))
-    return [letter for letter, option in zip(LETTERS, sample.options, strict=False) if option in sample.golds]
+        return list(dict.fromkeys(name_text(gold) for gold in sample.golds))
+    golds = read_golds(sample)
+    return [letter for letter, name in zip(LETTERS, name_options(sample.options), strict=False) if name in golds]
+
+
+def say_gold(sample: Sample) -> str:
+    """What a model that is right says: the letter of the right option, since an option's text ("C") may be one too."""
+    letters = _list_answers(sample) if sample.options and sample.answer_type == "closed" else []
+    return next(iter(letters), sample.golds[0])
+
+
+def _say_option(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter of the option that `text` repeats."""
+    names = name_options(options)
+    same = find_same_option(text, options)
+    return LETTERS[names.index(same)] if same is not None and names.index(same) < len(LETTERS) else None
 
 
 def _pick_most_frequent(counts: Mapping[str, int]) -> str:
@@ -59,17 +74,22 @@ def _pick_most_frequent(counts: Mapping[str, int]) -> str:
 def find_question_only_answers(samples: Sequence[Sample], training: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Sample id -> the most frequent answer in `training` (question, answer) to the same question text.
 
-    A question that training does not have gets the most frequent answer of all.
+    A question that training does not have gets the most frequent answer of all. Answers are counted by their words,
+    of a question with options by the option that they repeat.
     """
     by_question: dict[str, Counter[str]] = defaultdict(Counter)
     overall: Counter[str] = Counter()
     for question, answer in training:
-        by_question[normalise(question)][normalise(answer)] += 1
-        overall[normalise(answer)] += 1
-    return {
-        sample.sample_id: _pick_most_frequent(by_question.get(normalise(sample.question), overall))
-        for sample in samples
-    }
+        by_question[normalise(question)][fold_text(answer)] += 1
+        overall[name_text(answer)] += 1
+    of_all = _pick_most_frequent(overall)
+    answers = {}
+    for sample in samples:
+        counts: Counter[str] = Counter()
+        for answer, count in by_question.get(normalise(sample.question), {}).items():
+            counts[_say_option(answer, sample.options) or name_text(answer)] += count
+        answers[sample.sample_id] = _pick_most_frequent(counts) if counts else of_all
+    return answers
 
 
 def find_stand_ins(samples: Sequence[Sample], shown: Mapping[str, str]) -> dict[str, StandIn]:
@@ -114,7 +134,7 @@ def _take_over(sample: Sample, donors: Sequence[Sample], is_same_question: bool)
     drawn = int.from_bytes(make_key(f"stand-in:{sample.sample_id}"), "big")
     donor = donors[drawn % len(donors)]
     if is_same_question:
-        return donor.golds[0]
+        return _say_option(donor.golds[0], sample.options) or donor.golds[0]
     if sample.options:
         return next(iter(_list_answers(donor)), LETTERS[0])
     if choices := find_choices(sample):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vrs_lmeval.reading.choices import read_gold
 from vrs_lmeval.reading.normalisation import normalise, word_set
+from vrs_lmeval.reading.option_names import fold_text, name_options
 from vrs_lmeval.records import Sample
 
 QUESTION_WORDS = word_set("what which where how when who whose why")
@@ -39,5 +40,24 @@ def find_closed_form(sample: Sample) -> str | None:
 
 
 def read_golds(sample: Sample) -> frozenset[str]:
-    """The golds as answers are compared with them."""
+    """The golds as answers to this question are compared with them."""
     return frozenset(read_gold(gold, sample) for gold in sample.golds)
+
+
+def list_answer_keys(sample: Sample) -> frozenset[str]:
+    """Keys by which golds of different questions are compared: two that share one have the same answer.
+
+    Names of options hold in their own question alone, since a star tells by place (`option_names.py`). So an option is
+    known by its text, and by its words too where no other option of its question has these: "ER+/PR-" by its text.
+    """
+    golds = read_golds(sample)
+    if not sample.options:
+        return golds
+    keys = set(golds - set(name_options(sample.options)))
+    words = [normalise(option) for option in sample.options]
+    texts = [fold_text(option) for option in sample.options]
+    for name, said, text in zip(name_options(sample.options), words, texts, strict=True):
+        if name in golds:
+            alike = {other for other, others_words in zip(texts, words, strict=True) if others_words == said}
+            keys |= {text, said} if said and len(alike) == 1 else {text}
+    return frozenset(keys)

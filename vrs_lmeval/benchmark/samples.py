@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any
 
 from vrs_lmeval.benchmark.images import EncodedImage, ImageStore, hash_image_set
+from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
-from vrs_lmeval.reading.choices import find_choices, read_gold
 from vrs_lmeval.reading.option_names import count_collisions
 from vrs_lmeval.records import AnswerType, Sample
 
@@ -42,7 +42,8 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         raise ValueError(f"{source.path}: no row shape {source.shape!r}; there are {', '.join(ROW_SHAPES)}")
     table = open_table(source)
     images = ImageStore()
-    samples = list(_read_samples(source, table, images))
+    rows: dict[str, int] = {}
+    samples = list(_read_samples(source, table, images, rows))
     if source.image_share is not None:
         samples = [sample for sample in samples if _is_in_share(sample.image_id, source.image_share)]
         images.keep({image_id for sample in samples for image_id in sample.images})
@@ -61,12 +62,12 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
             len(samples),
             grown,
         )
-    if outside := evidence["golds_outside_options"]:
-        logger.warning("%s: %d questions have a gold that is none of their options: always wrong", source.path, outside)
+    evidence |= {"unanswerable_golds": count_unanswerable(samples, rows, source.path)}
     return Benchmark(tuple(samples), images, evidence)
 
 
-def _read_samples(source: DatasetSource, table: Table, images: ImageStore) -> Iterator[Sample]:
+def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows: dict[str, int]) -> Iterator[Sample]:
+    """The sample or samples of each row; `rows` learns the row of each sample id."""
     columns = PLAIN_COLUMNS if source.shape else source.columns
     _check_image_column(source, table, columns.image)
     occurrences: Counter[str] = Counter()
@@ -80,7 +81,9 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore) -> It
             ]
             if not image_ids:
                 raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
-            yield _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
+            sample = _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
+            rows[sample.sample_id] = index
+            yield sample
 
 
 def _check_image_column(source: DatasetSource, table: Table, column: str) -> None:
@@ -171,6 +174,7 @@ def _make_sample(
 ) -> Sample:
     question = _text(row, columns.question, where)
     options = _options(row, columns.options, where)
+    check_question(question, options, where)
     golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
     image_id = hash_image_set(image_ids)
@@ -204,7 +208,7 @@ def _text(row: Mapping[str, Any], column: str, where: str) -> str:
 def _golds(row: Mapping[str, Any], column: str, where: str) -> tuple[str, ...]:
     value = row.get(column)
     items = value if isinstance(value, list) else [value]
-    golds = tuple(collapse_spaces(str(item)) for item in items if item is not None)
+    golds = tuple(collapse_spaces(read_gold_text(item, column, where)) for item in items if item is not None)
     if not golds or not all(golds):
         raise MalformedDataError(f"{where}: column {column!r} should hold an answer, it holds {value!r}")
     return golds
@@ -258,15 +262,9 @@ def _describe_rows(samples: Sequence[Sample]) -> dict[str, Any]:
         "sets": len({sample.set_id for sample in samples if sample.set_id is not None}),
         "content_sha256": _hash_lines(sorted(sample.sample_id for sample in samples)),
         "repeated_questions": len(samples) - len({_shown(sample) for sample in samples}),
-        "golds_outside_options": sum(_is_outside_options(sample) for sample in samples),
+        "golds_outside_options": sum(is_outside_options(sample) for sample in samples),
         "questions_with_options_of_equal_words": sum(count_collisions(sample.options) > 0 for sample in samples),
     }
-
-
-def _is_outside_options(sample: Sample) -> bool:
-    """True where no gold is one of the options as answers are read, so that no answer can be right."""
-    choices = find_choices(sample) if sample.options else ()
-    return bool(choices) and not any(read_gold(gold, sample) in choices for gold in sample.golds)
 
 
 def _hash_lines(lines: Any) -> str:

@@ -19,13 +19,22 @@ from vrs_lmeval.reading.choices import (
     find_choices,
     lists_labels,
     read_alternative,
+    read_gold,
     read_label_alone,
     read_letter,
     read_option,
     split_sentences,
 )
-from vrs_lmeval.reading.markup import take_off_markup
-from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.markup import find_last_block, take_off_markup
+from vrs_lmeval.reading.normalisation import (
+    ARTICLES,
+    fold,
+    has_sign_or_letter,
+    name_text,
+    normalise,
+    split_words,
+    word_set,
+)
 from vrs_lmeval.reading.option_names import find_same_option
 from vrs_lmeval.reading.statements import (
     AFTER_NO,
@@ -39,7 +48,7 @@ from vrs_lmeval.reading.statements import (
 from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Answer, Sample
 
-PARSER_VERSION = "2"
+PARSER_VERSION = "3"
 """Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
 
 EMPTY = "empty"
@@ -54,19 +63,18 @@ LONGEST_ANSWER = 4000
 
 _THOUGHT_OPENS = re.compile("|".join(re.escape(marks.opener) for marks in MARKS), re.IGNORECASE)
 _THOUGHT_CLOSES = re.compile("|".join(re.escape(marks.closer) for marks in MARKS), re.IGNORECASE)
-_ANSWER_OPENS = re.compile(r"<answer>", re.IGNORECASE)
-_ANSWER_CLOSES = re.compile(r"</answer>", re.IGNORECASE)
 _SPECIAL_TOKEN = re.compile(
     r"<\|[^|>]*\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>", re.IGNORECASE
 )
 _NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
+_LABEL_STARTS = r"(?:^|[\n.!?:]\s*)"
+_LABEL_LEADS = (
+    _LABEL_STARTS + r"(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
+    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+)
 _ANSWER_LABEL = re.compile(
-    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
-    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
-    r"(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|(?:^|[\n.!?:]\s*)(?:final\s+)?answer[^\S\n]*\n|"
-    r"(?:^|[\n.!?:]\s*)(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
-    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
-    r"answer\s*(?::|(?:to the question )?is\b"
+    rf"{_LABEL_LEADS}(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|{_LABEL_STARTS}(?:final\s+)?answer[^\S\n]*\n|"
+    rf"{_LABEL_LEADS}answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
 )
@@ -127,7 +135,9 @@ def parse_answer(text: str, sample: Sample) -> Answer:
       question's alternatives cannot be told (see `choices.py`);
     - closed otherwise: "yes" or "no" by the first decisive word; the opposite in the same sentence, or a refusal before
       it, makes the answer unparsable;
-    - open: the whole normalised text, unless it is empty or a refusal.
+    - open: the whole normalised text, unless it is empty or a refusal; a sign or "a" where it is nothing else.
+
+    An empty text or a refusal in the very words of a gold ("the", "unknown") is an answer; else no gold is looked at.
 
     Reasoning between thought marks (`thoughts.MARKS`) is dropped, markup taken off (`markup.FORMS`), the last "Answer:"
     label followed (where nothing follows it, what stands before it is read); the first end-of-turn token and an
@@ -136,12 +146,18 @@ def parse_answer(text: str, sample: Sample) -> Answer:
     Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
     "negated option".
     """
-    final = _find_final_text(text)
+    final = find_answer_text(text, sample.question)
     if final is None:
         return Answer(None, UNFINISHED)
+    answer = _read_final_text(final, sample)
+    if answer.reason in {EMPTY, REFUSAL} and not sample.options and _repeats_gold(final, sample):
+        return Answer(name_text(final))
+    return answer
+
+
+def _read_final_text(final: str, sample: Sample) -> Answer:
     if not any(character.isalnum() for character in final):
         return _read_signs(final, sample)
-    final = _drop_question(final, sample.question)
     if _ASSISTANT_TALK.search(fold(final)):
         return Answer(None, REFUSAL)
     if sample.answer_type == "open":
@@ -154,7 +170,7 @@ def parse_answer(text: str, sample: Sample) -> Answer:
 
 
 def parse_tagged_answer(text: str, sample: Sample) -> Answer:
-    """What the last `<answer>...</answer>` block of `text` answers to `sample`, read as by `parse_answer`.
+    """What the last answer block of `text` (`markup.BLOCKS`) answers to `sample`, read as by `parse_answer`.
 
     For prompts that ask for reasoning first: words outside the block are reasoning, however decided they sound, so
     without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
@@ -163,17 +179,20 @@ def parse_tagged_answer(text: str, sample: Sample) -> Answer:
     said = _THOUGHT_CLOSES.split(text)[-1]
     if _THOUGHT_OPENS.search(said):
         return Answer(None, UNFINISHED)
-    *_, last = [None, *_ANSWER_OPENS.finditer(said)]
-    if last is None:
+    block = find_last_block(said)
+    if block is None:
         return Answer(None, NO_BLOCK)
-    closes = _ANSWER_CLOSES.search(said, last.end())
-    if closes is None:
-        return Answer(None, UNCLOSED_BLOCK)
-    return parse_answer(said[last.end() : closes.start()], sample)
+    return parse_answer(block.content, sample) if block.is_closed else Answer(None, UNCLOSED_BLOCK)
+
+
+def find_answer_text(text: str, question: str) -> str | None:
+    """The part of a model's text that is its answer to `question`; None where it ends inside its reasoning."""
+    final = _find_final_text(text)
+    return None if final is None else _drop_question(final, question)
 
 
 def _find_final_text(text: str) -> str | None:
-    """The part of a model's text that is its answer; None where it ends inside its reasoning."""
+    """The same with the question, where the text repeats it first."""
     text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
     before = _THOUGHT_OPENS.split(text, maxsplit=1)[0]
     after = _THOUGHT_CLOSES.split(text)[-1]  # a chat template may have opened the reasoning in the prompt
@@ -202,20 +221,26 @@ def _drop_question(text: str, question: str) -> str:
     return behind.strip() if _says_something(behind) else text
 
 
+def _repeats_gold(text: str, sample: Sample) -> bool:
+    words = name_text(text)
+    return bool(words) and words in {read_gold(gold, sample) for gold in sample.golds}
+
+
 def _read_signs(text: str, sample: Sample) -> Answer:
-    """An answer without letter or digit: the option that is written so ("+"), else none."""
-    same = find_same_option(text, sample.options) if sample.answer_type == "closed" else None
-    return Answer(None, EMPTY) if same is None else Answer(same)
+    """An answer without letter or digit: the option that is written so ("+"), or the sign; else none."""
+    said = find_same_option(text, sample.options) if sample.answer_type == "closed" else name_text(text)
+    return Answer(said) if said else Answer(None, EMPTY)
 
 
 def _says_something(text: str) -> bool:
-    """Whether words are left without articles; a capital alone is an option's letter, "A" too."""
-    return bool(normalise(text) or _CAPITAL_ALONE.fullmatch(text))
+    """Whether words are left without articles, or a sign; a capital alone is an option's letter, "A" too."""
+    is_sign = not any(character.isalnum() for character in text) and has_sign_or_letter(text)
+    return bool(normalise(text) or is_sign or _CAPITAL_ALONE.fullmatch(text))
 
 
 def _read_open(text: str) -> Answer:
-    words = normalise(text)
-    if not words:
+    words = name_text(text)
+    if not words or words in ARTICLES - {"a"}:  # "A" may be a panel's letter
         return Answer(None, EMPTY)
     refusal = _REFUSES.search(fold(text))
     # Three words may precede it: "I am really not sure".

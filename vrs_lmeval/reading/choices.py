@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from vrs_lmeval.reading.normalisation import fold, normalise, split_words, word_set
+from vrs_lmeval.reading.normalisation import fold, name_text, normalise, split_words, word_set
 from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
 from vrs_lmeval.records import Answer, Sample
 
@@ -51,13 +51,13 @@ _SPLITS_PHRASE = word_set("than least non")
 """Words that change what directly follows: "more than one" is not "one", "non-contrast" is not "contrast"."""
 
 _QUESTION_WORDS = word_set("what which where who how")
-_VERBS = word_set("is are was were do does did can has have shows show appears appear seems seem looks look its this")
+VERBS = word_set("is are was were do does did can has have shows show appears appear seems seem looks look its this")
 """Words of a clause of its own ("not a CT, this is an MRI"), which the negation before it does not reach."""
 
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n+")
 _SEGMENT_END = re.compile(r"[,;:?.]\s*")
-_PAUSE = re.compile(r"([,;:])(?!\d)")
-_NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
+PAUSE = re.compile(r"([,;:])(?!\d)")
+NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(?:than|compared (?:to|with)|relative to|in contrast to|instead of|among)\b", re.IGNORECASE)
 """What stands behind these is compared with what is meant, or put aside for it."""
 
@@ -137,12 +137,12 @@ def _find_items(segments: list[list[str]], ends_in_comma: bool) -> list[list[str
     if ends_in_comma:  # "is it a, b, or c": the items between commas are whole, the first is as long
         return [segments[0][-len(segments[1]) :], *segments[1:]]
     # "in this image, is it a or b" has two alternatives; "is it a, b or c" does not tell where a begins.
-    return [segments[-1][-1:]] if _VERBS & set(segments[-1]) else []
+    return [segments[-1][-1:]] if VERBS & set(segments[-1]) else []
 
 
 def _are_sound(keys: tuple[str, ...], question: list[str]) -> bool:
     """Each key stands once in the question and is no negation ("or not")."""
-    return all(len(_find_runs(question, key.split())) == 1 and key not in _NEGATORS | {"non"} for key in keys)
+    return all(len(find_runs(question, key.split())) == 1 and key not in _NEGATORS | {"non"} for key in keys)
 
 
 def read_option(text: str, options: tuple[str, ...], question: str = "") -> Answer:
@@ -271,7 +271,7 @@ def _find_named(
 ) -> tuple[list[_Mention], set[str]]:
     """What the first sentence that names a choice says of it, and the choices denied up to there."""
     denied: set[str] = set()
-    for sentence in split_sentences(_NOT_ONLY.sub("", text)):
+    for sentence in split_sentences(NOT_ONLY.sub("", text)):
         if _NOT_MORE.search(fold(sentence)):
             continue
         mentions = _find_mentions(_find_subject(sentence, asked), names, negators)
@@ -299,7 +299,7 @@ def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[st
     words = _read_words(sentence, negators)
     texts = [word.text for word in words]
     spans = [
-        (start, start + len(name.split()), name) for name in names for start in _find_runs(texts, name.split())
+        (start, start + len(name.split()), name) for name in names for start in find_runs(texts, name.split())
     ]  # fmt: skip
 
     def beside(at: int, inside: int) -> str:
@@ -316,10 +316,10 @@ def _read_words(sentence: str, negators: frozenset[str]) -> list[_Word]:
     """A negation reaches to the end of its clause or a "but", and over commas until a clause has its own verb."""
     words: list[_Word] = []
     is_denied = False
-    pieces = _PAUSE.split(sentence)
+    pieces = PAUSE.split(sentence)
     for number, (pause, clause) in enumerate(zip(["", *pieces[1::2]], pieces[::2], strict=True)):
         texts = split_words(clause)
-        is_denied = is_denied and pause == "," and not _VERBS & set(texts)
+        is_denied = is_denied and pause == "," and not VERBS & set(texts)
         for text in texts:
             is_denied = is_denied and text != "but"
             words.append(_Word(text, number, is_denied))
@@ -334,7 +334,7 @@ def _find_alone(text: str, names: tuple[str, ...]) -> set[str]:
     return holders if len(holders) == 1 else set()
 
 
-def _find_runs(words: list[str], run: list[str]) -> list[int]:
+def find_runs(words: list[str], run: list[str]) -> list[int]:
     """Where `run` starts in `words`, as whole words."""
     return [at for at in range(len(words) - len(run) + 1) if run and words[at : at + len(run)] == run]
 
@@ -362,8 +362,8 @@ def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
 def _find_counting_sides(asked: list[str], keys: tuple[str, ...]) -> tuple[bool, bool]:
     """Whether the words of the question before the first key and after the last may belong to the alternatives."""
     first, last = keys[0].split(), keys[-1].split()
-    before = asked[: _find_runs(asked, first)[0]][-1:]
-    after = asked[_find_runs(asked, last)[0] + len(last) :][:1]
+    before = asked[: find_runs(asked, first)[0]][-1:]
+    after = asked[find_runs(asked, last)[0] + len(last) :][:1]
     return not NEUTRAL.issuperset(before), not NEUTRAL.issuperset(after)
 
 
@@ -379,7 +379,7 @@ def _adds_nothing(mention: _Mention, asked: set[str], counts: tuple[bool, bool])
 
 def read_gold(gold: str, sample: Sample) -> str:
     """A gold answer in the words in which `answers.parse_answer` gives the same answer."""
-    whole = normalise(gold)
+    whole = name_text(gold)
     choices = find_choices(sample)
     if sample.answer_type == "closed" and sample.options:
         if (same := find_same_option(gold, sample.options)) is not None:

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from typing import Any, NamedTuple
 
+from vrs_lmeval.reading.normalisation import has_sign_or_letter
+
 
 class Form(NamedTuple):
     """One way to wrap an answer: an example, and what is left of it."""
@@ -32,10 +34,26 @@ FORMS = (
     Form("JSON in a code block", '```json\n{"answer": "B"}\n```', "B"),
     Form("answer tag", "<answer>B</answer>", "B"),
     Form("final answer tag", "I looked. <final_answer>B</final_answer>", "B"),
+    Form("the last of several tags", "<answer>A</answer> No, <answer>B</answer>", "B"),
     Form("full-width letters and marks", "Ａｎｓｗｅｒ：Ｂ。", "Answer:B."),  # noqa: RUF001 - as Chinese models write
     Form("Markdown", "**B**", "B"),
     Form("code", "`B`", "B"),
 )
+
+BLOCKS = (
+    Form("answer tag", "Air is dark. <answer>B</answer>", "B"),
+    Form("final answer tag", "Air is dark. <final_answer>B</final_answer>", "B"),
+    Form("final answer tag with a space", "Air is dark. <final answer>B</final answer>", "B"),
+    Form("LaTeX box", r"Air is dark. \boxed{B}", "B"),
+    Form("LaTeX box, braces in it", r"Air is dark: $\boxed{\text{left lung}}$", r"\text{left lung}"),
+    Form("the last one, of any kind", r"\boxed{A}, no, <answer>B</answer>", "B"),
+    Form("the outer one", r"<answer>So \boxed{B}</answer>", r"So \boxed{B}"),
+    Form("after a mere mention", "I write <answer> before it. <answer>B</answer>", "B"),
+)
+"""How prompts that ask for reasoning have an answer marked, and what is read of each example."""
+
+MOST_OPENINGS = 100
+"""Of a model that repeats itself the last ones are enough, and reading them stays cheap."""
 
 ANSWER_KEYS = ("final_answer", "answer", "final answer", "choice", "option", "label", "prediction", "response")
 """Keys of a JSON object that hold its answer, the first of these that it has."""
@@ -46,8 +64,10 @@ _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|operator
 _LATEX_MATHS = re.compile(r"\\[()\[\]]|\$+|\\[,;:! ]|\\displaystyle")
 _EMPHASIS = re.compile(r"[*#`]+|(?<!\w)_{1,2}(?=\w)|(?<=\w)_{1,2}(?!\w)")
 _ANSWER_TAG = re.compile(
-    r"<(?P<tag>(?:final[_ -]?)?(?:answer|ans|choice|option))>(.*?)(?:</(?P=tag)>|$)", re.DOTALL | re.IGNORECASE
+    r"<(?P<tag>(?:final[_ -]?)?(?:answer|ans|choice|option))>((?:(?!<(?P=tag)>).)*?)(?:</(?P=tag)>|$)",
+    re.DOTALL | re.IGNORECASE,
 )
+_BLOCK_OPENS = re.compile(r"<(?P<tag>(?:final[_ ])?answer)>|\\(?:boxed|fbox)\s*\{", re.IGNORECASE)
 _FULL_WIDTH = re.compile("[\uff01-\uff5e]")
 _FULL_STOPS = str.maketrans({"。": ". ", "、": ", ", "「": '"', "」": '"'})
 
@@ -55,15 +75,16 @@ _FULL_STOPS = str.maketrans({"。": ". ", "、": ", ", "「": '"', "」": '"'})
 def take_off_markup(text: str) -> str:
     """The plain text; where the answer alone is wrapped (a box, a tag, a key of JSON), that answer.
 
-    A wrapping that holds no letter or digit is no answer: what stands before it is read.
+    A wrapping that holds no letter, digit or sign is no answer: what stands before it is read.
     """
     text = _widen(text).strip()
     if fenced := _CODE_BLOCK.match(text):
         text = fenced.group(1).strip()
     text = _read_json(text)
-    if tag := _ANSWER_TAG.search(text):
-        text = tag.group(2) if _says_something(tag.group(2)) else text[: tag.start()]
-    boxes = [content for content in _find_boxes(text) if _says_something(content)]
+    if tags := list(_ANSWER_TAG.finditer(text)):
+        filled = [tag.group(2) for tag in tags if has_sign_or_letter(tag.group(2))]
+        text = filled[-1] if filled else text[: tags[0].start()]
+    boxes = [content for content in _find_boxes(text) if has_sign_or_letter(content)]
     return take_off_latex(boxes[-1] if boxes else text).strip()
 
 
@@ -105,17 +126,43 @@ def _load_object(text: str) -> Any:
         return ast.literal_eval(text)
 
 
+class Block(NamedTuple):
+    """What stands in an answer block, and whether the text closes it."""
+
+    content: str
+    is_closed: bool
+
+
+def find_last_block(text: str) -> Block | None:
+    """The block (see BLOCKS) that ends last; one that opens behind it and does not close; None without any."""
+    openings = list(_BLOCK_OPENS.finditer(text))[-MOST_OPENINGS:]
+    ends = [_find_block_end(text, opening) for opening in openings]
+    closed = [(end, opening.end()) for opening, end in zip(openings, ends, strict=True) if end is not None]
+    end, start = max(closed, default=(-1, -1))  # of two that end together the later one: the first was a mere mention
+    if openings and openings[-1].start() > end:
+        return Block(text[openings[-1].end() :], is_closed=False)
+    return Block(text[start:end], is_closed=True) if closed else None
+
+
+def _find_block_end(text: str, opening: re.Match[str]) -> int | None:
+    """Where the contents of the block end; None where it does not close."""
+    if opening["tag"] is None:
+        end, is_closed = _find_box_end(text, opening.end())
+        return end if is_closed else None
+    found = re.compile(f"</{opening['tag']}>", re.IGNORECASE).search(text, opening.end())
+    return found.start() if found else None
+
+
 def _find_boxes(text: str) -> list[str]:
     """The contents of every LaTeX box, braces balanced; of one that does not close, the rest."""
-    boxes = []
-    for opening in _BOX.finditer(text):
-        depth, end = 1, opening.end()
-        while end < len(text) and depth:
-            depth += {"{": 1, "}": -1}.get(text[end], 0)
-            end += 1
-        boxes.append(text[opening.end() : end - (depth == 0)])
-    return boxes
+    return [text[opening.end() : _find_box_end(text, opening.end())[0]] for opening in _BOX.finditer(text)]
 
 
-def _says_something(text: str) -> bool:
-    return any(character.isalnum() for character in text)
+def _find_box_end(text: str, start: int) -> tuple[int, bool]:
+    """Where the contents of a box that `start` in `text` end, and whether it closes there."""
+    depth = 1
+    for end in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[end], 0)
+        if depth == 0:
+            return end, True
+    return len(text), False

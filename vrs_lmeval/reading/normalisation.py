@@ -37,18 +37,42 @@ _PUNCTUATION = re.compile(r"[^\w.]|_")
 _X_RAY = re.compile(r"\bx ray\b")
 
 
+_AROUND = " .,;:!?\"'()[]"
+_MINUS = str.maketrans("\u2212\u2013\u2014", "---")
+
+
 def fold(text: str) -> str:
     """Lower-case `text` in Unicode form NFKC without apostrophes; punctuation stays."""
     return _APOSTROPHES.sub("", unicodedata.normalize("NFKC", text).lower())
 
 
+def close_abbreviations(folded: str) -> str:
+    """Folded text with its dotted abbreviations closed up, so that the full stops left are ends or decimal points."""
+    return _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), folded)
+
+
 def normalise(text: str) -> str:
     """The words of `text` that count, joined by single spaces; "" where none is left. See the module for the rules."""
-    folded = _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), fold(text))
-    folded = _THOUSANDS_COMMA.sub("", folded)
+    folded = _THOUSANDS_COMMA.sub("", close_abbreviations(fold(text)))
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
     kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
     return _X_RAY.sub("xray", " ".join(kept))
+
+
+def name_text(text: str) -> str:
+    """`normalise(text)`; of a text of articles and signs alone these ("a", "+", "a+"), so that it can be compared.
+
+    "" where there is neither: blanks and punctuation.
+    """
+    if words := normalise(text):
+        return words
+    kept = " ".join(fold(text).translate(_MINUS).split()).strip(_AROUND)
+    return kept if has_sign_or_letter(kept) else ""
+
+
+def has_sign_or_letter(text: str) -> bool:
+    """Whether anything in it could be an answer: a letter, a digit, or a sign as "+", "-", "<"."""
+    return any(character.isalnum() or character == "-" or unicodedata.category(character) == "Sm" for character in text)
 
 
 def split_words(text: str) -> list[str]:

@@ -83,7 +83,7 @@ _LACKS = re.compile(
 )
 """Words behind which a text says what is not there."""
 
-_SEEN = re.compile(
+SEEN = re.compile(
     r" (?:is|are|was|were|can be)(?P<no> not)?(?: (?:clearly|also))? "
     r"(?P<seen>present|seen|noted|visible|visuali[sz]ed|identified|observed|evident|detected|absent)\b"
     r"| (?P<alone>present|absent|seen|noted)\W*$"
@@ -126,7 +126,7 @@ def read_statement(text: str, question: str) -> str | None:
             return "no" if _denies(sentence[lacks.end() :], asked) else None
         if has := _HAS.search(sentence):
             return "yes" if _affirms(sentence, sentence[has.end() :], asked) else None
-        if seen := _SEEN.search(sentence):
+        if seen := SEEN.search(sentence):
             phrase = sentence[: seen.start()]
             absent = (seen["seen"] or seen["alone"]) == "absent"
             if seen["no"] or absent:

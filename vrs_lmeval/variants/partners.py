@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vrs_lmeval.benchmark.question_types import find_question_type, read_golds
+from vrs_lmeval.benchmark.question_types import find_question_type, list_answer_keys
 from vrs_lmeval.keyed_draws import make_key
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Sample
@@ -50,7 +50,7 @@ def draw_hard_partners(samples: Sequence[Sample], seed: int) -> dict[str, HardPa
     """
     by_question = _group(samples, lambda sample: normalise(sample.question), seed)
     by_type = _group(samples, find_question_type, seed)
-    golds = {sample.sample_id: read_golds(sample) for sample in samples}
+    golds = {sample.sample_id: list_answer_keys(sample) for sample in samples}
     partners: dict[str, HardPartner] = {}
     for sample in samples:
         own = golds[sample.sample_id]
