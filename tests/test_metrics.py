@@ -99,6 +99,21 @@ def test_open_overlap_is_averaged_over_open_questions_alone():
     assert (values["f1_open"], values["recall_open"]) == pytest.approx((0.75, 0.625))
 
 
+def test_gentler_scores_of_open_answers_and_their_vrs_worked_by_hand():
+    def open_answer(named, recall):
+        return Answer("some words"), Score(0.0, 0.0, recall, named)
+
+    rows = [
+        ("a", "open", {"real": open_answer(1.0, 1.0), "shuffled": open_answer(0.0, 0.5)}),
+        ("b", "open", {"real": open_answer(0.0, 0.5), "shuffled": open_answer(0.0, 0.0)}),
+        ("c", "closed", {"real": answered("gold"), "shuffled": answered("other")}),  # takes no part
+    ]
+    values = measure(rows)
+    assert (values["named_open"], values["named_open_shuffled"], values["vrs_named"]) == (0.5, 0.0, 0.5)
+    assert (values["recall_open"], values["recall_open_shuffled"], values["vrs_recall"]) == (0.75, 0.25, 0.5)
+    assert (values["acc_open"], values["vrs_open"]) == (0.0, 0.0)
+
+
 def ten(real, blank, shuffled, answer_type="closed"):
     return [(f"i{index}", answer_type, triple(real, blank, shuffled)) for index in range(10)]
 
@@ -153,20 +168,21 @@ def test_a_metric_without_applicable_questions_is_nan_and_never_zero():
 
 
 SETS = {"set_accuracy", "confusion"}  # a task leaves them out where its questions form no sets
-REAL_ONLY = {"acc", "parse_failure_rate", "acc_closed", "acc_open", "f1_open", "recall_open"} | SETS
+REAL_ONLY = {"acc", "parse_failure_rate", "acc_closed", "acc_open", "f1_open", "recall_open", "named_open"} | SETS
 
 
 @pytest.mark.parametrize(
     ("variants", "names"),
     [
         (["real"], REAL_ONLY),
-        (["real", "blank"], REAL_ONLY | {"acc_blank", "blank_retention"}),
+        (["real", "blank"], REAL_ONLY | {"acc_blank", "blank_retention", "named_open_blank", "recall_open_blank"}),
         (["real", "noise_3"], REAL_ONLY | {"acc_noise_3"}),
         (
             ["shuffled", "real"],
             REAL_ONLY
             | {"acc_shuffled", "vrs", "image_sensitivity", "vrs_closed", "vrs_open"}
-            | {"vrs_from_changed", "vrs_from_unread"},
+            | {"vrs_from_changed", "vrs_from_unread", "vrs_named", "vrs_recall"}
+            | {"named_open_shuffled", "recall_open_shuffled"},
         ),
     ],
 )

@@ -36,7 +36,7 @@ def pass_through_json(value):
 
 
 def test_a_document_is_read_as_it_was_written():
-    record = VariantRecord.make("a", Answer(None, "refusal"), Score(0.0, 0.5, 1.0))
+    record = VariantRecord.make("a", Answer(None, "refusal"), Score(0.0, 0.5, 1.0, 1.0))
     document = pass_through_json(write_document(SAMPLE) | {"variants": {"real": record.write()}})
     assert read_document(document) == (SAMPLE, {"real": record})
 

@@ -164,3 +164,23 @@ def test_vrs_is_split_by_what_could_be_read():
     assert (unread.real, unread.shuffled) == (2 / 4, 2 / 4)
     assert unread.in_vrs == (1 + 0 - 1 + 0) / 4  # the second is the part of answers that changed
     assert math.isnan(find_unread([]).in_vrs)
+
+
+OPEN_STORIES = {
+    # VRS of open questions by exact match, by golds named, by recall -> words that must be said, or None
+    "the same story": (interval(0.2, 0.1, 0.3), interval(0.3, 0.2, 0.4), interval(0.3, 0.2, 0.4), None),
+    "sentences hold what exact match misses": (
+        interval(0.0, -0.05, 0.05),
+        interval(0.3, 0.2, 0.4),
+        interval(0.02, -0.1, 0.1),
+        "exact match tells another story (VRS +0.000 [-0.050, +0.050]) than by golds that they name +0.300 [",
+    ),
+    "nobody can tell": (interval(0.0, -0.3, 0.3), interval(0.1, -0.1, 0.3), interval(0.1, -0.1, 0.3), None),
+}
+
+
+@pytest.mark.parametrize(("exact", "named", "recall", "said"), OPEN_STORIES.values(), ids=OPEN_STORIES)
+def test_where_gentler_scores_tell_another_story_it_is_said(exact, named, recall, said):
+    metrics = {"vrs": interval(0.0, -0.03, 0.03), "vrs_open": exact, "vrs_named": named, "vrs_recall": recall}
+    sentence = judge(metrics, READ, 0.4).sentence
+    assert (said in sentence) if said else ("another story" not in sentence)

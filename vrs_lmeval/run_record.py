@@ -46,7 +46,10 @@ class MetricRecord:
 
 @dataclass(frozen=True, slots=True)
 class VariantRecord:
-    """One question under one variant: the image shown, the answer as it was understood, and its score."""
+    """One question under one variant: the image shown, the answer as it was understood, and its score.
+
+    `named` is None in a record of version 1, which does not know it.
+    """
 
     image_id: str
     value: str | None
@@ -54,6 +57,7 @@ class VariantRecord:
     correct: float
     token_f1: float
     token_recall: float
+    named: float | None = None
 
     @staticmethod
     def make(image_id: str, answer: Answer, score: Score) -> VariantRecord:
@@ -68,13 +72,16 @@ class VariantRecord:
     def read(logged: Any) -> VariantRecord:
         """Raises ValueError for what is no such record."""
         _expect(isinstance(logged, Mapping), f"{logged!r} is no answer to a variant")
-        missing = [each.name for each in fields(VariantRecord) if each.name not in logged]
+        missing = [each.name for each in fields(VariantRecord) if each.name not in logged and each.name != "named"]
         _expect(not missing, f"an answer lacks {', '.join(missing)}")
         value, reason = logged["value"], logged["reason"]
         _expect(value is None or isinstance(value, str), f"value is {value!r}")
         _expect(reason is None or isinstance(reason, str), f"reason is {reason!r}")
         scores = {name: _read_number(logged[name]) for name in ("correct", "token_f1", "token_recall")}
-        return VariantRecord(str(logged["image_id"]), value, reason, **scores)
+        named = logged.get("named")
+        return VariantRecord(
+            str(logged["image_id"]), value, reason, **scores, named=None if named is None else _read_number(named)
+        )
 
 
 def write_document(sample: Sample) -> dict[str, Any]:

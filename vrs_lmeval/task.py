@@ -17,25 +17,25 @@ from lm_eval.api.instance import Instance
 from lm_eval.api.task import ConfigurableTask
 from PIL import Image, features
 
-from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins
+from vrs_lmeval.benchmark.baselines import (
+    find_majority_answers,
+    find_question_only_answers,
+    find_stand_ins,
+    say_gold,
+)
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.benchmark.training_text import load_training_text
-from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, Question, majority_by
-from vrs_lmeval.metrics.selection import columns_of, measure, metrics_by, metrics_of_variants, name_part
+from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
+from vrs_lmeval.metrics.scored_question import score_question
+from vrs_lmeval.metrics.selection import choose_metrics, columns_of, name_part
 from vrs_lmeval.pixels.preprocess import build_info, perturb
-from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer, parse_tagged_answer
-from vrs_lmeval.reading.option_likelihoods import (
-    LETTERS,
-    LogProbabilities,
-    offer_options,
-    read_most_probable,
-    share_out,
-)
+from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.reading.prompt_styles import STYLES, PromptStyle
 from vrs_lmeval.reading.scoring import score_answer
-from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION, makes_visual_claim
-from vrs_lmeval.records import REAL, SHUFFLED, Sample
-from vrs_lmeval.run_record import DOCUMENT_KEY, RunEvidence, VariantRecord, write_document
+from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION
+from vrs_lmeval.records import SHUFFLED, Sample
+from vrs_lmeval.run_record import DOCUMENT_KEY, RunEvidence, write_document
 from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_rule, read_variants
 from vrs_lmeval.variants.severities import VERSION as VARIANTS_VERSION
 from vrs_lmeval.variants.two_step_changes import prepare
@@ -44,12 +44,6 @@ logger = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
 """What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
-
-PROMPT_STYLES = {"short": parse_answer, "cot": parse_tagged_answer}
-"""A YAML's `prompt_style`, which its prompt must fit -> how answers are read."""
-
-BY_LIKELIHOOD = "mc"
-"""The style that asks for no text: the most probable of the options' letters is the answer."""
 
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
@@ -74,10 +68,10 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self._by = tuple(config.pop("by", ()))
         self._training_files = config.pop("question_only", None)
         self._source = _read_source(config)
-        self._style = config.pop("prompt_style", "short")
-        if self._style not in (*PROMPT_STYLES, BY_LIKELIHOOD):
-            known = ", ".join([*PROMPT_STYLES, BY_LIKELIHOOD])
-            raise ValueError(f"{config['task']}: no prompt_style {self._style!r}; there are {known}")
+        self._style_name = config.pop("prompt_style", "short")
+        if self._style_name not in STYLES:
+            raise ValueError(f"{config['task']}: no prompt_style {self._style_name!r}; there are {', '.join(STYLES)}")
+        self._style = STYLES[self._style_name]
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -86,17 +80,15 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         images = whole.images
         self._images_shown = {sample.image_id: sample.images for sample in whole.samples}
         split = Split(whole.samples, {image_id: images.size(image_id) for image_id in images})
-        self._benchmark = _keep_questions_with_options(whole) if self._style == BY_LIKELIHOOD else whole
+        self._benchmark = _keep_questions(whole, self._style)
         samples = self._benchmark.samples
         self._samples = {sample.sample_id: sample for sample in samples}
         self._rules = {variant.name: make_rule(variant, split) for variant in self._variants}
         self._check_kinds(split)
         self._known, self._baselines = self._find_baselines()
         names = [variant.name for variant in self._variants]
-        of_answers = LIKELIHOODS if self._style == BY_LIKELIHOOD else CLAIM
-        known = {of_answers, *next(iter(self._known.values()))}
-        chosen = metrics_of_variants(names, known) | metrics_by(self._by, samples, names, known)
-        self._metrics = {name: metric for name, metric in chosen.items() if any(map(metric.belongs, samples))}
+        known = {CLAIM if self._style.asks_for_text else LIKELIHOODS, *next(iter(self._known.values()))}
+        self._metrics = choose_metrics(names, known, self._by, samples)
         self._columns = columns_of(self._metrics)
         documents = [write_document(sample) for sample in self._benchmark.samples]
         self.dataset = {self._source.split: datasets.Dataset.from_list(documents)}
@@ -117,11 +109,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
     def construct_requests(self, doc: Mapping[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
         """One request per variant, in the order of `variants`; by likelihood one per variant and option."""
         sample = self._samples[doc["sample_id"]]
-        if self._style == BY_LIKELIHOOD:
-            delimiter = "" if kwargs.get("apply_chat_template") else self.config.target_delimiter
-            asked = [delimiter + letter for letter in LETTERS[: len(sample.options)]]
-        else:
-            asked = [self.config.generation_kwargs]
+        delimiter = "" if kwargs.get("apply_chat_template") else self.config.target_delimiter
+        asked = self._style.ask(sample, self.config.generation_kwargs, delimiter)
         requests = [
             (ctx, deepcopy(what), {"visual": self._show(sample, variant)})
             for variant in self._list_variants(sample)
@@ -129,7 +118,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         ]
         return [
             Instance(
-                request_type="loglikelihood" if self._style == BY_LIKELIHOOD else "generate_until",
+                request_type=self._style.request_type,
                 doc=doc,
                 arguments=arguments,
                 idx=index,
@@ -150,33 +139,15 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         return super().apply_filters()
 
     def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
-        """The K texts of one question -> its metric values; None where a metric does not apply to the question.
-
-        By likelihood, instead of a text (log-likelihood, is greedy) for each option.
+        """What came back of one question's K variants -> its metric values; None where a metric does not apply.
 
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
         sample = self._samples[doc["sample_id"]]
-        names = self._list_variants(sample)
-        likelihoods: dict[str, LogProbabilities | None] = {}
-        known = dict(self._known[sample.sample_id])
-        if self._style == BY_LIKELIHOOD:
-            count = len(sample.options)
-            values = [value for value, _ in results]
-            likelihoods = {name: share_out(values[k * count : (k + 1) * count]) for k, name in enumerate(names)}
-            answers = {name: read_most_probable(likelihoods[name], sample) for name in names}
-        else:
-            parse = PROMPT_STYLES[self._style]
-            answers = {name: parse(text, sample) for name, text in zip(names, results, strict=True)}
-            known[CLAIM] = float(makes_visual_claim(results[names.index(REAL)]))
-        scores = {name: score_answer(answer, sample) for name, answer in answers.items()}
-        records = {
-            name: VariantRecord.make(str(self._rules[name].choose(sample)), answers[name], scores[name])
-            for name in names
-        }
-        partner = records[SHUFFLED].image_id if SHUFFLED in records else None
-        doc[DOCUMENT_KEY] = {name: record.write() for name, record in records.items()}
-        return measure(self._columns, Question(sample, answers, scores, known, likelihoods, partner))
+        shown = {name: str(self._rules[name].choose(sample)) for name in self._list_variants(sample)}
+        scored = score_question(self._style, sample, results, shown, self._known[sample.sample_id], self._columns)
+        doc[DOCUMENT_KEY] = {name: record.write() for name, record in scored.records.items()}
+        return dict(scored.values)
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:
         """Metric name -> function over the values of all questions."""
@@ -201,7 +172,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             baselines=self._baselines,
             claims_version=CLAIMS_VERSION,
             codec=f"libjpeg {features.version('jpg')}",
-            prompt_style=self._style,
+            prompt_style=self._style_name,
             parser_version=PARSER_VERSION,
             extension=build_info(),
             packages={name: _find_version(name) for name in REPORTED_PACKAGES},
@@ -251,7 +222,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         if SHUFFLED in self._rules:
             shown = {sample.sample_id: str(self._rules[SHUFFLED].choose(sample)) for sample in samples}
             stand_ins = find_stand_ins(samples, shown)
-            right = self._score_texts({sample.sample_id: sample.golds[0] for sample in samples})
+            right = self._score_texts({sample.sample_id: say_gold(sample) for sample in samples})
             swapped = self._score_texts({key: stand_in.text for key, stand_in in stand_ins.items()})
             scored[CEILING] = {key: right[key] - swapped[key] for key in right}
             bases = (stand_ins[key].basis if key in stand_ins else "nothing alike: other answer" for key in right)
@@ -293,12 +264,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         return [VariantImage(image, rule.change(image), self._benchmark.images, perturb) for image in shown]
 
 
-def _keep_questions_with_options(benchmark: Benchmark) -> Benchmark:
-    """With "yes" and "no" as the options of questions that have these answers; the others cannot be asked so."""
-    offered = [offer_options(sample) for sample in benchmark.samples]
+def _keep_questions(benchmark: Benchmark, style: PromptStyle) -> Benchmark:
+    """As the style asks them; the others cannot be asked so, and are counted."""
+    offered = [style.offer(sample) for sample in benchmark.samples]
     samples = tuple(sample for sample in offered if sample is not None)
     if not samples:
         raise ValueError("prompt_style mc: no question has options, nor yes or no for an answer")
+    if style.asks_for_text:
+        return benchmark
     evidence = {**benchmark.evidence, "questions_without_options": len(offered) - len(samples)}
     return replace(benchmark, samples=samples, evidence=evidence)
 

@@ -15,7 +15,7 @@ from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.verdict import judge
-from vrs_lmeval.reading.normalisation import normalise
+from vrs_lmeval.reading.normalisation import name_text
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
 
@@ -113,7 +113,7 @@ def find_blind_floor(samples: Sequence[ScoredSample]) -> float:
 
 
 def _texts_of_golds(sample: ScoredSample) -> set[str]:
-    return {normalise(gold) for gold in sample.golds}
+    return {name_text(gold) for gold in sample.golds}
 
 
 def _letters_of_golds(sample: ScoredSample) -> set[str]:

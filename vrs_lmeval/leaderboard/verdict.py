@@ -73,6 +73,33 @@ def find_unread(samples: Sequence[ScoredSample]) -> Unread:
 
 def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float) -> Verdict:
     """Metrics of one run by name, its samples, and the accuracy that needs no image -> what may be concluded."""
+    verdict = _judge_vrs(metrics, samples, blind_floor)
+    story = describe_other_story(metrics)
+    return verdict if story is None else Verdict(verdict.kind, f"{verdict.sentence}; {story}")
+
+
+def describe_other_story(metrics: Mapping[str, Interval]) -> str | None:
+    """What gentler scores say of the open questions, where it is not what exact match says; None where it is."""
+    exact = metrics.get("vrs_open")
+    others = {name: metrics[name] for name in ("vrs_named", "vrs_recall") if name in metrics}
+    if exact is None:
+        return None
+    told = [
+        f"{words} {_show(others[name])}"
+        for name, words in (("vrs_named", "by golds that they name"), ("vrs_recall", "by their words"))
+        if name in others and _find_side(others[name]) != _find_side(exact)
+    ]
+    if not told:
+        return None
+    return f"on its open answers exact match tells another story (VRS {_show(exact)}) than {' and '.join(told)}"
+
+
+def _find_side(interval: Interval) -> int:
+    """1 above 0, -1 below 0, 0 where that cannot be told."""
+    return int(interval.low > 0) - int(interval.high < 0)
+
+
+def _judge_vrs(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float) -> Verdict:
     vrs, unread, sensitivity = metrics["vrs"], find_unread(samples), metrics.get("image_sensitivity")
     if vrs.clusters < FEWEST_IMAGES:
         return _cannot_tell(f"only {vrs.clusters} images were asked about (VRS {_show(vrs)}), not {FEWEST_IMAGES}")

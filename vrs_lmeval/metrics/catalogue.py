@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from vrs_lmeval.metrics import (
     baselines,
     further_variants,
+    open_answers,
     option_likelihoods,
     question_sets,
     reliance,
@@ -21,7 +22,15 @@ from vrs_lmeval.uncertainty.forms import Form
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
-    for family in (reliance, question_sets, visual_claims, option_likelihoods, further_variants, baselines)
+    for family in (
+        reliance,
+        open_answers,
+        question_sets,
+        visual_claims,
+        option_likelihoods,
+        further_variants,
+        baselines,
+    )
     for metric in family.METRICS
 }
 """Every metric of known variants, by name; a further variant adds `acc_<variant>`, a breakdown `<metric>_<field>_..`"""

@@ -48,6 +48,16 @@ class Question:
         return self.scores[variant].correct
 
 
+def is_open(sample: Sample) -> bool:
+    """Whether it is answered in free words."""
+    return sample.answer_type == "open" and not sample.options
+
+
+def of_open(measure: Callable[[Question], float | None]) -> Callable[[Question], float | None]:
+    """`measure` for questions that are answered in free words, None for others."""
+    return lambda question: measure(question) if is_open(question.sample) else None
+
+
 def of_type(answer_type: str, measure: Callable[[Question], float | None]) -> Callable[[Question], float | None]:
     """`measure` for questions of that answer type, None for others."""
     return lambda question: measure(question) if question.sample.answer_type == answer_type else None

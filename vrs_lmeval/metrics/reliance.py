@@ -130,12 +130,6 @@ METRICS = (
         source="SQuAD (arXiv 1606.05250)",
         measure=of_type("open", lambda question: question.scores[REAL].token_f1),
     ),
-    Metric(
-        name="recall_open",
-        formula="mean token recall of answer(real) over open questions",
-        source="LLaVA-Med (its OPEN headline)",
-        measure=of_type("open", lambda question: question.scores[REAL].token_recall),
-    ),
     *(
         Metric(
             name=f"vrs_{kind}",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -52,6 +52,14 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Me
         raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")
     chosen = [metric for metric in METRICS.values() if metric.needs <= set(variants) and metric.knows <= known]
     return {metric.name: metric for metric in [*chosen, *extra]}
+
+
+def choose_metrics(
+    variants: Sequence[str], known: Collection[str], by: Iterable[str], samples: Sequence[Sample]
+) -> dict[str, Metric]:
+    """All of a task with these variants, this knowledge, these breakdowns and these questions, by name."""
+    chosen = metrics_of_variants(variants, known) | metrics_by(by, samples, variants, known)
+    return {name: metric for name, metric in chosen.items() if any(map(metric.belongs, samples))}
 
 
 def columns_of(metrics: Mapping[str, Metric]) -> dict[str, Column]:
