@@ -19,6 +19,7 @@ from rich.text import Text
 
 from vrs_lmeval.commands.doctor import examine
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
+from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
@@ -77,6 +78,29 @@ def compare(
     except (UnreadableResultsError, IncomparableRunsError) as error:
         console.print(f"[red]vrs compare:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+
+
+@app.command()
+def rescore(
+    results: Annotated[list[Path], typer.Argument(help="Folders written by lm_eval --output_path --log_samples.")],
+    output: Annotated[Path, typer.Option(help="Folder for the results with every answer read again.")],
+) -> None:
+    """Read old logs with today's parser, without a model: their texts are in the samples files."""
+    try:
+        done = rescore_folders(results, output)
+    except UnreadableResultsError as error:
+        console.print(f"[red]vrs rescore:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    for each in done:
+        console.print(
+            f"{escape(str(each.target))}: {each.task}, {each.changed} of {each.answers} answers are read otherwise "
+            f"than by parser version {escape(str(each.parser_version))}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if not done:
+        console.print("[red]vrs rescore:[/red] the results hold no vrs_* task", highlight=False)
+        raise typer.Exit(2)
 
 
 @app.command()

@@ -118,7 +118,8 @@ class RunEvidence:
     """What was run, with everything that two runs must share to be compared.
 
     `dataset` is the data's evidence, `variants` the variants with their parameters, in order; `metrics` says how each
-    metric that was logged is read, None in a record of version 1.
+    metric that was logged is read, None in a record of version 1. `rescored_from` names the parser that read the
+    answers when they were new, where they were read again.
     """
 
     dataset: Mapping[str, Any]
@@ -134,6 +135,7 @@ class RunEvidence:
     packages: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, MetricRecord] | None = None
     record_version: int = RECORD_VERSION
+    rescored_from: Mapping[str, Any] | None = None
 
     def write(self) -> dict[str, Any]:
         """As it stands in the results file."""
@@ -150,7 +152,7 @@ class RunEvidence:
             f"it is of version {version}, and this vrs_lmeval reads up to {RECORD_VERSION}: upgrade vrs_lmeval",
         )
         _expect("parser_version" in logged, "parser_version is missing")
-        for name in ("dataset", "partners", "baselines", "packages"):
+        for name in ("dataset", "partners", "baselines", "packages", "rescored_from"):
             _expect(isinstance(logged.get(name) or {}, Mapping), f"{name} is {logged.get(name)!r}")
         _expect(isinstance(logged.get("dataset"), Mapping), "dataset is missing")
         variants = logged.get("variants")

@@ -118,11 +118,16 @@ def _timestamp(path: Path) -> str:
     return path.stem.removeprefix("results_")
 
 
+def name_samples_file(path: Path, task: str) -> Path:
+    """Where the harness writes the samples of a task, beside a results file."""
+    return path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
+
+
 def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
-    samples = path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
+    samples = name_samples_file(path, task)
     if not samples.is_file():
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
-    evidence = _read_evidence(path, results, task)
+    evidence = read_evidence(path, results, task)
     read, metrics = _read_samples(samples, evidence)
     counted = (results.get("n-samples") or {}).get(task)
     asked = counted.get("effective") if isinstance(counted, Mapping) else None
@@ -189,8 +194,8 @@ def _read_sample(logged: Mapping[str, Any], metrics: Mapping[str, LoggedMetric])
     )
 
 
-def _read_evidence(path: Path, results: Mapping[str, Any], task: str) -> RunEvidence:
-    """With a check of what else is read of the results. Raises UnreadableResultsError."""
+def read_evidence(path: Path, results: Mapping[str, Any], task: str) -> RunEvidence:
+    """What a task wrote of itself, with a check of what else is read of the results. Raises UnreadableResultsError."""
     config = results["configs"][task]
     try:
         setup = results.get("config") or {}
