@@ -25,7 +25,7 @@ BELOW = {
     "model": {"asking", "pixels"},
     "vllm_model": {"asking"},
     "task": {"benchmark", "metrics", "pixels", "reading", "variants"},
-    "commands": {"asking", "benchmark", "bridge", "leaderboard", "pixels"},
+    "commands": {"asking", "benchmark", "bridge", "leaderboard", "metrics", "pixels", "reading"},
     "page": {"commands", "leaderboard", "metrics", "variants"},
     "cli": {"commands", "conversion", "leaderboard", "page"},
     "__init__": {"bridge", "pixels"},
