@@ -6,8 +6,8 @@
 
 #include "low_pass.h"
 #include "perturb.h"
+#include "perturbed_rows.h"
 #include "resample_kernels.h"
-#include "row_source.h"
 #include "thread_pool.h"
 
 namespace vrs {

@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "cpu_plan.h"
-#include "perturb.h"
 #include "resample_band.h"
 #include "row_source.h"
 
@@ -41,7 +40,7 @@ struct Pixels {
 
 Pixels resize(const ImageView& image, const Size& size, const PerturbKernels& kernels) {
   const Geometry geometry = lanczos_geometry(size);
-  const RowSource source(PerturbedImage(image, {}, kernels), geometry);
+  const ImageRows source(image);
   const auto plan =
       find_cpu_plan(geometry, image.height, image.width, resample_kernels_named(kernels.name));
   const std::size_t count = static_cast<std::size_t>(size.height) * size.width;

@@ -1,4 +1,4 @@
-// Reads the pixels of a perturbed and padded image, on the device: the twin of row_source.cpp.
+// Reads the pixels of a perturbed and padded image, on the device: the twin of perturbed_rows.cpp.
 #pragma once
 
 #include "../gpu.h"

@@ -11,8 +11,8 @@
 #include "cpu_plan.h"
 #include "partial_resample.h"
 #include "perturb.h"
+#include "perturbed_rows.h"
 #include "resample_band.h"
-#include "row_source.h"
 #include "thread_pool.h"
 
 namespace vrs {
@@ -27,7 +27,7 @@ struct Band {
 
 // What the bands of one job share.
 struct JobRun {
-  RowSource source;
+  PerturbedRows source;
   std::shared_ptr<const CpuPlan> plan;
   unsigned char* out;
   const unsigned char* identity = nullptr;  // of an occlusion: the output without it
@@ -51,7 +51,7 @@ std::vector<int> find_identity_jobs(const Request& request) {
 }
 
 // True where little enough changes that a copy of the output and a part of the resize cost less.
-bool is_partial(const RowSource& source) {
+bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();
   const std::int64_t height = std::max(region.bottom - region.top, 0);
   const std::int64_t width = std::max(region.right - region.left, 0);
@@ -112,7 +112,7 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
   for (int j = 0; j < jobs; ++j) {
     const int rows = runs[j].plan->rows.outputs;
     const int count = std::clamp(bands_per_job, 1, std::max(rows / kMinRows, 1));
-    const RowSource& source = runs[j].source;
+    const PerturbedRows& source = runs[j].source;
     const std::int64_t cost =
         std::int64_t{source.height()} * source.width() * relative_cost(source.kind()) / count;
     for (int b = 0; b < count; ++b) {
@@ -136,9 +136,9 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   std::vector<JobRun> occlusions;  // small ones, of images that are shown as they are as well
   const std::vector<int> identity_jobs = find_identity_jobs(request);
   for (const Job& job : request.jobs) {
-    RowSource source(PerturbedImage(request.images[job.image], job.perturbation,
-                                    perturb_kernels_for(options.simd)),
-                     geometry);
+    PerturbedRows source(PerturbedImage(request.images[job.image], job.perturbation,
+                                        perturb_kernels_for(options.simd)),
+                         geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     const int identity_job = identity_jobs[job.image];
     if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {

@@ -1,47 +1,41 @@
-// The rows that the resize reads: the source's own where nothing changes them, else rows rendered
-// with the perturbation and the padding to a square.
+// What the resize reads: rows of pixels, wherever they come from.
 #pragma once
 
 #include <cstdint>
 
-#include "perturb.h"
 #include "preprocess.h"
 
 namespace vrs {
 
-// The image as the resize sees it, and where in it the image itself lies.
-struct Padding {
-  int height = 0;
-  int width = 0;
-  int top = 0;
-  int left = 0;
-};
-
-// `size`: of the perturbed image.
-Padding pad_image(const Geometry& geometry, const Size& size);
-
+// Rows of width() pixels of channels() bytes (3: RGB; 4: RGBX, the fourth ignored).
 class RowSource {
  public:
-  RowSource(PerturbedImage image, const Geometry& geometry);
+  virtual int width() const = 0;
+  virtual int channels() const = 0;
 
-  int height() const { return padding_.height; }
-  int width() const { return padding_.width; }
-  int channels() const { return is_direct_ ? image_.source().channels : 3; }
+  // Rows `y` .. `y` + count - 1 to rows[0] .. rows[count - 1]: memory of the source, or `scratch`
+  // (width() * 3 bytes a row) after writing to it. Thread-safe.
+  virtual void find_rows(int y, int count, std::uint8_t* scratch,
+                         const std::uint8_t** rows) const = 0;
 
-  PerturbationKind kind() const { return image_.kind(); }
+ protected:
+  ~RowSource() = default;
+};
 
-  // Of an occlusion: the rectangle within these rows.
-  Region occluded() const;
+// The image's own rows.
+class ImageRows final : public RowSource {
+ public:
+  explicit ImageRows(const ImageView& image) : image_(image) {}
 
-  // Rows `y` .. `y` + count - 1 to rows[0] .. rows[count - 1]: the image's memory, or `scratch`
-  // (width() * 3 bytes a row) after writing to it.
-  void find_rows(int y, int count, std::uint8_t* scratch, const std::uint8_t** rows) const;
+  int width() const override { return image_.width; }
+  int channels() const override { return image_.channels; }
+
+  void find_rows(int y, int count, std::uint8_t*, const std::uint8_t** rows) const override {
+    for (int r = 0; r < count; ++r) rows[r] = image_.pixels + (y + r) * image_.row_stride;
+  }
 
  private:
-  PerturbedImage image_;
-  std::array<std::uint8_t, 3> background_;
-  Padding padding_;
-  bool is_direct_;
+  ImageView image_;
 };
 
 }  // namespace vrs

@@ -1,5 +1,5 @@
 // Renders the rows of perturbed and padded images.
-#include "row_source.h"
+#include "perturbed_rows.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -13,7 +13,7 @@ Padding pad_image(const Geometry& geometry, const Size& size) {
   return {edge, edge, (edge - size.height) / 2, (edge - size.width) / 2};  // as LLaVA's
 }
 
-RowSource::RowSource(PerturbedImage image, const Geometry& geometry)
+PerturbedRows::PerturbedRows(PerturbedImage image, const Geometry& geometry)
     : image_(std::move(image)),
       background_(geometry.pad_colour),
       padding_(pad_image(geometry, {image_.height(), image_.width()})) {
@@ -21,14 +21,14 @@ RowSource::RowSource(PerturbedImage image, const Geometry& geometry)
   is_direct_ = !is_padded && image_.kind() == PerturbationKind::identity;
 }
 
-Region RowSource::occluded() const {
+Region PerturbedRows::occluded() const {
   const Region region = image_.occluded();
   const int top = padding_.top, left = padding_.left;
   return {region.top + top, region.left + left, region.bottom + top, region.right + left};
 }
 
-void RowSource::find_rows(int y, int count, std::uint8_t* scratch,
-                          const std::uint8_t** rows) const {
+void PerturbedRows::find_rows(int y, int count, std::uint8_t* scratch,
+                              const std::uint8_t** rows) const {
   if (is_direct_) {
     const ImageView& image = image_.source();
     for (int r = 0; r < count; ++r) rows[r] = image.pixels + (y + r) * image.row_stride;
