@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <tuple>
 
-#include "../per_process.h"
+#include "per_process.h"
 #include "recent_cache.h"
 
 namespace vrs {

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "preprocess.h"
+#include "contract/preprocess.h"
 #include "resample_kernels.h"
 #include "resample_plan.h"
 

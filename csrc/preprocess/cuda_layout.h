@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "contract/preprocess.h"
 #include "cpu_plan.h"
 #include "cuda_work.h"
 #include "perturb_tables.h"
-#include "preprocess.h"
 
 namespace vrs {
 

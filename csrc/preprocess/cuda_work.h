@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "contract/preprocess.h"
 #include "noise_ops.h"
-#include "preprocess.h"
 
 namespace vrs {
 

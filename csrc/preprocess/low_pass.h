@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "contract/preprocess.h"
 #include "perturb_kernels.h"
-#include "preprocess.h"
 
 namespace vrs {
 

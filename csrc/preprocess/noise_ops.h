@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "../host_device.h"
-#include "pixel_ops.h"
+#include "contract/host_device.h"
+#include "contract/pixel_ops.h"
 
 namespace vrs {
 

@@ -1,8 +1,8 @@
 // The part of a resize that a change of some source pixels concerns.
 #pragma once
 
+#include "contract/preprocess.h"
 #include "cpu_plan.h"
-#include "preprocess.h"
 
 namespace vrs {
 

@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstring>
 
+#include "contract/pixel_ops.h"
 #include "perturb_tables.h"
-#include "pixel_ops.h"
 
 namespace vrs {
 namespace {

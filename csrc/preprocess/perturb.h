@@ -11,10 +11,10 @@
 #include <memory>
 #include <vector>
 
+#include "contract/preprocess.h"
 #include "low_pass.h"
 #include "perturb_kernels.h"
 #include "perturb_tables.h"
-#include "preprocess.h"
 
 namespace vrs {
 

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <utility>
 
-#include "../per_process.h"
+#include "contract/pixel_ops.h"
+#include "per_process.h"
 #include "philox.h"
-#include "pixel_ops.h"
 #include "recent_cache.h"
 
 namespace vrs {

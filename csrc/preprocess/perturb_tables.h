@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
+#include "contract/preprocess.h"
 #include "noise_ops.h"
-#include "preprocess.h"
 
 namespace vrs {
 

@@ -1,8 +1,8 @@
 // Reads the pixels of a perturbed and padded image, on the device: the twin of perturbed_rows.cpp.
 #pragma once
 
-#include "../gpu.h"
 #include "cuda_work.h"
+#include "gpu.h"
 #include "noise_ops.h"
 #include "philox.h"
 

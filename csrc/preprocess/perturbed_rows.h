@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "contract/preprocess.h"
 #include "perturb.h"
-#include "preprocess.h"
 #include "row_source.h"
 
 namespace vrs {

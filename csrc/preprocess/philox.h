@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "../host_device.h"
+#include "contract/host_device.h"
 
 namespace vrs {
 

@@ -3,7 +3,7 @@
 #include <mutex>
 #include <vector>
 
-#include "../cuda_check.h"
+#include "cuda_check.h"
 #include "pinned_memory.h"
 
 namespace vrs {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "../cuda_check.h"
-#include "../gpu.h"
+#include "cuda_check.h"
 #include "cuda_work.h"
+#include "gpu.h"
 
 namespace vrs {
 

@@ -7,13 +7,13 @@
 // vertical_first; "lines" is the other one.
 #include <algorithm>
 
-#include "../cuda_check.h"
-#include "../gpu.h"
+#include "contract/pixel_ops.h"
+#include "cuda_check.h"
 #include "cuda_layout.h"
 #include "cuda_work.h"
+#include "gpu.h"
 #include "perturbed_pixels.h"
 #include "pinned_memory.h"
-#include "pixel_ops.h"
 #include "prepare_cuda.h"
 #include "preprocess_cuda.h"
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "preprocess.h"
+#include "contract/preprocess.h"
 
 namespace vrs {
 

@@ -5,8 +5,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "contract/preprocess.h"
 #include "perturb.h"
-#include "preprocess.h"
 #include "preprocess_cpu.h"
 #include "resample_kernels.h"
 #ifdef VRS_HAVE_CUDA

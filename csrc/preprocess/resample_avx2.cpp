@@ -9,7 +9,7 @@
 #include <cstring>
 #include <limits>
 
-#include "pixel_ops.h"
+#include "contract/pixel_ops.h"
 #include "resample_kernels.h"
 
 namespace vrs {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "pixel_ops.h"
+#include "contract/pixel_ops.h"
 #include "resample_kernels.h"
 #include "resample_vnni.h"
 

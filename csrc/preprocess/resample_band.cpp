@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-#include "pixel_ops.h"
+#include "contract/pixel_ops.h"
 
 namespace vrs {
 namespace {

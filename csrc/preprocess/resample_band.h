@@ -1,8 +1,8 @@
 // One band of output rows of one image: from source rows to normalised planes.
 #pragma once
 
+#include "contract/preprocess.h"
 #include "cpu_plan.h"
-#include "preprocess.h"
 #include "row_source.h"
 
 namespace vrs {

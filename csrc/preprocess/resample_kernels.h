@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "preprocess.h"
+#include "contract/preprocess.h"
 #include "resample_plan.h"
 
 namespace vrs {

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "pixel_ops.h"
+#include "contract/pixel_ops.h"
 
 namespace vrs {
 namespace {

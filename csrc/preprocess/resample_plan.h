@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "pixel_ops.h"
-#include "preprocess.h"
+#include "contract/pixel_ops.h"
+#include "contract/preprocess.h"
 
 namespace vrs {
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "pixel_ops.h"
+#include "contract/pixel_ops.h"
 #include "resample_kernels.h"
 
 namespace vrs {

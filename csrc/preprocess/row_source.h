@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "preprocess.h"
+#include "contract/preprocess.h"
 
 namespace vrs {
 

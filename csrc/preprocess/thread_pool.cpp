@@ -12,7 +12,7 @@
 #include <thread>
 #include <utility>
 
-#include "../per_process.h"
+#include "per_process.h"
 
 namespace vrs {
 namespace {

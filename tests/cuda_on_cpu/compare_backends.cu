@@ -12,8 +12,8 @@
 #include <random>
 #include <vector>
 
+#include "contract/preprocess.h"
 #include "preprocess/perturb.h"
-#include "preprocess/preprocess.h"
 
 namespace {
 
