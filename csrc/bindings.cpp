@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "batch_memory.h"
 #include "contract/preprocess.h"
 #include "python_arguments.h"
+#include "runtime/batch_memory.h"
 
 namespace py = pybind11;
 using vrs::python::JobPairs;

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <tuple>
 
-#include "per_process.h"
-#include "recent_cache.h"
+#include "runtime/per_process.h"
+#include "runtime/recent_cache.h"
 
 namespace vrs {
 namespace {

@@ -8,7 +8,7 @@
 #include "perturb.h"
 #include "perturbed_rows.h"
 #include "resample_kernels.h"
-#include "thread_pool.h"
+#include "runtime/thread_pool.h"
 
 namespace vrs {
 namespace {

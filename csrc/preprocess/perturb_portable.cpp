@@ -1,10 +1,10 @@
 // The inner loops of the costly perturbations in plain C++, and the choice of a set.
 #include <algorithm>
 
-#include "cpu_features.h"
 #include "noise_ops.h"
 #include "perturb_kernels.h"
 #include "perturb_tables.h"
+#include "runtime/cpu_features.h"
 
 namespace vrs {
 namespace {

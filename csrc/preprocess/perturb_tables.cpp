@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "contract/pixel_ops.h"
-#include "per_process.h"
 #include "philox.h"
-#include "recent_cache.h"
+#include "runtime/per_process.h"
+#include "runtime/recent_cache.h"
 
 namespace vrs {
 namespace {

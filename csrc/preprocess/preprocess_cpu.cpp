@@ -13,7 +13,7 @@
 #include "perturb.h"
 #include "perturbed_rows.h"
 #include "resample_band.h"
-#include "thread_pool.h"
+#include "runtime/thread_pool.h"
 
 namespace vrs {
 namespace {

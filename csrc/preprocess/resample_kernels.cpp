@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdlib>
 
-#include "cpu_features.h"
+#include "runtime/cpu_features.h"
 
 namespace vrs {
 namespace {
