@@ -152,8 +152,7 @@ py::dict build_info() {
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() =
-      "Fused image perturbation and CLIP preprocessing; see csrc/contract/preprocess.h.";
+  module.doc() = "Fused image perturbation and CLIP preprocessing; see csrc/contract/preprocess.h.";
   // module_local: the tests load a second build of this module beside the first.
   py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&vrs::python::make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),

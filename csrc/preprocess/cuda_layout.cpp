@@ -7,7 +7,7 @@
 #include "low_pass.h"
 #include "perturb.h"
 #include "perturbed_rows.h"
-#include "resample_kernels.h"
+#include "resample/resample_kernels.h"
 #include "runtime/thread_pool.h"
 
 namespace vrs {

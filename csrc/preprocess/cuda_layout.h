@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "contract/preprocess.h"
-#include "cpu_plan.h"
 #include "cuda_work.h"
 #include "perturb_tables.h"
+#include "resample/cpu_plan.h"
 
 namespace vrs {
 

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <cstring>
 
-#include "cpu_plan.h"
-#include "resample_band.h"
-#include "row_source.h"
+#include "resample/cpu_plan.h"
+#include "resample/resample_band.h"
+#include "resample/row_source.h"
 
 namespace vrs {
 

@@ -6,7 +6,7 @@
 
 #include "contract/preprocess.h"
 #include "perturb.h"
-#include "row_source.h"
+#include "resample/row_source.h"
 
 namespace vrs {
 

@@ -8,11 +8,11 @@
 #include <memory>
 #include <utility>
 
-#include "cpu_plan.h"
-#include "partial_resample.h"
 #include "perturb.h"
 #include "perturbed_rows.h"
-#include "resample_band.h"
+#include "resample/cpu_plan.h"
+#include "resample/partial_resample.h"
+#include "resample/resample_band.h"
 #include "runtime/thread_pool.h"
 
 namespace vrs {

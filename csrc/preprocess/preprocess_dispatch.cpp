@@ -8,7 +8,7 @@
 #include "contract/preprocess.h"
 #include "perturb.h"
 #include "preprocess_cpu.h"
-#include "resample_kernels.h"
+#include "resample/resample_kernels.h"
 #ifdef VRS_HAVE_CUDA
 #include "preprocess_cuda.h"
 #endif
