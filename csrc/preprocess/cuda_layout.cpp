@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "low_pass.h"
-#include "perturb.h"
-#include "perturbed_rows.h"
+#include "perturb/low_pass.h"
+#include "perturb/perturb.h"
+#include "perturb/perturbed_rows.h"
 #include "resample/resample_kernels.h"
 #include "runtime/thread_pool.h"
 

@@ -10,7 +10,7 @@
 
 #include "contract/preprocess.h"
 #include "cuda_work.h"
-#include "perturb_tables.h"
+#include "perturb/perturb_tables.h"
 #include "resample/cpu_plan.h"
 
 namespace vrs {

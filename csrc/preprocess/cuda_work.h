@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "contract/preprocess.h"
-#include "noise_ops.h"
+#include "perturb/noise_ops.h"
 
 namespace vrs {
 

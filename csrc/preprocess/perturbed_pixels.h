@@ -3,8 +3,8 @@
 
 #include "cuda_work.h"
 #include "gpu.h"
-#include "noise_ops.h"
-#include "philox.h"
+#include "perturb/noise_ops.h"
+#include "perturb/philox.h"
 
 namespace vrs {
 

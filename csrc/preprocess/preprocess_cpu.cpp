@@ -8,8 +8,8 @@
 #include <memory>
 #include <utility>
 
-#include "perturb.h"
-#include "perturbed_rows.h"
+#include "perturb/perturb.h"
+#include "perturb/perturbed_rows.h"
 #include "resample/cpu_plan.h"
 #include "resample/partial_resample.h"
 #include "resample/resample_band.h"

@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "contract/preprocess.h"
-#include "perturb.h"
+#include "perturb/perturb.h"
 #include "preprocess_cpu.h"
 #include "resample/resample_kernels.h"
 #ifdef VRS_HAVE_CUDA

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "contract/preprocess.h"
-#include "preprocess/perturb.h"
+#include "perturb/perturb.h"
 
 namespace {
 
