@@ -10,7 +10,7 @@
 #include "preprocess_cpu.h"
 #include "resample/resample_kernels.h"
 #ifdef VRS_HAVE_CUDA
-#include "preprocess_cuda.h"
+#include "cuda/preprocess_cuda.h"
 #endif
 
 namespace vrs {
