@@ -282,7 +282,12 @@ void WorkWriter::write_perturbation(const Job& job, const WorkLayout::PlannedJob
       written.kind = PerturbationKind::identity;
       if (planned.reduction != nullptr) prepare_low_pass(planned, resample);
       return;
-    default:
+    case PerturbationKind::identity:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
       return;
   }
 }
@@ -350,7 +355,19 @@ WorkLayout::Tables WorkLayout::make_tables(const TableKey& key) {
     case PerturbationKind::gaussian_blur:
       tables.words = gaussian_weights(first);
       break;
-    default:
+    case PerturbationKind::identity:
+    case PerturbationKind::blank:
+    case PerturbationKind::contrast:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::pixelate:
+    case PerturbationKind::patch_shuffle:
+    case PerturbationKind::occlusion:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
       break;
   }
   return tables;

@@ -68,7 +68,18 @@ __device__ inline Place find_source(const DeviceImage& image, const DevicePertur
       return {bottom - y, right - x};
     case PerturbationKind::rotate_270:
       return {bottom - x, y};
-    default:
+    case PerturbationKind::identity:
+    case PerturbationKind::blank:
+    case PerturbationKind::brightness:
+    case PerturbationKind::contrast:
+    case PerturbationKind::gamma:
+    case PerturbationKind::gaussian_noise:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::shot_noise:
+    case PerturbationKind::speckle_noise:
+    case PerturbationKind::gaussian_blur:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::occlusion:
       break;
   }
   return {y, x};
@@ -212,7 +223,17 @@ __device__ inline void perturb_run(const DeviceImage& image, const DevicePerturb
       return strike_pixels(change, y, x, run);
     case PerturbationKind::occlusion:
       return fill_region(change, y, x, run);
-    default:
+    case PerturbationKind::identity:
+    case PerturbationKind::blank:
+    case PerturbationKind::gaussian_blur:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::pixelate:
+    case PerturbationKind::patch_shuffle:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
       return;
   }
 }

@@ -101,7 +101,15 @@ PerturbedImage::PerturbedImage(const ImageView& image, const Perturbation& pertu
     case PerturbationKind::patch_shuffle:
       patches_ = permute(static_cast<int>(first * perturbation.parameters[1]), perturbation.key);
       break;
-    default:
+    case PerturbationKind::identity:
+    case PerturbationKind::blank:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::occlusion:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
       break;
   }
 }

@@ -97,9 +97,23 @@ int relative_cost(PerturbationKind kind) {
       return 7;
     case PerturbationKind::shot_noise:
       return 24;
-    default:
-      return 4;
+    case PerturbationKind::blank:
+    case PerturbationKind::brightness:
+    case PerturbationKind::contrast:
+    case PerturbationKind::gamma:
+    case PerturbationKind::gaussian_noise:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::gaussian_blur:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::pixelate:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
+      break;
   }
+  return 4;
 }
 
 // Enough bands for every thread to have two: whole jobs where there are many of them. The costly
