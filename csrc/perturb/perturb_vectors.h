@@ -33,8 +33,9 @@ struct PhiloxLanes {
   // The draws of the even lanes, then those of the odd ones.
   void store(std::uint16_t* words) const {
     const Register first = Vector::join_halves(c0, c1), second = Vector::join_halves(c2, c3);
+    constexpr int kRegisterWords = sizeof(Register) / sizeof(std::uint16_t);
     Vector::store(words, Vector::unpack_low_u64(first, second));
-    Vector::store(words + sizeof(Register) / 2, Vector::unpack_high_u64(first, second));
+    Vector::store(words + kRegisterWords, Vector::unpack_high_u64(first, second));
   }
 };
 
