@@ -9,7 +9,7 @@ MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_
 	tests/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test test-all test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo test test-all test-models test-lowest test-newest lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -54,6 +54,13 @@ format: $(VENV)/.installed-dev
 
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
+
+# Bugs that compilers do not warn of, in the host's half of the extension; takes minutes, so not part of `make test`.
+tidy: $(VENV)/.installed-dev
+	@$(BIN)/python -m pip install -qq --group tidy
+	@cmake -S . -B build/tidy -DVRS_CUDA=OFF -DSKBUILD_PROJECT_VERSION=0 -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
+	    -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
+	git ls-files 'csrc/*.cpp' | xargs -P 2 -n 3 $(BIN)/clang-tidy -quiet -p build/tidy
 
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py

@@ -11,9 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include "batch_memory.h"
-#include "preprocess/preprocess.h"
+#include "contract/preprocess.h"
 #include "python_arguments.h"
+#include "runtime/batch_memory.h"
 
 namespace py = pybind11;
 using vrs::python::JobPairs;
@@ -152,8 +152,7 @@ py::dict build_info() {
 }  // namespace
 
 PYBIND11_MODULE(_native, module) {
-  module.doc() =
-      "Fused image perturbation and CLIP preprocessing; see csrc/preprocess/preprocess.h.";
+  module.doc() = "Fused image perturbation and CLIP preprocessing; see csrc/contract/preprocess.h.";
   // module_local: the tests load a second build of this module beside the first.
   py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&vrs::python::make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "preprocess/preprocess.h"
+#include "contract/preprocess.h"
 
 namespace vrs::python {
 

@@ -104,11 +104,11 @@ def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: P
     shutil.copytree(cuda_build_folder / objects, tmp_path / objects)
     (tmp_path / objects / "preprocess_cuda.cu.o").unlink()  # all else is as it was
     shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
-    source = tmp_path / "csrc" / "preprocess" / bug.file
+    source = tmp_path / "csrc" / "cuda" / bug.file
     text = source.read_text()
     assert text.count(bug.original) == 1, f"{bug.file} has changed: plant the bug elsewhere"
     source.write_text(text.replace(bug.original, bug.planted))
-    planted = tmp_path / "csrc" / "preprocess" / "preprocess_cuda.cu"
+    planted = tmp_path / "csrc" / "cuda" / "preprocess_cuda.cu"
     sources = [planted if path.name == planted.name else path for path in backend_sources()]
     program = build_comparison(bug.flavour, tmp_path, sources)
     done = run_program(program, "0", str(REQUESTS[bug.flavour]))

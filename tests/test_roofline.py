@@ -70,7 +70,7 @@ def test_bounds_of_a_device() -> None:
 
 
 def test_tiles_and_chunks_are_the_kernel_s() -> None:
-    source = (ROOT / "csrc" / "preprocess" / "preprocess_cuda.cu").read_text(encoding="utf-8")
+    source = (ROOT / "csrc" / "cuda" / "preprocess_cuda.cu").read_text(encoding="utf-8")
 
     def constant(name: str) -> str:
         found = re.search(rf"constexpr int {name} = ([^;]*);", source)

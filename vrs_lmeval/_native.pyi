@@ -1,4 +1,4 @@
-"""Types of the compiled extension; the contract is in csrc/preprocess/preprocess.h."""
+"""Types of the compiled extension; the contract is in csrc/contract/preprocess.h."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeAlias

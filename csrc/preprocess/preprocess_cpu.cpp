@@ -8,12 +8,12 @@
 #include <memory>
 #include <utility>
 
-#include "cpu_plan.h"
-#include "partial_resample.h"
-#include "perturb.h"
-#include "resample_band.h"
-#include "row_source.h"
-#include "thread_pool.h"
+#include "perturb/perturb.h"
+#include "perturb/perturbed_rows.h"
+#include "resample/cpu_plan.h"
+#include "resample/partial_resample.h"
+#include "resample/resample_band.h"
+#include "runtime/thread_pool.h"
 
 namespace vrs {
 namespace {
@@ -27,7 +27,7 @@ struct Band {
 
 // What the bands of one job share.
 struct JobRun {
-  RowSource source;
+  PerturbedRows source;
   std::shared_ptr<const CpuPlan> plan;
   unsigned char* out;
   const unsigned char* identity = nullptr;  // of an occlusion: the output without it
@@ -51,7 +51,7 @@ std::vector<int> find_identity_jobs(const Request& request) {
 }
 
 // True where little enough changes that a copy of the output and a part of the resize cost less.
-bool is_partial(const RowSource& source) {
+bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();
   const std::int64_t height = std::max(region.bottom - region.top, 0);
   const std::int64_t width = std::max(region.right - region.left, 0);
@@ -97,9 +97,23 @@ int relative_cost(PerturbationKind kind) {
       return 7;
     case PerturbationKind::shot_noise:
       return 24;
-    default:
-      return 4;
+    case PerturbationKind::blank:
+    case PerturbationKind::brightness:
+    case PerturbationKind::contrast:
+    case PerturbationKind::gamma:
+    case PerturbationKind::gaussian_noise:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::gaussian_blur:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::pixelate:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
+      break;
   }
+  return 4;
 }
 
 // Enough bands for every thread to have two: whole jobs where there are many of them. The costly
@@ -112,7 +126,7 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
   for (int j = 0; j < jobs; ++j) {
     const int rows = runs[j].plan->rows.outputs;
     const int count = std::clamp(bands_per_job, 1, std::max(rows / kMinRows, 1));
-    const RowSource& source = runs[j].source;
+    const PerturbedRows& source = runs[j].source;
     const std::int64_t cost =
         std::int64_t{source.height()} * source.width() * relative_cost(source.kind()) / count;
     for (int b = 0; b < count; ++b) {
@@ -136,9 +150,9 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   std::vector<JobRun> occlusions;  // small ones, of images that are shown as they are as well
   const std::vector<int> identity_jobs = find_identity_jobs(request);
   for (const Job& job : request.jobs) {
-    RowSource source(PerturbedImage(request.images[job.image], job.perturbation,
-                                    perturb_kernels_for(options.simd)),
-                     geometry);
+    PerturbedRows source(PerturbedImage(request.images[job.image], job.perturbation,
+                                        perturb_kernels_for(options.simd)),
+                         geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     const int identity_job = identity_jobs[job.image];
     if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {

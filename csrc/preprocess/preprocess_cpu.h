@@ -1,7 +1,7 @@
 // The CPU backend's entry: a checked request in, the pixel batch out.
 #pragma once
 
-#include "preprocess.h"
+#include "contract/preprocess.h"
 
 namespace vrs {
 

@@ -5,12 +5,12 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "perturb.h"
-#include "preprocess.h"
+#include "contract/preprocess.h"
+#include "perturb/perturb.h"
 #include "preprocess_cpu.h"
-#include "resample_kernels.h"
+#include "resample/resample_kernels.h"
 #ifdef VRS_HAVE_CUDA
-#include "preprocess_cuda.h"
+#include "cuda/preprocess_cuda.h"
 #endif
 
 namespace vrs {

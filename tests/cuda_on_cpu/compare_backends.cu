@@ -12,8 +12,8 @@
 #include <random>
 #include <vector>
 
-#include "preprocess/perturb.h"
-#include "preprocess/preprocess.h"
+#include "contract/preprocess.h"
+#include "perturb/perturb.h"
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "gpu.h"
+#include "cuda/gpu.h"
 
 inline void check(cudaError_t error) {
   if (error == cudaSuccess) return;

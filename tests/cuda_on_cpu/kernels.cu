@@ -5,8 +5,8 @@
 #include <cstring>
 #include <vector>
 
+#include "cuda/gpu.h"
 #include "device_array.h"
-#include "gpu.h"
 
 namespace {
 

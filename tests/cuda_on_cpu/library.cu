@@ -1,5 +1,5 @@
 // A kernel behind a C function, for Python to load.
-#include "gpu.h"
+#include "cuda/gpu.h"
 
 // Each block's 32 values, reversed and doubled, in place.
 __global__ void double_and_reverse(int* values) {

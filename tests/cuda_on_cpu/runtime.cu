@@ -5,8 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "cuda/gpu.h"
 #include "device_array.h"
-#include "gpu.h"
 
 static bool all_right = true;
 

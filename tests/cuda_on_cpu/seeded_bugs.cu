@@ -6,8 +6,8 @@
 #include <numeric>
 #include <vector>
 
+#include "cuda/gpu.h"
 #include "device_array.h"
-#include "gpu.h"
 
 namespace {
 

@@ -87,7 +87,7 @@ def compile_program(
 
 def backend_sources() -> list[Path]:
     """Both backends, the CPU's in plain C++ alone: its other instruction sets have tests of their own."""
-    sources = sorted(path for path in (ROOT / "csrc" / "preprocess").iterdir() if path.suffix in (".cpp", ".cu"))
+    sources = sorted(path for path in (ROOT / "csrc").glob("*/*") if path.suffix in (".cpp", ".cu"))
     return [path for path in sources if "avx" not in path.name]
 
 

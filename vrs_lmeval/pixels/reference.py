@@ -219,7 +219,7 @@ PERTURBATIONS: dict[str, Callable[[Levels, Perturbation], Levels]] = {
     "rotate_180": lambda image, _: image[::-1, ::-1],
     "rotate_270": lambda image, _: image.swapaxes(0, 1)[:, ::-1],
 }
-"""Each kind of perturbation by name; `csrc/preprocess/perturb.h` has the definitions in words."""
+"""Each kind of perturbation by name; `csrc/perturb/perturb.h` has the definitions in words."""
 
 
 def round_to_levels(values: npt.NDArray[Any]) -> Levels:

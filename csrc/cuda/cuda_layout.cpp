@@ -1,0 +1,412 @@
+// Lays plans, tables, pixels and jobs out in device memory: once to measure, once to write.
+#include "cuda_layout.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "perturb/low_pass.h"
+#include "perturb/perturb.h"
+#include "perturb/perturbed_rows.h"
+#include "resample/resample_kernels.h"
+#include "runtime/thread_pool.h"
+
+namespace vrs {
+namespace {
+
+std::shared_ptr<const CpuPlan> find_plan(const Geometry& geometry, const Size& size) {
+  // Of a CpuPlan only the coefficients are read here, which all instruction sets share.
+  return find_cpu_plan(geometry, size.height, size.width, resample_kernels_named("portable"));
+}
+
+bool has_low_pass(const Job& job, const ImageView& image) {
+  return job.perturbation.kind == PerturbationKind::low_pass &&
+         job.perturbation.parameters[0] < std::min(image.height, image.width);
+}
+
+std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
+  return {colour[0], colour[1], colour[2], 0};
+}
+
+}  // namespace
+
+// One pass over the jobs. Measures where the areas have no memory of the host.
+class WorkWriter {
+ public:
+  WorkWriter(const WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
+      : layout_(layout),
+        upload_(upload),
+        scratch_(scratch),
+        out_(static_cast<std::uint8_t*>(out)) {}
+
+  CudaWork write() {
+    const Request& request = layout_.request_;
+    write_values();
+    const std::size_t job_values =
+        std::size_t{3} * request.geometry.crop_height * request.geometry.crop_width;
+    const std::size_t value_bytes = request.output_type == OutputType::bfloat16 ? 2 : 4;
+    for (std::size_t j = 0; j < request.jobs.size(); ++j) {
+      const std::uintptr_t out = reinterpret_cast<std::uintptr_t>(out_);
+      write_job(request.jobs[j], layout_.jobs_[j],
+                reinterpret_cast<void*>(out + j * job_values * value_bytes));
+    }
+    CudaWork work;
+    work.contrasts = place_list(contrasts_, [](const ContrastJob& job) { return job.image; });
+    work.cells = place_list(cells_, [](const CellJob& job) { return Size{job.rows, job.columns}; });
+    work.blurs = place_list(blurs_, [](const BlurJob& job) { return job.image; });
+    const auto out_size = [](const ResampleJob& job) {
+      return Size{job.out_height, job.out_width};
+    };
+    work.reductions = place_list(reductions_, out_size);
+    work.enlargements = place_list(enlargements_, out_size);
+    work.resamples = place_list(resamples_, out_size);
+    return work;
+  }
+
+  // The rows of pixels that write() has found room for, still to be copied.
+  struct PixelCopy {
+    const ImageView* image;
+    std::uint8_t* target;
+    std::size_t pitch;
+  };
+  const std::vector<PixelCopy>& pixel_copies() const { return pixel_copies_; }
+
+ private:
+  template <typename T>
+  const T* place(const T* values, std::size_t count) {
+    const auto [host, device] = upload_.reserve<T>(count);
+    if (host != nullptr) std::copy_n(values, count, host);
+    return device;
+  }
+
+  // The same values of several jobs are placed once.
+  template <typename T>
+  const T* share(const T* values, std::size_t count) {
+    const auto found = shared_.find(values);
+    if (found != shared_.end()) return static_cast<const T*>(found->second);
+    const T* device = place(values, count);
+    shared_[values] = device;
+    return device;
+  }
+
+  template <typename T>
+  const T* share(const std::vector<T>& values) {
+    return share(values.data(), values.size());
+  }
+
+  template <typename Job, typename SizeOf>
+  JobList<Job> place_list(const std::vector<Job>& jobs, const SizeOf& size_of) {
+    JobList<Job> list;
+    list.count = static_cast<int>(jobs.size());
+    list.jobs = place(jobs.data(), jobs.size());
+    for (const Job& job : jobs) {
+      const auto size = size_of(job);
+      list.most_rows = std::max(list.most_rows, size.height);
+      list.most_columns = std::max(list.most_columns, size.width);
+    }
+    return list;
+  }
+
+  void write_values() {
+    const auto& tables = layout_.request_.geometry.tables;
+    if (layout_.request_.output_type == OutputType::bfloat16) {
+      std::array<std::uint16_t, 3 * 256> values;
+      for (int i = 0; i < 3 * 256; ++i) values[i] = tables[i / 256].bfloat16[i % 256];
+      values_ = place(values.data(), values.size());
+    } else {
+      std::array<float, 3 * 256> values;
+      for (int i = 0; i < 3 * 256; ++i) values[i] = tables[i / 256].values[i % 256];
+      values_ = place(values.data(), values.size());
+    }
+  }
+
+  DeviceAxis place_axis(const AxisPlan& plan) {
+    return {share(plan.first), share(plan.count),  share(plan.weights),  plan.taps,
+            plan.outputs,      plan.canvas_offset, plan.coefficient_bits};
+  }
+
+  DeviceImage place_image(int index) {
+    const ImageView& image = layout_.request_.images[index];
+    DeviceImage placed{image.pixels, image.row_stride, image.height, image.width, image.channels};
+    if (image.is_on_device) return placed;
+    const auto found = images_.find(index);
+    if (found != images_.end()) return found->second;
+    const std::size_t row_bytes = std::size_t{1} * image.width * image.channels;
+    const std::size_t pitch =
+        (row_bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
+    const auto [host, device] = upload_.reserve<std::uint8_t>(pitch * image.height);
+    if (host != nullptr) pixel_copies_.push_back({&image, host, pitch});
+    placed.pixels = device;
+    placed.row_stride = static_cast<std::int64_t>(pitch);
+    images_[index] = placed;
+    return placed;
+  }
+
+  // Packed RGB that a kernel writes.
+  DeviceImage reserve_image(const Size& size) {
+    const std::int64_t row_bytes = std::int64_t{3} * size.width;
+    const auto [host, device] =
+        scratch_.reserve<std::uint8_t>(static_cast<std::size_t>(row_bytes) * size.height);
+    static_cast<void>(host);
+    return {device, row_bytes, size.height, size.width, 3};
+  }
+
+  static std::uint8_t* pixels_of(const DeviceImage& scratch) {
+    return const_cast<std::uint8_t*>(scratch.pixels);
+  }
+
+  // Those of the job that its kernel does not read stay 0.
+  void write_perturbation(const Job& job, const WorkLayout::PlannedJob& planned,
+                          ResampleJob& resample);
+
+  // Adds what the kernel computes first, and shows the job the result instead of the image.
+  void prepare_blur(const std::vector<std::uint16_t>& weights, ResampleJob& resample);
+  void prepare_low_pass(const WorkLayout::PlannedJob& planned, ResampleJob& resample);
+  void prepare_cells(int edge, ResampleJob& resample);
+  void prepare_contrast(double factor, ResampleJob& resample);
+
+  ResampleJob resize_job(const DeviceImage& source, const CpuPlan& plan, const DeviceImage& target);
+  void write_job(const Job& job, const WorkLayout::PlannedJob& planned, void* out);
+
+  const WorkLayout& layout_;
+  DeviceArea& upload_;
+  DeviceArea& scratch_;
+  std::uint8_t* out_;
+  const void* values_ = nullptr;
+  std::map<const void*, const void*> shared_;  // by address in the layout
+  std::map<int, DeviceImage> images_;
+  std::vector<PixelCopy> pixel_copies_;
+  std::vector<ContrastJob> contrasts_;
+  std::vector<CellJob> cells_;
+  std::vector<BlurJob> blurs_;
+  std::vector<ResampleJob> reductions_, enlargements_, resamples_;
+};
+
+void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights, ResampleJob& resample) {
+  const DeviceImage blurred = reserve_image({resample.image.height, resample.image.width});
+  blurs_.push_back(
+      {resample.image, share(weights), static_cast<int>(weights.size()), pixels_of(blurred)});
+  resample.image = blurred;
+}
+
+ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& plan,
+                                   const DeviceImage& target) {
+  ResampleJob job{};
+  job.image = source;
+  job.height = source.height;
+  job.width = source.width;
+  job.rows = place_axis(plan.resample.rows);
+  job.columns = place_axis(plan.resample.columns);
+  job.vertical_first = plan.resample.vertical_first;
+  job.out = pixels_of(target);
+  job.out_height = target.height;
+  job.out_width = target.width;
+  return job;
+}
+
+void WorkWriter::prepare_low_pass(const WorkLayout::PlannedJob& planned, ResampleJob& resample) {
+  const ResamplePlan& reduction = planned.reduction->resample;
+  const DeviceImage reduced = reserve_image({reduction.height, reduction.width});
+  const DeviceImage enlarged = reserve_image({resample.image.height, resample.image.width});
+  reductions_.push_back(resize_job(resample.image, *planned.reduction, reduced));
+  enlargements_.push_back(resize_job(reduced, *planned.enlargement, enlarged));
+  resample.image = enlarged;
+}
+
+void WorkWriter::prepare_cells(int edge, ResampleJob& resample) {
+  const int rows = (resample.image.height + edge - 1) / edge;
+  const int columns = (resample.image.width + edge - 1) / edge;
+  const DeviceImage cells = reserve_image({rows, columns});
+  cells_.push_back({resample.image, edge, rows, columns, pixels_of(cells)});
+  resample.perturbation.patch_height = resample.perturbation.patch_width = edge;
+  resample.image = cells;
+}
+
+void WorkWriter::prepare_contrast(double factor, ResampleJob& resample) {
+  constexpr unsigned long long kZeros[3] = {};
+  const auto* sums = place(kZeros, 3);
+  const auto [host, levels] = scratch_.reserve<std::uint8_t>(3 * 256);
+  static_cast<void>(host);
+  contrasts_.push_back({resample.image, factor, const_cast<unsigned long long*>(sums), levels});
+  resample.perturbation.levels = levels;
+}
+
+void WorkWriter::write_perturbation(const Job& job, const WorkLayout::PlannedJob& planned,
+                                    ResampleJob& resample) {
+  const auto& parameters = job.perturbation.parameters;
+  DevicePerturbation& written = resample.perturbation;
+  written.kind = job.perturbation.kind;
+  written.key = job.perturbation.key;
+  const auto tables = layout_.tables_.find({written.kind, parameters[0]});
+  switch (written.kind) {
+    case PerturbationKind::blank:
+      written.colour = opaque(colour_parameter(job.perturbation, 0));
+      return;
+    case PerturbationKind::occlusion:
+      written.colour = opaque(colour_parameter(job.perturbation, 4));
+      written.region =
+          occluded_region(job.perturbation, {resample.image.height, resample.image.width});
+      return;
+    case PerturbationKind::impulse_noise:
+      written.limit = round_share(parameters[0], 65536);
+      return;
+    case PerturbationKind::patch_shuffle:
+      written.rows = static_cast<int>(parameters[0]);
+      written.columns = static_cast<int>(parameters[1]);
+      written.patch_height = resample.image.height / written.rows;
+      written.patch_width = resample.image.width / written.columns;
+      written.patches = share(planned.patches);
+      return;
+    case PerturbationKind::brightness:
+    case PerturbationKind::gamma:
+      written.levels = share(tables->second.levels[0].data(), 3 * 256);
+      return;
+    case PerturbationKind::gaussian_noise:
+      written.offsets = share(tables->second.offsets);
+      return;
+    case PerturbationKind::speckle_noise:
+      written.factors = share(tables->second.words);
+      return;
+    case PerturbationKind::shot_noise: {
+      const ShotTable& shot = tables->second.shot;
+      written.shot = {shot.stride, share(shot.first_above), share(shot.nearby), share(shot.levels)};
+      return;
+    }
+    case PerturbationKind::contrast:
+      return prepare_contrast(parameters[0], resample);
+    case PerturbationKind::pixelate:
+      return prepare_cells(static_cast<int>(parameters[0]), resample);
+    case PerturbationKind::gaussian_blur:
+      written.kind = PerturbationKind::identity;
+      return prepare_blur(tables->second.words, resample);
+    case PerturbationKind::low_pass:
+      written.kind = PerturbationKind::identity;
+      if (planned.reduction != nullptr) prepare_low_pass(planned, resample);
+      return;
+    case PerturbationKind::identity:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
+      return;
+  }
+}
+
+void WorkWriter::write_job(const Job& job, const WorkLayout::PlannedJob& planned, void* out) {
+  const Geometry& geometry = layout_.request_.geometry;
+  const ImageView& image = layout_.request_.images[job.image];
+  const PerturbationKind kind = job.perturbation.kind;
+  const Size size = perturbed_size(image, kind);
+  const Padding padding = pad_image(geometry, size);
+  ResampleJob resample{};
+  if (kind == PerturbationKind::blank) {
+    resample.image = {nullptr, 0, image.height, image.width, 3};  // no pixel of it shows
+  } else {
+    resample.image = place_image(job.image);
+  }
+  write_perturbation(job, planned, resample);
+  resample.height = size.height;
+  resample.width = size.width;
+  resample.top = padding.top;
+  resample.left = padding.left;
+  resample.background = opaque(geometry.pad_colour);
+  resample.rows = place_axis(planned.plan->resample.rows);
+  resample.columns = place_axis(planned.plan->resample.columns);
+  resample.vertical_first = planned.plan->resample.vertical_first;
+  resample.is_uniform = stays_uniform(planned.plan->resample, geometry, size, kind);
+  resample.values = values_;
+  resample.out = out;
+  resample.out_height = geometry.crop_height;
+  resample.out_width = geometry.crop_width;
+  resamples_.push_back(resample);
+}
+
+WorkLayout::WorkLayout(const Request& request) : request_(request) {
+  for (const Job& job : request.jobs) {
+    const TableKey key{job.perturbation.kind, job.perturbation.parameters[0]};
+    if (tables_.count(key) == 0) tables_[key] = make_tables(key);
+    jobs_.push_back(plan_job(job));
+  }
+  DeviceArea upload(nullptr, 0), scratch(nullptr, 0);
+  WorkWriter(*this, upload, scratch, nullptr).write();
+  upload_bytes_ = upload.bytes();
+  scratch_bytes_ = scratch.bytes();
+}
+
+WorkLayout::Tables WorkLayout::make_tables(const TableKey& key) {
+  const auto& [kind, first] = key;
+  Tables tables;
+  switch (kind) {
+    case PerturbationKind::brightness:
+      tables.levels = map_brightness(first);
+      break;
+    case PerturbationKind::gamma:
+      tables.levels = map_gamma(first);
+      break;
+    case PerturbationKind::gaussian_noise:
+      tables.offsets = find_gaussian_noise(first)->offsets;
+      break;
+    case PerturbationKind::speckle_noise:
+      tables.words = *find_speckle_noise(first);
+      break;
+    case PerturbationKind::shot_noise:
+      tables.shot = *find_shot_noise(first);
+      break;
+    case PerturbationKind::gaussian_blur:
+      tables.words = gaussian_weights(first);
+      break;
+    case PerturbationKind::identity:
+    case PerturbationKind::blank:
+    case PerturbationKind::contrast:
+    case PerturbationKind::impulse_noise:
+    case PerturbationKind::low_pass:
+    case PerturbationKind::pixelate:
+    case PerturbationKind::patch_shuffle:
+    case PerturbationKind::occlusion:
+    case PerturbationKind::flip_horizontal:
+    case PerturbationKind::flip_vertical:
+    case PerturbationKind::rotate_90:
+    case PerturbationKind::rotate_180:
+    case PerturbationKind::rotate_270:
+      break;
+  }
+  return tables;
+}
+
+WorkLayout::PlannedJob WorkLayout::plan_job(const Job& job) const {
+  const ImageView& image = request_.images[job.image];
+  const auto& parameters = job.perturbation.parameters;
+  const Padding padding =
+      pad_image(request_.geometry, perturbed_size(image, job.perturbation.kind));
+  PlannedJob planned;
+  planned.plan = find_plan(request_.geometry, {padding.height, padding.width});
+  if (job.perturbation.kind == PerturbationKind::patch_shuffle) {
+    planned.patches =
+        permute(static_cast<int>(parameters[0] * parameters[1]), job.perturbation.key);
+  }
+  if (has_low_pass(job, image)) {
+    const Size whole{image.height, image.width};
+    const Size reduced = reduced_size(image, static_cast<int>(parameters[0]));
+    planned.reduction = find_plan(lanczos_geometry(reduced), whole);
+    planned.enlargement = find_plan(lanczos_geometry(whole), reduced);
+  }
+  return planned;
+}
+
+CudaWork WorkLayout::write(std::uint8_t* host, std::uintptr_t device, void* out,
+                           int threads) const {
+  DeviceArea upload(host, device), scratch(nullptr, device + upload_bytes_);
+  WorkWriter writer(*this, upload, scratch, out);
+  const CudaWork work = writer.write();
+  const auto& copies = writer.pixel_copies();
+  run_tasks(static_cast<int>(copies.size()), threads, [&](int index) {
+    const auto& [image, target, pitch] = copies[index];
+    const std::size_t row_bytes = std::size_t{1} * image->width * image->channels;
+    for (int y = 0; y < image->height; ++y) {
+      std::memcpy(target + y * pitch, image->pixels + y * image->row_stride, row_bytes);
+    }
+  });
+  return work;
+}
+
+}  // namespace vrs

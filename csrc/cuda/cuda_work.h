@@ -1,0 +1,110 @@
+// What the CUDA kernels read: plain structs of device pointers, laid out on the host from a request
+// and sent to the device in one copy, together with tables, weights and pixels.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "contract/preprocess.h"
+#include "perturb/noise_ops.h"
+
+namespace vrs {
+
+// The size of a batch is a grid's third of 16 bits.
+constexpr int kMaxJobsPerLaunch = 65535;
+
+// Pixels in device memory, rows of packed RGB or RGBX.
+struct DeviceImage {
+  const std::uint8_t* pixels;
+  std::int64_t row_stride;
+  int height;
+  int width;
+  int channels;
+};
+
+// An AxisPlan (resample_plan.h) in device memory.
+struct DeviceAxis {
+  const std::int32_t* first;
+  const std::int32_t* count;
+  const std::int32_t* weights;
+  int taps;
+  int outputs;
+  int canvas_offset;
+  int coefficient_bits;
+};
+
+// Everything a PerturbationKind reads; each uses its own few.
+struct DevicePerturbation {
+  PerturbationKind kind;
+  std::array<std::uint64_t, 2> key;
+  std::array<std::uint8_t, 4> colour;  // blank, occlusion; the fourth is 0
+  Region region;                       // occlusion
+  int limit;                           // impulse_noise: the first word without effect
+  int rows, columns;                   // patch_shuffle
+  int patch_height, patch_width;       // patch_shuffle; pixelate: of a cell, a pixel of the image
+  const std::uint8_t* levels;          // brightness, contrast, gamma: [3][256]
+  const std::uint8_t* offsets;         // gaussian_noise: NoiseTable::offsets
+  const std::uint16_t* factors;        // speckle_noise
+  ShotView shot;                       // shot_noise
+  const std::int32_t* patches;         // patch_shuffle: the source of each
+};
+
+// One job of the fused kernel. The same kernel serves as a plain resize of uint8 images
+// (OutputType does not say so: see launch_resamples), which low_pass is made of.
+struct ResampleJob {
+  DeviceImage image;
+  DevicePerturbation perturbation;
+  // The perturbed image, which lies at (top, left) of a padded one, which the resize reads.
+  int height, width;
+  int top, left;
+  std::array<std::uint8_t, 4> background;  // of the padding; the fourth is 0
+  DeviceAxis rows, columns;
+  bool vertical_first;
+  bool is_uniform;     // every output is the perturbation's colour
+  const void* values;  // [3][256]: the output value of each level, of the output's type
+  void* out;
+  int out_height, out_width;
+};
+
+struct BlurJob {
+  DeviceImage image;
+  const std::uint16_t* weights;
+  int taps;
+  std::uint8_t* out;  // packed RGB
+};
+
+struct CellJob {
+  DeviceImage image;
+  int edge;
+  int rows, columns;
+  std::uint8_t* out;  // packed RGB of rows x columns
+};
+
+struct ContrastJob {
+  DeviceImage image;
+  double factor;
+  unsigned long long* sums;  // of each channel; 0 at first
+  std::uint8_t* levels;      // [3][256]
+};
+
+// A kernel's jobs in device memory, and the size of the largest, which its grid must cover.
+template <typename Job>
+struct JobList {
+  const Job* jobs = nullptr;
+  int count = 0;
+  int most_rows = 0;  // of what the kernel writes; of pixels read for ContrastJob
+  int most_columns = 0;
+};
+
+// In the order in which they run: the first four prepare what the last one reads.
+struct CudaWork {
+  JobList<ContrastJob> contrasts;
+  JobList<CellJob> cells;
+  JobList<BlurJob> blurs;
+  JobList<ResampleJob> reductions;    // low_pass, uint8 to uint8
+  JobList<ResampleJob> enlargements;  // low_pass, uint8 to uint8
+  JobList<ResampleJob> resamples;
+};
+
+}  // namespace vrs

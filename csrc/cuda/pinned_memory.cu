@@ -1,0 +1,116 @@
+// A pool of page-locked blocks: locking pages takes milliseconds, so blocks are kept.
+#include <algorithm>
+#include <mutex>
+#include <vector>
+
+#include "cuda_check.h"
+#include "pinned_memory.h"
+
+namespace vrs {
+namespace {
+
+using Block = PinnedMemory::Block;
+
+// Two are in use where uploads alternate with kernels; a few more for other streams and sizes.
+constexpr std::size_t kKeptBlocks = 4;
+
+struct Pool {
+  std::mutex mutex;
+  std::vector<Block> blocks;  // given back, perhaps still read by a device
+};
+
+Pool& pool() {
+  static Pool* pool = new Pool;  // never destroyed: CUDA may be gone before static objects are
+  return *pool;
+}
+
+void release(const Block& block) {
+  cudaEventDestroy(block.event);
+  cudaFreeHost(block.bytes);
+}
+
+bool is_idle(const Block& block) {
+  return cudaEventQuery(block.event) == cudaSuccess;
+}
+
+// Takes the smallest idle block of `device` with `size` bytes; without bytes where there is none.
+Block take_block(std::size_t size, int device) {
+  Pool& kept = pool();
+  const std::lock_guard<std::mutex> lock(kept.mutex);
+  auto best = kept.blocks.end();
+  for (auto block = kept.blocks.begin(); block != kept.blocks.end(); ++block) {
+    const bool fits = block->device == device && block->size >= size;
+    const bool is_better = best == kept.blocks.end() || block->size < best->size;
+    if (fits && is_better && is_idle(*block)) best = block;
+  }
+  if (best == kept.blocks.end()) return {};
+  const Block block = *best;
+  kept.blocks.erase(best);
+  return block;
+}
+
+void give_back(const Block& block) {
+  Pool& kept = pool();
+  const std::lock_guard<std::mutex> lock(kept.mutex);
+  kept.blocks.push_back(block);
+  if (kept.blocks.size() <= kKeptBlocks) return;
+  const auto smallest =
+      std::min_element(kept.blocks.begin(), kept.blocks.end(),
+                       [](const Block& a, const Block& b) { return a.size < b.size; });
+  if (!is_idle(*smallest)) return;
+  release(*smallest);
+  kept.blocks.erase(smallest);
+}
+
+// Any allocation is refused while some stream of the process is captured, unless the thread says
+// that it knows what it does.
+class RelaxedCapture {
+ public:
+  RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  ~RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
+};
+
+Block make_block(std::size_t size, int device) {
+  Block block;
+  block.size = 1;
+  while (block.size < size) block.size *= 2;  // so that similar batches share blocks
+  block.device = device;
+  void* bytes = nullptr;
+  check_cuda(cudaHostAlloc(&bytes, block.size, cudaHostAllocDefault), "lock memory of the host");
+  block.bytes = static_cast<std::uint8_t*>(bytes);
+  const cudaError_t error = cudaEventCreateWithFlags(&block.event, cudaEventDisableTiming);
+  if (error != cudaSuccess) cudaFreeHost(bytes);
+  check_cuda(error, "create an event");
+  return block;
+}
+
+}  // namespace
+
+bool is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check_cuda(cudaStreamIsCapturing(stream, &status), "ask whether the stream is captured");
+  return status != cudaStreamCaptureStatusNone;
+}
+
+PinnedMemory::PinnedMemory(std::size_t bytes, cudaStream_t stream)
+    : stream_(stream), is_captured_(is_capturing(stream)) {
+  const RelaxedCapture relaxed;
+  int device = 0;
+  check_cuda(cudaGetDevice(&device), "tell the current device");
+  if (!is_captured_) block_ = take_block(bytes, device);
+  if (block_.bytes == nullptr) block_ = make_block(bytes, device);
+}
+
+PinnedMemory::~PinnedMemory() {
+  if (is_captured_) return;
+  const RelaxedCapture relaxed;
+  // Without the event nobody could tell when the block is free: it is lost rather than lent again.
+  if (cudaEventRecord(block_.event, stream_) == cudaSuccess) give_back(block_);
+}
+
+}  // namespace vrs

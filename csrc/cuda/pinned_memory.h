@@ -1,0 +1,38 @@
+// Page-locked memory of the host, which a device can copy from while the host goes on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "gpu.h"
+
+namespace vrs {
+
+// Lends memory for what is queued on `stream` during this object's life: it is lent again only when
+// the stream has come that far. While the stream is captured into a graph, whose launches all read
+// the memory, it is kept for good. Thread-safe.
+class PinnedMemory {
+ public:
+  PinnedMemory(std::size_t bytes, cudaStream_t stream);
+  ~PinnedMemory();
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
+
+  std::uint8_t* bytes() const { return block_.bytes; }
+
+  struct Block {
+    std::uint8_t* bytes = nullptr;
+    std::size_t size = 0;
+    int device = 0;               // whose streams may record the event
+    cudaEvent_t event = nullptr;  // recorded when the block was given back
+  };
+
+ private:
+  cudaStream_t stream_;
+  bool is_captured_;
+  Block block_;
+};
+
+bool is_capturing(cudaStream_t stream);
+
+}  // namespace vrs

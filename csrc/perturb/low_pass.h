@@ -1,0 +1,39 @@
+// An image without the detail beyond a number of lines: reduced and enlarged as Pillow does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "contract/preprocess.h"
+#include "perturb_kernels.h"
+
+namespace vrs {
+
+struct CpuPlan;
+
+// To `size` by Filter::lanczos and PassOrder::pillow13; level tables that keep the level.
+Geometry lanczos_geometry(const Size& size);
+
+// What the filter reduces an image to. `lines` is less than the image's shorter edge.
+Size reduced_size(const ImageView& image, int lines);
+
+// Holds the image reduced, and then widened again, as the groups of rows that the kernels of the
+// resize take; a row of the result is the enlargement's vertical pass over some of them. The steps
+// are resizes like any other, so this uses what the CPU backend has, and none of what uses it.
+class LowPass {
+ public:
+  // `lines` is less than the image's shorter edge.
+  LowPass(const ImageView& image, int lines, const PerturbKernels& kernels);
+
+  // Writes row `y` as packed RGB pixels. Thread-safe.
+  void write_row(int y, std::uint8_t* out) const;
+
+ private:
+  int values_;                           // of a row
+  std::shared_ptr<const CpuPlan> plan_;  // of the vertical pass
+  std::size_t group_bytes_;
+  std::vector<std::uint8_t> row_groups_;
+};
+
+}  // namespace vrs

@@ -1,0 +1,69 @@
+// What perturbations derive once per image: tables of levels, weights and permutations; tables of
+// noise, which depend on its parameter alone, are kept.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "contract/preprocess.h"
+#include "noise_ops.h"
+
+namespace vrs {
+
+using LevelMaps = std::array<std::array<std::uint8_t, 256>, 3>;
+
+LevelMaps map_brightness(double factor);
+LevelMaps map_contrast(const ImageView& image, double factor);
+LevelMaps map_gamma(double exponent);
+
+// |offset| for t, the lower 15 bits of a word.
+struct NoiseTable {
+  static constexpr int kEntries = 32768;
+  std::vector<std::uint8_t> offsets;  // 32 KB, so that it stays in the innermost cache
+
+  // The same from tables that vector registers hold, for t < tail: with the cell c = t / kCellWords
+  // and the share f of it that lies before t, n = (starts[c] + slopes[c] * f) / kEstimateUnit is
+  // |offset| or one less; it is one less if t >= first_above[n].
+  static constexpr int kCellWords = 512;
+  static constexpr int kCells = kEntries / kCellWords;
+  static constexpr int kEstimateUnit = 128;
+  std::array<std::uint16_t, kCells> starts{};
+  std::array<std::uint16_t, kCells> slopes{};
+  std::array<std::uint16_t, 256> first_above{};
+  int tail = 0;
+
+  // n for t, as above.
+  int estimate(int t) const {
+    const int cell = t / kCellWords;
+    const int rise = slopes[cell] * (t % kCellWords) / kCellWords;
+    return (starts[cell] + rise) / kEstimateUnit;
+  }
+};
+std::shared_ptr<const NoiseTable> find_gaussian_noise(double sigma);
+
+// sigma * z in units of 1 / kSpeckleUnit, rounded, for the lower 15 bits of a word.
+std::shared_ptr<const std::vector<std::uint16_t>> find_speckle_noise(double sigma);
+
+// Poisson counts by inversion of a word, for each level that a pixel had.
+struct ShotTable {
+  int stride = 0;                         // counts a level, the last standing for all above it
+  std::vector<std::int32_t> first_above;  // [level][count]: the first word that gives a larger one
+  std::vector<std::uint16_t> nearby;      // [level][word / 256]: the count at the first such word
+  std::vector<std::uint8_t> levels;       // what a count becomes
+
+  ShotView view() const { return {stride, first_above.data(), nearby.data(), levels.data()}; }
+};
+std::shared_ptr<const ShotTable> find_shot_noise(double photons);
+
+// One per tap, symmetric about the middle; they sum to 256.
+std::vector<std::uint16_t> gaussian_weights(double sigma);
+
+// Mean colours of the cells, row by row, packed RGB.
+std::vector<std::uint8_t> average_cells(const ImageView& image, int edge);
+
+// A permutation of 0..count-1 (Fisher-Yates, from the last down).
+std::vector<std::int32_t> permute(int count, const std::array<std::uint64_t, 2>& key);
+
+}  // namespace vrs

@@ -1,0 +1,16 @@
+// One band of output rows of one image: from source rows to normalised planes.
+#pragma once
+
+#include "contract/preprocess.h"
+#include "cpu_plan.h"
+#include "row_source.h"
+
+namespace vrs {
+
+// Computes kept output rows [begin, end) of the plan and writes them to `out`, the image's three
+// planes of geometry.crop_height x crop_width values of `type`. Bands of one image may run at the
+// same time.
+void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
+                   OutputType type, int begin, int end, void* out);
+
+}  // namespace vrs
