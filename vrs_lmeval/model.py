@@ -19,6 +19,7 @@ from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, f
 from vrs_lmeval.asking.missing_packages import explain_missing_package
 from vrs_lmeval.asking.option_scores import OptionScorer, Scored, split_option
 from vrs_lmeval.asking.prompt_encoding import Prompt
+from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.asking.text_answers import TextWriter
 from vrs_lmeval.asking.weight_report import ReportingAutoModel, find_missing_weights
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry
@@ -134,7 +135,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             )
         super().set_cache_hook(cache_hook)
 
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+    def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:
         """One text a request, in the order of `requests`."""
         if requests and len(requests[0].args) < 3:
             texts: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
@@ -148,7 +149,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [answers[index] for index in range(len(requests))]
 
-    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Scored]:
+    def loglikelihood(self, requests: list[Request], disable_tqdm: bool = False) -> list[Scored]:
         """Each request's option after its prompt and images: log-probability, and whether greedy decoding writes it."""
         if requests and len(requests[0].args) < 3:
             scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
@@ -189,7 +190,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._asker.counts["cache_hits"] += len(answers)
         return answers
 
-    def _show_progress(self, requests: Sequence[Any], answers: Mapping[int, Any], disable: bool) -> Any:
+    def _show_progress(self, requests: Sequence[Request], answers: Mapping[int, Any], disable: bool) -> Any:
         """A bar of questions, each with all its variants; those found in the cache do not count into the speed."""
         names = {(r.task_name, r.doc_id if r.doc_id is not None else i) for i, r in enumerate(requests)}
         return tqdm(
@@ -220,7 +221,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
     def _key(self, kind: str, *parts: Any) -> str | None:
         return None if self._cache is None else self._cache.key(kind, self.chat_applied, *parts)
 
-    def _key_generation(self, request: Any) -> str | None:
+    def _key_generation(self, request: Request) -> str | None:
         text, settings, _ = request.args
         if self._cache is None or settings.get("do_sample"):  # a drawn answer is not the next one
             return None
@@ -235,10 +236,10 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         settings |= {"double_bos": self._prompts.double_bos, "thought_tokens": self._prompts.thought_tokens}
         return identify_model(self.model, self.processor, self.tokenizer, settings)
 
-    def _visuals(self, request: Any) -> tuple[Any, ...]:
+    def _visuals(self, request: Request) -> tuple[Any, ...]:
         return tuple(request.args[2]["visual"][: self.max_images])
 
-    def _read_generation(self, request: Any) -> Prompt:
+    def _read_generation(self, request: Request) -> Prompt:
         text, settings, _ = request.args
         room = settings.get("max_gen_toks", self.max_gen_toks) + self._prompts.thought_tokens
         is_shareable = set(settings) <= SHAREABLE_SETTINGS
@@ -266,7 +267,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         return "fused"
 
 
-def _image_key(request: Any) -> tuple[Hashable, ...]:
+def _image_key(request: Request) -> tuple[Hashable, ...]:
     return tuple(map(identify_image, request.args[2]["visual"]))
 
 

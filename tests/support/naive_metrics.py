@@ -87,12 +87,25 @@ def naive_freedom(values, clusters):
             scaled = covariance / math.sqrt((1 - sizes[g] / n) * (1 - sizes[k] / n))
             trace += scaled if g == k else 0
             squares += scaled**2
-    means = [
-        round(sum(value for value, cluster in zip(values, clusters, strict=True) if cluster == name) / sizes[name], 9)
-        for name in names
-    ]
-    differing = len(means) - max(means.count(mean) for mean in means)
-    return min(trace**2 / squares, 1 + differing)
+    return min(trace**2 / squares, 1 + naive_differing(values, clusters))
+
+
+def naive_least_error(values, clusters):
+    """With fewer than 20 clusters that differ: the error of questions of which a cluster counts for three."""
+    if naive_differing(values, clusters) >= 20:
+        return 0.0
+    n, mean = len(values), naive_mean(values)
+    share = sum((list(clusters).count(name) / n) ** 2 for name in set(clusters))
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / n**2 * max(1.0, n * share / 3))
+
+
+def naive_differing(values, clusters):
+    """How many clusters have another mean than most."""
+    means = []
+    for name in set(clusters):
+        own = [value for value, cluster in zip(values, clusters, strict=True) if cluster == name]
+        means.append(round(sum(own) / len(own), 9))
+    return len(means) - max(means.count(mean) for mean in means)
 
 
 def naive_limits(values, clusters, low, high):
@@ -105,7 +118,7 @@ def naive_limits(values, clusters, low, high):
         missed = 1 - 0.05 ** (1 / len(set(clusters)))
         ends = share * (1 - missed), share + missed * (1 - share)
     else:
-        v = (error / width) ** 2 / (share * (1 - share))
+        v = (max(error, naive_least_error(values, clusters)) / width) ** 2 / (share * (1 - share))
         t = float(stats.t.ppf(0.975, naive_freedom(values, clusters)))
         a, b, c = 1 + t * t * v, -2 * share - t * t * v, share * share
         ends = tuple((-b + sign * math.sqrt(b * b - 4 * a * c)) / (2 * a) for sign in (-1, 1))

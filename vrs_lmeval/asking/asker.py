@@ -23,6 +23,7 @@ from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, count_kept_
 from vrs_lmeval.asking.prefetch import run_ahead
 from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder, Question
 from vrs_lmeval.asking.prompt_groups import ImagePrefix, PromptGroups
+from vrs_lmeval.asking.seams import HarnessModel, LazyImage
 from vrs_lmeval.asking.vision_features import VisionFeatures
 
 logger = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Asker:
     `path` says what happened to prefixes, `counts` how often; both go into the results.
     """
 
-    def __init__(self, lm: Any, budget: int, share: bool = True, double_bos: bool = False) -> None:
+    def __init__(self, lm: HarnessModel, budget: int, share: bool = True, double_bos: bool = False) -> None:
         self._lm = lm
         self._budget = budget
         self._window: int | None = None
@@ -101,7 +102,7 @@ class Asker:
 
     def ask(self, prompts: Mapping[int, Prompt], way: Way) -> Iterator[Answers]:
         """Answers by prompt number, a batch at a time; a prompt that cannot share a prefix is asked plainly."""
-        shown = [image.store for prompt in prompts.values() for image in prompt.images if hasattr(image, "store")]
+        shown = [image.store for prompt in prompts.values() for image in prompt.images if isinstance(image, LazyImage)]
         stores = {id(store): store for store in shown}.values()
         before = sum(store.decodes for store in stores)
         left = dict(prompts)

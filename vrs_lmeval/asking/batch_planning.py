@@ -10,6 +10,8 @@ from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
+from vrs_lmeval.asking.seams import LazyImage
+
 Prefix = TypeVar("Prefix")
 
 
@@ -43,9 +45,8 @@ def identify_image(image: Image.Image) -> tuple[Hashable, ...]:
 
     A `VariantImage` names its source and its perturbation and is not decoded for it.
     """
-    source_id = getattr(image, "source_id", None)
-    if source_id is not None:
-        return source_id, image.perturbation  # type: ignore[attr-defined] # of a VariantImage
+    if isinstance(image, LazyImage):
+        return image.source_id, image.perturbation
     digest = hashlib.sha256(f"{image.mode} {image.size} {image.info.get('transparency')!r} ".encode())
     digest.update(image.tobytes())
     digest.update(bytes(image.getpalette() or ()))

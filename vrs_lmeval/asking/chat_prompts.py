@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vrs_lmeval.asking.seams import Processor
 from vrs_lmeval.reading.thoughts import find_open_thought
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ NOT_APPLIED = "not applied"
 class WithTemplateArguments:
     """Stands for a processor while a chat is rendered, and hands `arguments` (enable_thinking ...) to its template."""
 
-    def __init__(self, processor: Any, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, processor: Processor, arguments: Mapping[str, Any]) -> None:
         self._processor = processor
         self._arguments = dict(arguments)
 
@@ -32,7 +33,7 @@ class WithTemplateArguments:
 class PromptNotes:
     """What is noticed about the prompts of a run, each warning once."""
 
-    def __init__(self, processor: Any, double_bos: bool, thought_tokens: int) -> None:
+    def __init__(self, processor: Processor, double_bos: bool, thought_tokens: int) -> None:
         self._template = find_template(processor)
         self._open_thought: str | None = None
         self._told: set[str] = set()
@@ -88,7 +89,7 @@ class PromptNotes:
             logger.warning("vrs-hf: %s", warning)
 
 
-def find_template(processor: Any) -> str | None:
+def find_template(processor: Processor) -> str | None:
     """The chat template that the processor renders with; None where it has none."""
     template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
     if isinstance(template, Mapping):
@@ -96,7 +97,7 @@ def find_template(processor: Any) -> str | None:
     return template
 
 
-def find_image_mark(processor: Any) -> str | None:
+def find_image_mark(processor: Processor) -> str | None:
     """The text that the processor expands into an image's tokens; None where it does not say.
 
     It is not always the token of the configuration: Gemma 3 expands `<start_of_image>` into its image tokens.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
 
 from vrs_lmeval.asking.batch_planning import identify_image
+from vrs_lmeval.asking.seams import Request
 
 ASKED_TOGETHER = 256
 """About how many requests: some dozens of images, whose prefixes a cache holds; enough to fill an engine's batches."""
@@ -14,7 +14,7 @@ ASKED_TOGETHER = 256
 class InImageOrder:
     """Before a model class of the harness: hands its `generate_until` all requests on some images, then the next."""
 
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+    def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:
         """One text a request, in the order of `requests`."""
         answers: dict[int, str] = {}
         for indices in chunk_by_images(requests):
@@ -24,7 +24,7 @@ class InImageOrder:
         return [answers[index] for index in range(len(requests))]
 
 
-def chunk_by_images(requests: Sequence[Any], size: int = ASKED_TOGETHER) -> Iterator[list[int]]:
+def chunk_by_images(requests: Sequence[Request], size: int = ASKED_TOGETHER) -> Iterator[list[int]]:
     """Numbers of requests, those that show equal images (content and change) never apart; chunks of `size` or more."""
     groups: dict[Hashable, list[int]] = {}
     for index, request in enumerate(requests):

@@ -11,6 +11,7 @@ import torch
 from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, join_encodings, prefill, shape_of
 from vrs_lmeval.asking.prefix_check import relative_difference, tolerance
 from vrs_lmeval.asking.prompt_encoding import TOKEN_ALIGNED, Prompt, PromptEncoder, hash_encoding
+from vrs_lmeval.asking.seams import Model
 
 CONTRAST = 10
 """How many times the tolerance two prompts must differ, so that one with the other's image would be noticed."""
@@ -26,7 +27,7 @@ class JoinedPrefill:
     image. Until two such prompts were seen, each runs alone. `encoder` encodes the two once more, as one batch.
     """
 
-    def __init__(self, model: Any, encoder: PromptEncoder) -> None:
+    def __init__(self, model: Model, encoder: PromptEncoder) -> None:
         self._model = model
         self._encoder = encoder
         self._may_join: bool | None = None
@@ -62,7 +63,7 @@ class JoinedPrefill:
             self._may_join = False
 
 
-def compare_joined(model: Any, encodings: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+def compare_joined(model: Model, encodings: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     """Of two prompts of equal shape: how far running them together differs from each alone, and how far they differ.
 
     Both are the largest `relative_difference` of logits, keys and values. Where the second is as small as the first,

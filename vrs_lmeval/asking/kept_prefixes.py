@@ -16,6 +16,7 @@ from transformers import DynamicCache, GenerationMixin
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from vrs_lmeval.asking.prompt_encoding import TOKEN_ALIGNED
+from vrs_lmeval.asking.seams import Model
 
 CACHE = (
     "cache"
@@ -42,7 +43,7 @@ class KeptPrefix:
     rope_deltas: tuple[torch.Tensor | None, ...]
 
 
-def token_window(model: Any) -> int | None:
+def token_window(model: Model) -> int | None:
     """The longest sequence in which every token still sees every earlier one; None without a bound.
 
     Raises `CannotShare` for models whose memory is not keys and values by token (linear attention, chunks ...).
@@ -62,7 +63,7 @@ def count_kept_bytes(prefix: KeptPrefix) -> int:
 
 
 def prefill(
-    model: Any, encodings: Sequence[Mapping[str, Any]], positions: int = 1, jointly: bool = True
+    model: Model, encodings: Sequence[Mapping[str, Any]], positions: int = 1, jointly: bool = True
 ) -> tuple[list[torch.Tensor], list[KeptPrefix]]:
     """Processor outputs of one prompt each -> logits of each one's last `positions` tokens, and the kept prefixes.
 
@@ -86,7 +87,7 @@ def prefill(
 
 
 def continue_prefixes(
-    model: Any,
+    model: Model,
     prefixes: Sequence[KeptPrefix],
     continuations: Sequence[Sequence[int]],
     pad_token_id: int,
@@ -115,7 +116,7 @@ def continue_prefixes(
 
 
 def extend(
-    model: Any,
+    model: Model,
     prefixes: Sequence[KeptPrefix],
     continuations: Sequence[Sequence[int]],
     pad_token_id: int,
@@ -141,7 +142,7 @@ def extend(
     return logits, _keep(model, cache, mask, [row.tolist() for row in token_ids]) if keep else []
 
 
-def forward(model: Any, positions: int = 1, **inputs: Any) -> torch.Tensor:
+def forward(model: Model, positions: int = 1, **inputs: Any) -> torch.Tensor:
     """Logits of the last `positions` tokens, (n, positions, vocabulary)."""
     if "logits_to_keep" in inspect.signature(model.forward).parameters:
         inputs["logits_to_keep"] = (
@@ -173,7 +174,7 @@ def _join(values: Sequence[Any]) -> Any:
     return [item for value in values for item in value] if isinstance(values[0], list) else values[0]
 
 
-def _keep(model: Any, cache: Any, mask: torch.Tensor, rows: Sequence[Sequence[int]]) -> list[KeptPrefix]:
+def _keep(model: Model, cache: Any, mask: torch.Tensor, rows: Sequence[Sequence[int]]) -> list[KeptPrefix]:
     """Each row of the cache as a prefix of its own, without its padding."""
     deltas = [getattr(module, "rope_deltas", None) for module in _modules_with_deltas(model)]
     kept = []
@@ -195,7 +196,7 @@ def _row_of(delta: torch.Tensor | None, number: int) -> torch.Tensor | None:
     return None if delta is None else delta[number : number + 1]
 
 
-def _stack(model: Any, prefixes: Sequence[KeptPrefix], width: int, room: int) -> DynamicCache:
+def _stack(model: Model, prefixes: Sequence[KeptPrefix], width: int, room: int) -> DynamicCache:
     """One cache of all prefixes, padded with zeros on the left, which the mask hides, and room for more tokens."""
     cache = DynamicCache(config=model.config)
     for index, layer in enumerate(prefixes[0].layers):
@@ -245,5 +246,5 @@ def _pad_and_join(states: Sequence[torch.Tensor], width: int, room: int) -> torc
     return joined
 
 
-def _modules_with_deltas(model: Any) -> Iterator[Any]:
+def _modules_with_deltas(model: Model) -> Iterator[Any]:
     return (module for module in model.modules() if hasattr(module, "rope_deltas"))

@@ -12,6 +12,7 @@ from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, extend, forward, token_window
 from vrs_lmeval.asking.prefix_check import Agreement, choose_checked, name_traits, relative_difference
 from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder, Question
+from vrs_lmeval.asking.seams import HarnessModel
 
 if TYPE_CHECKING:
     from vrs_lmeval.asking.asker import Asker, Continued
@@ -33,7 +34,7 @@ class OptionScorer:
     `path` says how options were scored, `continued` what the checks of questions after shared prefixes found.
     """
 
-    def __init__(self, lm: Any, asker: Asker) -> None:
+    def __init__(self, lm: HarnessModel, asker: Asker) -> None:
         self._lm = lm
         self._asker = asker
         self.continued, self._kept = Agreement(lm.model.dtype), Agreement(lm.model.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, continue_prefixes
+from vrs_lmeval.asking.seams import Model
 
 CHECKED_TOKENS = 3
 """How many tokens are generated: the first shows the mask and positions of the question, the later ones those of the
@@ -58,7 +59,7 @@ def choose_checked(sizes: Sequence[Any], images: Sequence[Hashable]) -> list[int
 
 
 def find_differences(
-    model: Any,
+    model: Model,
     prefixes: Sequence[KeptPrefix],
     continuations: Sequence[Sequence[int]],
     whole: Iterable[Mapping[str, Any]],
@@ -96,7 +97,7 @@ def tolerance(dtype: torch.dtype) -> float:
     return float(torch.finfo(dtype).eps ** 0.5)
 
 
-def _first_logits(model: Any, inputs: Mapping[str, Any], pad_token_id: int) -> torch.Tensor:
+def _first_logits(model: Model, inputs: Mapping[str, Any], pad_token_id: int) -> torch.Tensor:
     """(tokens, rows, vocabulary) of a short greedy answer."""
     output = model.generate(
         **inputs,

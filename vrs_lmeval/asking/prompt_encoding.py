@@ -15,6 +15,7 @@ from lm_eval.models.utils import resize_image
 from PIL import Image
 
 from vrs_lmeval.asking.batch_planning import common_length
+from vrs_lmeval.asking.seams import HarnessModel, Processor
 from vrs_lmeval.benchmark.images import flatten_images
 
 
@@ -60,7 +61,7 @@ class PromptEncoder:
     tokenizers keep state during a call. `images` counts what this one processed.
     """
 
-    def __init__(self, lm: Any, double_bos: bool = False) -> None:
+    def __init__(self, lm: HarnessModel, double_bos: bool = False) -> None:
         self._of = lm
         self._double_bos = double_bos
         self._lm = copy.copy(lm)
@@ -223,7 +224,7 @@ def blank_standins(images: Sequence[Image.Image]) -> list[Image.Image] | None:
     return standins
 
 
-def count_image_tokens(processor: Any, images: Sequence[Image.Image]) -> int:
+def count_image_tokens(processor: Processor, images: Sequence[Image.Image]) -> int:
     """How many tokens the images will take, by the processor's own estimate; 0 where it has none."""
     estimate = getattr(processor, "_get_num_multimodal_tokens", None)
     try:

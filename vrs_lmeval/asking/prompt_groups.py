@@ -22,6 +22,7 @@ from vrs_lmeval.asking.prompt_encoding import (
     cut,
     hash_encoding,
 )
+from vrs_lmeval.asking.seams import HarnessModel
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +45,7 @@ class ImagePrefix:
 class PromptGroups:
     """Groups the prompts of `lm` (a `HFMultimodalLM`) for `encoder`, which belongs to the thread that encodes them."""
 
-    def __init__(self, lm: Any, encoder: PromptEncoder, encoder_ahead: PromptEncoder) -> None:
+    def __init__(self, lm: HarnessModel, encoder: PromptEncoder, encoder_ahead: PromptEncoder) -> None:
         self._lm = lm
         self._encoder, self._encoder_ahead = encoder, encoder_ahead
         self._blanks: dict[Hashable, str] = {}

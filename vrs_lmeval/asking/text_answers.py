@@ -12,6 +12,7 @@ from lm_eval.models.utils import handle_stop_sequences
 from vrs_lmeval.asking.kept_prefixes import continue_prefixes
 from vrs_lmeval.asking.prefix_check import Agreement, choose_checked, find_differences, name_traits
 from vrs_lmeval.asking.prompt_encoding import Prompt, PromptEncoder
+from vrs_lmeval.asking.seams import HarnessModel
 from vrs_lmeval.reading.thoughts import cut_thoughts, find_open_thought
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class TextWriter:
     `thought_tokens`: how many tokens the model may think first. `continued`: what the checks of kept prefixes found.
     """
 
-    def __init__(self, lm: Any, asker: Asker, thought_tokens: int) -> None:
+    def __init__(self, lm: HarnessModel, asker: Asker, thought_tokens: int) -> None:
         self._lm = lm
         self._asker = asker
         self._thought_tokens = thought_tokens

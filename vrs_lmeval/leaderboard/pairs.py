@@ -17,6 +17,7 @@ from vrs_lmeval.uncertainty.estimates import (
     ONE_CLUSTER,
     count_differing,
     find_freedom,
+    find_least_error,
     find_partners,
 )
 from vrs_lmeval.uncertainty.limits import T_METHOD, find_limits
@@ -88,8 +89,10 @@ def compare_pairs(
         method = T_METHOD
         if reason is None:
             means = np.bincount(codes, weights=differences, minlength=clusters) / (shares * len(columns))
-            freedom = min(find_freedom(shares), 1 + count_differing(means))
-            low, high, method = find_limits(estimate, error, freedom, BOUNDS)
+            differing = count_differing(means)
+            freedom = min(find_freedom(shares), 1 + differing)
+            spread = max(error, find_least_error((differences - estimate) / len(columns), shares, differing))
+            low, high, method = find_limits(estimate, spread, freedom, BOUNDS)
             least = max(1 / len(columns), error**2 / float(differences.var()))  # a design effect of 1 at least
             detectable = find_detectable_difference(error, freedom, least)
             needed = find_needed_images(clusters, error, freedom, least, estimate)

@@ -12,8 +12,9 @@ gradient of a form at the total sums, a cluster's residual is r = g . (its sums)
   where it is positive (the dyadic variance of Aronow, Samii and Assenova 2015, Political Analysis 23:564-577, on a
   circle of partners): where it is negative the interval stays on the safe side.
 - Degrees of freedom: Bell and McCaffrey's, 1 / (sum h^2 + (sum q)^2 - sum q^2) with q = h^2 / (1 - h), G - 1 for equal
-  clusters; at most one more than the number of clusters that differ from the most frequent one, since few failures on
-  few images say little of how they cluster.
+  clusters; at most one more than the number of clusters that differ from the most frequent one. Few failures on few
+  images say little of how they cluster: where fewer than FEW_DIFFERING differ, limits count an image for at most WORTH
+  questions.
 
 What cannot be had is NaN with a reason, never 0.
 """
@@ -42,6 +43,11 @@ NO_SPREAD = 1e-12
 """A standard error below this is rounding: the values are shares, their differences or logarithms."""
 
 
+FEW_DIFFERING, WORTH = 20, 3.0
+"""Where fewer clusters than this differ from the most frequent one, how they cluster cannot be estimated: a cluster then
+counts for at most so many independent questions. (Simulated with a correlation of .3 in clusters of 11: without it, 95 %
+intervals near the ceiling covered 82 to 92 %.)"""
+
 NAN = float("nan")
 
 Indices = npt.NDArray[np.int64]
@@ -58,10 +64,14 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric's value over `units` questions or sets, with its error and degrees of freedom."""
+    """A metric's value over `units` questions or sets, with its error, and what its limits are made of.
+
+    `spread` is the error, or more where few clusters differ; `freedom` its degrees of freedom.
+    """
 
     value: float
     error: float
+    spread: float
     freedom: float
     units: int
     clusters: int
@@ -115,15 +125,19 @@ def estimate(quantity: Quantity, sums: Floats, codes: Indices, partners: Indices
     """From the sums (G, k) of the clusters, which `codes` (n,) name; those it does not apply to do not count."""
     form, units = quantity.form, quantity.units
     applying = np.unique(codes[units.applies])
-    value, error, freedom = estimate_value(form, units), NAN, NAN
+    value, error, spread, freedom = estimate_value(form, units), NAN, NAN, NAN
     if not np.isnan(value) and len(applying) > 1:
         with np.errstate(divide="ignore", invalid="ignore"):
-            residuals = sums @ form.differentiate(sums.sum(axis=0))
+            gradient = form.differentiate(sums.sum(axis=0))
+            residuals = sums @ gradient
             shares = sums[:, form.weight] / sums[:, form.weight].sum()
+            differing = count_differing(_find_means(sums, residuals)[applying])
             error = find_error(residuals, shares, partners)
-            freedom = min(find_freedom(shares), 1 + count_differing(_find_means(sums, residuals)[applying]))
+            spread = max(error, find_least_error(units.summands @ gradient, shares, differing))
+            freedom = min(find_freedom(shares), 1 + differing)
     reason = _why_degenerate(units, len(applying), value, error)
-    return Estimate(value, error if reason is None else NAN, freedom, int(units.applies.sum()), len(applying), reason)
+    error = error if reason is None else NAN
+    return Estimate(value, error, spread, freedom, int(units.applies.sum()), len(applying), reason)
 
 
 def find_error(residuals: Floats, shares: Floats, partners: Indices) -> float:
@@ -131,6 +145,14 @@ def find_error(residuals: Floats, shares: Floats, partners: Indices) -> float:
     scaled = residuals / np.sqrt(1 - shares)
     shared = float(2 * (scaled[partners[:, 0]] * scaled[partners[:, 1]]).sum())
     return math.sqrt(float(np.square(scaled).sum()) + max(0.0, shared))
+
+
+def find_least_error(linear: Floats, shares: Floats, differing: int) -> float:
+    """That of questions with these linear terms (n,) if a cluster counts for WORTH of them; 0 where enough differ."""
+    if differing >= FEW_DIFFERING:
+        return 0.0
+    design_effect = max(1.0, len(linear) * float(np.square(shares).sum()) / WORTH)
+    return math.sqrt(float(np.square(linear).sum()) * design_effect)
 
 
 def find_freedom(shares: Floats) -> float:

@@ -142,7 +142,7 @@ def _find_analytic(found: Estimate, bounds: Bounds, level: float) -> Interval:
     method, reason = T_METHOD, found.reason
     low, high = NAN, NAN
     if reason is None:
-        low, high, method = find_limits(found.value, found.error, found.freedom, bounds, level)
+        low, high, method = find_limits(found.value, found.spread, found.freedom, bounds, level)
     elif reason in (ALL_EQUAL, CLUSTERS_ALIKE) and all(map(math.isfinite, bounds)):
         low, high = find_exact_limits(found.value, found.clusters, bounds)
         method, reason = EXACT_METHOD, None
