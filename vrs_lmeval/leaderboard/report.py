@@ -16,12 +16,12 @@ from vrs_lmeval.leaderboard.pairs import PairTest
 from vrs_lmeval.records import Interval
 
 HEADINGS = {
-    "acc": "accuracy, real image",
+    "acc": "accuracy",
     "acc_blank": "blank image",
     "acc_shuffled": "another image",
     "vrs": "VRS",
-    "vrs_of_ceiling": "of its ceiling",
-    "vrs_from_unread": "its unread part",
+    "vrs_of_ceiling": "of ceiling",
+    "vrs_from_unread": "unread part",
     "image_sensitivity": "image sensitivity",
     "parse_failure_rate": "unparsable",
 }
@@ -36,7 +36,7 @@ def make_table(comparison: Comparison) -> Table:
     table = Table(title=escape(_title(comparison)), title_justify="left")
     table.add_column("model", overflow="fold")
     for name in _metric_names(comparison):
-        table.add_column(HEADINGS[name], justify="right")
+        table.add_column(HEADINGS[name], justify="right", no_wrap=name in WITH_INTERVAL)
     for row in comparison.rows:
         table.add_row(*map(escape, _cells(comparison, row)))
     return table

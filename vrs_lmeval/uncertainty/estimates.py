@@ -44,9 +44,9 @@ NO_SPREAD = 1e-12
 
 
 FEW_DIFFERING, WORTH = 20, 3.0
-"""Where fewer clusters than this differ from the most frequent one, how they cluster cannot be estimated: a cluster then
-counts for at most so many independent questions. (Simulated with a correlation of .3 in clusters of 11: without it, 95 %
-intervals near the ceiling covered 82 to 92 %.)"""
+"""Where fewer clusters than this differ from the most frequent one, how they cluster cannot be estimated: a cluster
+then counts for at most so many independent questions. (Simulated with a correlation of .3 in clusters of 11: without
+it, 95 % intervals near the ceiling covered 82 to 92 %.)"""
 
 NAN = float("nan")
 
