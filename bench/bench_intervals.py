@@ -104,13 +104,13 @@ def simulate_row(
         hits["rows"] += covers(find_t_interval(values, np.arange(questions)), truth[0])
         if truth[0] == VRS:  # two models of equal reliance, and two that differ by VRS
             equal = np.stack([values, draw_differences(generator, clusters, *truth)], axis=1)
-            test = compare_pairs(equal, names, key)[0]
+            test = compare_pairs(equal, names, key, flips=FLIPS)[0]
             plain = find_plain_interval(equal[:, 0] - equal[:, 1], clusters)
             other = np.stack([draw_differences(generator, clusters, 2 * VRS), values], axis=1)
             hits["test"] += test.p_value < 0.05
             hits["word"] += test.word is not None
             hits["word 0.1"] += plain.low > 0 or plain.high < 0
-            hits["power"] += compare_pairs(other, names, key)[0].word == "more"
+            hits["power"] += compare_pairs(other, names, key, flips=FLIPS)[0].word == "more"
     return {"images": images / data_sets} | {name: count / data_sets for name, count in hits.items()}
 
 

@@ -68,7 +68,12 @@ class PairTest:
 
 
 def compare_pairs(
-    columns: Floats, images: Sequence[str], key: str, partners: Sequence[str | None] | None = None
+    columns: Floats,
+    images: Sequence[str],
+    key: str,
+    partners: Sequence[str | None] | None = None,
+    *,
+    flips: int = 10_000,
 ) -> list[PairTest]:
     """Every two columns of `columns` (n, M), in the order (0, 1), (0, 2) ... (1, 2) ...; clustered by `images` (n,).
 
@@ -78,7 +83,7 @@ def compare_pairs(
     shares = np.bincount(codes, minlength=clusters) / len(columns)
     joined = find_partners(images, codes, partners)
     first, second = np.triu_indices(columns.shape[1], 1)
-    adjusted = adjust_holm(find_pairwise_p_values(columns, images, key=key)[first, second])
+    adjusted = adjust_holm(find_pairwise_p_values(columns, images, key=key, flips=flips)[first, second])
     errors = find_pairwise_errors(columns, images, joined)[first, second]
     tests = []
     for i, j, error, p_value in zip(first.tolist(), second.tolist(), errors.tolist(), adjusted.tolist(), strict=True):
