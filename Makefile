@@ -9,10 +9,14 @@ MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_
 	tests/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test test-all test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo quick test test-all test-models test-lowest test-newest lint format types bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
+
+# What a change of Python most often breaks, while one writes: no model, no compiler, no browser, no lm_eval command line.
+quick: $(VENV)/.installed-dev
+	$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or whole)"
 
 # A file's tests stay in one worker: they share what it builds.
 test: $(VENV)/.installed-dev lint types

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from vrs_lmeval.cli import CONTROLS, app
 
+pytestmark = pytest.mark.models
+
 FOLDER = Path(__file__).parent.parent / "controls"
 
 
