@@ -127,7 +127,12 @@ def _find_bridge() -> Finding:
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=LISTING_SECONDS)
     except subprocess.TimeoutExpired:
-        return Finding("lm_eval", f"`lm_eval ls tasks` takes over {LISTING_SECONDS} s", False, "try it by hand")
+        return Finding(
+            "lm_eval",
+            f"`lm_eval ls tasks` takes over {LISTING_SECONDS} s",
+            False,
+            "is the machine busy? try it by hand",
+        )
     if listed.returncode != 0:
         return Finding(
             "lm_eval", listed.stderr.strip()[-300:], False, "`lm_eval ls tasks` should run: reinstall lm_eval"
