@@ -9,10 +9,14 @@ MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_
 	tests/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo test test-all test-models test-lowest test-newest lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo quick test test-all test-models test-lowest test-newest lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
+
+# What a change of Python most often breaks, while one writes: no model, no compiler, no browser, no lm_eval command line.
+quick: $(VENV)/.installed-dev
+	$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or whole)"
 
 # A file's tests stay in one worker: they share what it builds.
 test: $(VENV)/.installed-dev lint types
@@ -35,7 +39,7 @@ test-lowest test-newest: test-%: .venv-%/.installed
 	@echo "Installing into .venv-$*; this takes some minutes ..."
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install -qq --upgrade "pip>=25.1"
-	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models]" \
+	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models,page]" \
 	    --config-settings=build-dir=build/$* --config-settings=cmake.define.VRS_CUDA=OFF
 	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt "pytest>=8" "hypothesis>=6.100" pybind11 "lm_eval[api]" \
 	    "sentencepiece>=0.2" "protobuf>=4"
@@ -80,7 +84,7 @@ $(VENV)/.installed: $(SOURCES)
 	@echo "Installing into $(VENV); the first time takes some minutes ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e .
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[page]"
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

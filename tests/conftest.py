@@ -14,6 +14,18 @@ cpu_torchvision.install()  # here, and in every Python that a test starts:
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(cpu_torchvision.HERE), os.environ.get("PYTHONPATH"))))
 
 
+MARKER_OF_FIXTURE = {"browser": "browser", "cuda_build_folder": "cuda_on_cpu"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a browser, or for kernels on the host, is marked so: `make quick` leaves it out."""
+    for item in items:
+        for fixture, marker in MARKER_OF_FIXTURE.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(marker)
+
+
 @pytest.fixture(scope="session")
 def cuda_build_folder(tmp_path_factory: pytest.TempPathFactory):
     """Where objects of our sources lie, by flavour."""

@@ -17,6 +17,8 @@ from support.harness_models import generation, make_requests, show_images, wrap
 from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache, hash_weights
 from vrs_lmeval.model import VrsHF
 
+pytestmark = pytest.mark.models
+
 BATCH = 4
 
 

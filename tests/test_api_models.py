@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 from support.oracles import QUESTIONS, gold, recognise, write_benchmark
 
+pytestmark = pytest.mark.models
+
 
 class ChatServer(ThreadingHTTPServer):
     """An OpenAI-compatible endpoint that looks at the pictures: it knows those of the two-image benchmark by pixels."""

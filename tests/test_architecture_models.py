@@ -6,6 +6,8 @@ from support.architectures import ARCHITECTURES
 from support.stores import gradient
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
+pytestmark = pytest.mark.models
+
 TEXT = "what is this?"
 
 RENDERED = {

@@ -5,6 +5,8 @@ from support.architecture_matrix import Cell, Prompts, ask, list_cells
 from support.architectures import ARCHITECTURES
 from transformers import __version__ as transformers_version
 
+pytestmark = pytest.mark.models
+
 TRANSFORMERS = tuple(map(int, transformers_version.split(".")[:2]))
 SLICE = [
     "llava",

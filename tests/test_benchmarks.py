@@ -15,6 +15,8 @@ from support.medvqa_rows import BENCHMARKS, RIGHT, MedVqaOracle, write_labelled_
 from support.oracles import TASKS
 from support.tiny_llava import save_tiny_llava
 
+pytestmark = pytest.mark.models
+
 GROUP_METRICS = (
     *("acc", "acc_blank", "acc_shuffled", "acc_majority", "vrs", "vrs_ceiling", "image_sensitivity"),
     "parse_failure_rate",

@@ -225,6 +225,7 @@ def test_switch_leaves_lm_eval_as_it_is(stand_in):
     assert known["folders"] == [str(stand_in / "lm_eval" / "tasks")]
 
 
+@pytest.mark.models
 @pytest.mark.parametrize(
     "launcher",
     [
@@ -325,6 +326,7 @@ def test_every_yaml_of_ours_is_in_the_index(our_index):
     assert all(name.startswith("vrs_") for name in our_index)
 
 
+@pytest.mark.models
 def test_command_line_lists_our_tasks_and_the_built_in_ones(tmp_path, our_index):
     console_script = Path(sys.executable).with_name("lm_eval")
     finished = run_python(console_script, "ls", "tasks", cwd=tmp_path)
@@ -335,6 +337,7 @@ def test_command_line_lists_our_tasks_and_the_built_in_ones(tmp_path, our_index)
     assert "vrs_lmeval:" not in finished.stderr
 
 
+@pytest.mark.models
 def test_command_line_knows_our_model_and_the_built_in_ones(tmp_path, our_index):
     from lm_eval.models import MODEL_MAPPING
 
@@ -344,6 +347,7 @@ def test_command_line_knows_our_model_and_the_built_in_ones(tmp_path, our_index)
     assert set(complaint.partition("Supported model names: ")[2].split(", ")) == {*MODEL_MAPPING, *bridge.MODELS}
 
 
+@pytest.mark.models
 def test_programs_register(tmp_path, our_index):
     program = """
 import sys, vrs_lmeval

@@ -12,6 +12,8 @@ import pytest
 
 from vrs_lmeval import _native
 
+pytestmark = pytest.mark.native
+
 ROOT = Path(__file__).parents[1]
 
 # AVX-512 has AVX-VNNI's instructions in an encoding of its own, in which its kernels run on more processors.

@@ -14,6 +14,8 @@ from vrs_lmeval.model import VrsHF
 from vrs_lmeval.reading.answers import UNFINISHED, parse_answer
 from vrs_lmeval.records import Sample
 
+pytestmark = pytest.mark.models
+
 
 def make(name, kind=VrsHF, **options):
     if reason := ARCHITECTURES[name].reason_to_skip():

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from vrs_lmeval.cli import CONTROLS, app
 from vrs_lmeval.reading.answers import PARSER_VERSION
 
+pytestmark = pytest.mark.models
+
 FOLDER = Path(__file__).parent.parent / "controls"
 
 

@@ -31,6 +31,8 @@ from vrs_lmeval.conversion.convert_llava import convert_llava
 from vrs_lmeval.conversion.llava_layouts import ConversionError
 from vrs_lmeval.conversion.llava_plan import find_tower
 
+pytestmark = pytest.mark.models
+
 QUESTION = "What is shown?\nAnswer with a word (CT, MRI), über alles."
 FORMS = [("safetensors", 3), ("bin", 2), ("bin", 1), ("safetensors", 1)]
 

@@ -11,6 +11,8 @@ from vrs_lmeval.conversion import convert_llava as conversion
 from vrs_lmeval.conversion.convert_llava import convert_llava
 from vrs_lmeval.conversion.llava_layouts import CONVERSATIONS, ConversionError
 
+pytestmark = pytest.mark.models
+
 SETTINGS = {
     "mm_projector_type": ("linear", r"mm_projector_type is 'linear'.*mlp2x_gelu"),
     "mm_resampler_type": ("perceiver", "mm_resampler_type is 'perceiver'"),

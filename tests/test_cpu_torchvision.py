@@ -19,6 +19,7 @@ def run_python(code, *folders):
     ).stdout.strip()
 
 
+@pytest.mark.models
 @needs_torchvision
 def test_torchvision_resizes_in_a_new_process():
     code = (

@@ -26,6 +26,8 @@ from support.cuda_on_cpu import (
     run_program,
 )
 
+pytestmark = pytest.mark.native
+
 COMPARISON = FOLDER / "compare_backends.cu"
 REQUESTS = {PLAIN: 400, MEMORY: 100, RACES: 30}  # a few seconds each
 

@@ -27,6 +27,8 @@ from support.cuda_on_cpu import (
     run_program,
 )
 
+pytestmark = pytest.mark.native
+
 KERNELS = ("sum_rows", "transpose", "count_digits", "shuffle", "mix_words")
 PROGRAMS = dict.fromkeys(FLAVOURS, ("kernels", "runtime", "seeded_bugs", "library")) | {PORTABLE: ("kernels",)}
 

@@ -67,6 +67,17 @@ def test_an_lm_eval_that_does_not_know_us_is_a_problem(monkeypatch, run):
     assert not findings(monkeypatch, run)["lm_eval"].is_fine
 
 
-def test_the_command_asks_the_real_lm_eval():
+def test_an_lm_eval_that_takes_too_long_is_said(monkeypatch):
+    def run(command, timeout, **options):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    finding = findings(monkeypatch, run)["lm_eval"]
+    assert not finding.is_fine
+    assert finding.detail == f"`lm_eval ls tasks` takes over {doctor.LISTING_SECONDS} s"
+
+
+@pytest.mark.models
+def test_the_command_asks_the_real_lm_eval(monkeypatch):
+    monkeypatch.setattr(doctor, "LISTING_SECONDS", 1200)  # what it says is tested, not how busy this machine is
     shown = CliRunner().invoke(app, ["doctor"])
     assert "lists our tasks; --model vrs-hf is known to it" in " ".join(shown.output.split())

@@ -10,6 +10,8 @@ from support.tiny_llava import save_tiny_llava
 
 from vrs_lmeval.uncertainty.intervals import find_standard_error
 
+pytestmark = pytest.mark.models
+
 DATA_DIR = os.environ.get("VRS_DATA_DIR")
 needs_vqa_rad = pytest.mark.skipif(
     not DATA_DIR, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad as the hub lays it out"

@@ -20,6 +20,8 @@ from support.oracles import TASKS
 from vrs_lmeval.benchmark.samples import load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MissingDataError
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):

@@ -16,6 +16,8 @@ from sanitize_cuda import EVERY_KIND
 from vrs_lmeval.pixels.preprocess import count_devices
 from vrs_lmeval.pixels.reference import PERTURBATIONS
 
+pytestmark = pytest.mark.native
+
 BENCH = Path(__file__).parents[1] / "bench"
 NEEDED = ("bash", "cat", "date", "dirname", "git", "grep", "mkdir", "mktemp", "rm", "tee")
 

@@ -139,6 +139,7 @@ def test_retest_changes_nothing_that_a_reader_sees():
     assert difference.mean() < 1
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("name", ["jpeg_3", "retest", "gaussian_blur_5", "shot_noise_3", "low_pass_4", "rotate_90"])
 def test_the_fused_path_shows_the_same_pixels_as_the_stock_processor(name, tmp_path):
     processor = AutoProcessor.from_pretrained(save_tiny_llava(tmp_path)).image_processor

@@ -13,6 +13,8 @@ from support.hub import COMMIT, serve_hub
 from support.medvqa_rows import BENCHMARKS, write_labelled_slake, write_medvqa
 from support.oracles import TASKS
 
+pytestmark = pytest.mark.models
+
 ON_NO_HUB = "vrs_vqa_med_2019"
 TASKS_ON_HUBS = [*BENCHMARKS, "vrs_slake_labelled", *(task for task in FIELD if task != ON_NO_HUB)]
 

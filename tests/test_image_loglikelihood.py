@@ -9,6 +9,8 @@ from support.harness_models import QUESTIONS, show_images, wrap
 
 from vrs_lmeval.model import VrsHF
 
+pytestmark = pytest.mark.models
+
 OPTIONS = (" yes", " no", " A", " the left lung")
 
 

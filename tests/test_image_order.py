@@ -1,5 +1,6 @@
 """The order in which an engine with a prefix cache is asked: by images, and every answer at its request."""
 
+import pytest
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import make_requests, wrap
@@ -28,6 +29,7 @@ def test_nothing_to_ask_gives_no_chunk():
     assert list(chunk_by_images([])) == []
 
 
+@pytest.mark.models
 def test_the_class_behind_answers_each_request_and_sees_images_in_order(monkeypatch):
     calls = []
 

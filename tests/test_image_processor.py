@@ -98,6 +98,7 @@ def test_registering_twice_changes_nothing(tmp_path: Path) -> None:
     assert AutoImageProcessor.from_pretrained(tmp_path, backend="vrs").backend == "vrs"
 
 
+@pytest.mark.models
 def test_a_llava_processor_takes_the_backend_too(tmp_path: Path) -> None:
     folder = save_tiny_llava(tmp_path)
     texts = ["<image>\nwhat is this?"] * len(IMAGES)

@@ -1,13 +1,10 @@
 """The flow of docs/architecture.md, enforced: a room imports the ground and the rooms below it, never one above."""
 
-import ast
-from pathlib import Path
+import itertools
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
-
-GROUND = {"records", "run_record", "keyed_draws"}
+from tools.draw_imports import GROUND, MOST, PACKAGE, count, draw, find_circle, imported_rooms, read_arrows, room_of
 
 BELOW = {
     # room: the rooms that it may import, besides the ground; a row names only rooms of rows above it
@@ -34,21 +31,6 @@ BELOW = {
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def room_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
-def imported_rooms(path):
-    rooms = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vrs_lmeval":
-            parts = node.module.split(".")[1:]
-            rooms |= {parts[0]} if parts else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            rooms |= {name.name.split(".")[1] for name in node.names if name.name.startswith("vrs_lmeval.")}
-    return rooms - {room_of(path)}
-
-
 def test_the_rule_has_no_circle():
     rooms = list(BELOW)
     for place, room in enumerate(rooms):
@@ -72,8 +54,40 @@ def test_only_the_room_of_pixels_imports_the_extension(path):
 
 def test_every_permission_is_used():
     """A row that allows more than the code needs hides the next wrong import."""
-    used = {room: set() for room in BELOW}
-    for path in MODULES:
-        if room_of(path) not in GROUND:
-            used[room_of(path)] |= imported_rooms(path) - GROUND - {"_native"}
+    used = {room: others - GROUND for room, others in read_arrows().items() if room not in GROUND}
     assert used == BELOW
+
+
+def test_the_house_stays_small_enough_to_keep_in_mind():
+    counts = count(read_arrows())
+    assert {name for name in MOST if counts[name] > MOST[name]} == set()
+
+
+def write_package(folder, **modules):
+    for name, text in modules.items():
+        path = folder / "pack" / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return read_arrows(folder / "pack")
+
+
+def test_rooms_floors_and_arrows_are_counted_as_by_hand(tmp_path):
+    arrows = write_package(
+        tmp_path,
+        records="",
+        low__one="from pack.records import Sample\nfrom pack.low.two import f",
+        low__two="import json, pack.records",
+        high__one="def late():\n    from pack import low",
+        door="from pack.high.one import late\nimport pack.low.two\nfrom pack.low import one\nfrom pack import _native",
+    )
+    assert arrows == {"records": set(), "low": {"records"}, "high": {"low"}, "door": {"high", "low"}}
+    assert find_circle(arrows) == []
+    assert count(arrows) == {"rooms": 3, "floors": 3, "arrows": 3}
+    floors = ["floor 3", "  door -> high, low", "floor 2", "  high -> low", "floor 1", "  low", "ground", "  records"]
+    assert draw(arrows).splitlines() == floors
+
+
+def test_a_circle_is_named_in_the_order_of_its_imports(tmp_path):
+    circle = find_circle(write_package(tmp_path, a="import pack.b", b="import pack.c", c="import pack.a"))
+    assert circle[0] == circle[-1]
+    assert {f"{room} {other}" for room, other in itertools.pairwise(circle)} == {"a b", "b c", "c a"}

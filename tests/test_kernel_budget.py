@@ -30,6 +30,8 @@ from support.kernel_budget import (
     touches_local_memory,
 )
 
+pytestmark = pytest.mark.native
+
 needs_nvcc = pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
 needs_disassembler = pytest.mark.skipif(
     reason_to_skip(to_disassemble=True) is not None, reason=str(reason_to_skip(to_disassemble=True))

@@ -45,6 +45,7 @@ def save(tmp_path_factory):
     return write
 
 
+@pytest.mark.models
 @pytest.mark.parametrize(
     ("name", "package"), [("qwen2_5_vl", "torchvision"), ("molmo2", "torchvision"), ("smolvlm", "num2words")]
 )
@@ -57,11 +58,13 @@ def test_the_error_names_the_extra(save, name, package):
     )
 
 
+@pytest.mark.models
 def test_models_that_need_none_load_without(save):
     code, last_line = load_without(NEEDED_BY, save("llava"))
     assert code == 0, last_line
 
 
+@pytest.mark.models
 def test_doctor_says_that_a_torchvision_was_built_for_another_torch(tmp_path):
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from vrs_lmeval.commands.doctor import examine"

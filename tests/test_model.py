@@ -11,6 +11,8 @@ from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 
+pytestmark = pytest.mark.models
+
 PROMPT = "<image>\nwhat is this?"
 
 

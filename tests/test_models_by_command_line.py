@@ -8,6 +8,8 @@ import sys
 import pytest
 from support.architectures import ARCHITECTURES
 
+pytestmark = pytest.mark.models
+
 NAMES = ["qwen2_5_vl", "qwen3_5", "gemma4", "gemma4_e", "llava_next", "mllama", "molmo2", "idefics2"]
 USUAL = ("qwen2_5_vl", "chat")
 """The one that every test run takes; `make test-models` takes all."""

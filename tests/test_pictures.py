@@ -20,6 +20,8 @@ from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.sample_browser import choose_samples
 from vrs_lmeval.page.thumbnails import collect_pictures, make_key
 
+pytestmark = pytest.mark.models
+
 CONTROL = Path(__file__).parent.parent / "controls" / "sighted"
 
 

@@ -172,6 +172,7 @@ def answer_by_letter(document, names, prompt):
     return "ABCDEFG"[[option.lower() for option in document["options"]].index(document["golds"][0].lower())]
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("task", sorted(FIELD))
 @pytest.mark.parametrize(("style", "knows"), [("cot", answer_in_a_block), ("mc", answer_by_letter)])
 def test_the_field_is_asked_in_every_style_and_a_model_that_knows_the_golds_is_right(task, style, knows):

@@ -15,6 +15,8 @@ from vrs_lmeval.cli import app
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.runs import read_folders
 
+pytestmark = pytest.mark.models
+
 CONTROLS = Path(__file__).parent.parent / "controls"
 LIMIT = 20
 TASKS = (

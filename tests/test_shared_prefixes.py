@@ -21,6 +21,8 @@ from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.rules import VariantImage
 
+pytestmark = pytest.mark.models
+
 
 def answer_both_ways(model, processor, requests, **options):
     """(stock answers, ours, our model info)."""

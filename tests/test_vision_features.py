@@ -12,6 +12,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from vrs_lmeval.asking.vision_features import VisionFeatures
 from vrs_lmeval.model import VrsHF
 
+pytestmark = pytest.mark.models
+
 ONE_ENTRY_AN_IMAGE = ["llava", "paligemma", "gemma3", "internvl"]
 
 

@@ -2,10 +2,13 @@
 
 import logging
 
+import pytest
 from safetensors.torch import load_file, save_file
 from support.tiny_llava import save_tiny_llava
 
 from vrs_lmeval.model import VrsHF
+
+pytestmark = pytest.mark.models
 
 
 def load(folder):

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
@@ -34,7 +35,6 @@ from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError,
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
 from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
-from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 
@@ -121,8 +121,10 @@ def leaderboard(
 ) -> None:
     """Rank models by how much they look at the image, and compare training on synthetic with authentic pairs."""
     try:
+        if html is not None:
+            require_page_packages()
         cards = read_model_cards(models) if models is not None else {}
-    except UnreadableCardsError as error:
+    except (MissingPagePackageError, UnreadableCardsError) as error:
         console.print(f"[red]vrs leaderboard:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples, images)
@@ -153,7 +155,7 @@ def _show_board(
     console.print()
     _print_notes(make_board_notes(board))
     makers: dict[str, Callable[[], str]] = {
-        "html": lambda: make_page(board, samples, _collect_pictures(board, samples) if images else None),
+        "html": lambda: _make_page(board, samples, images),
         "json": lambda: make_board_json(board),
         "csv": lambda: make_board_csv(board),
         "md": lambda: make_board_markdown(board),
@@ -162,6 +164,12 @@ def _show_board(
         if path is not None:
             _write_file(path, makers[name]())
     return bool(board.boards)
+
+
+def _make_page(board: Leaderboard, samples: int, images: bool) -> str:
+    from vrs_lmeval.page.page import make_page  # not at the top: the extra `page` may be absent
+
+    return make_page(board, samples, _collect_pictures(board, samples) if images else None)
 
 
 def _collect_pictures(board: Leaderboard, samples: int) -> dict[str, Pictures]:
@@ -188,8 +196,9 @@ def study(
 ) -> None:
     """Run a list of models on a list of tasks, go on where an earlier call stopped, and build the leaderboard."""
     try:
+        require_page_packages()
         chosen = read_study(plan, output)
-    except UnreadableStudyError as error:
+    except (MissingPagePackageError, UnreadableStudyError) as error:
         console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     console.print(f"What lm_eval prints goes to {output}/runs/MODEL/TASK/lm_eval.log", highlight=False, markup=False)

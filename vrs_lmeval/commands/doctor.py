@@ -17,6 +17,7 @@ import yaml
 from vrs_lmeval.asking.missing_packages import INSTALL, NEEDED_BY, find_fault
 from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
+from vrs_lmeval.commands import page_packages
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
 
@@ -38,7 +39,10 @@ def examine() -> Iterator[Finding]:
     """Every finding, quick ones first; the last asks lm_eval itself and takes some seconds."""
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     yield from map(_find_package, PACKAGES)
-    yield from map(_find_extra, NEEDED_BY)
+    for name, models in NEEDED_BY.items():
+        yield _find_extra(name, f"{models} cannot be loaded ({INSTALL})")
+    for name in page_packages.PACKAGES:
+        yield _find_extra(name, f"the leaderboard's page cannot be drawn ({page_packages.INSTALL})")
     yield _find_extension()
     yield _find_device()
     yield _find_data_folder()
@@ -53,14 +57,15 @@ def _find_package(name: str) -> Finding:
         return Finding(name, "missing", False, f"pip install {name}")
 
 
-def _find_extra(name: str) -> Finding:
-    """Of the extra `models`: fine without, but what it is for is said."""
+def _find_extra(name: str, loss: str) -> Finding:
+    """A package of an extra: fine without, but what is lost is said."""
     fault = find_fault(name)
     if fault is None:
         return Finding(name, version(name))
     if fault == "not installed":
-        return Finding(name, f"not installed: without it {NEEDED_BY[name]} cannot be loaded ({INSTALL})")
-    return Finding(name, f"cannot be imported: {fault}", False, "install torch and torchvision from the same index")
+        return Finding(name, f"not installed: without it {loss}")
+    advice = "install torch and torchvision from the same index" if name == "torchvision" else f"reinstall {name}"
+    return Finding(name, f"cannot be imported: {fault}", False, advice)
 
 
 def _find_extension() -> Finding:
@@ -122,7 +127,12 @@ def _find_bridge() -> Finding:
     try:
         listed = subprocess.run(command, capture_output=True, text=True, timeout=LISTING_SECONDS)
     except subprocess.TimeoutExpired:
-        return Finding("lm_eval", f"`lm_eval ls tasks` takes over {LISTING_SECONDS} s", False, "try it by hand")
+        return Finding(
+            "lm_eval",
+            f"`lm_eval ls tasks` takes over {LISTING_SECONDS} s",
+            False,
+            "is the machine busy? try it by hand",
+        )
     if listed.returncode != 0:
         return Finding(
             "lm_eval", listed.stderr.strip()[-300:], False, "`lm_eval ls tasks` should run: reinstall lm_eval"
