@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from support.images import CONTENTS, synthetic_image
-from test_perturbations import EXAMPLES, NAMES
+from support.perturbation_examples import EXAMPLES, NAMES
 
 from vrs_lmeval.pixels.geometry import Geometry
 from vrs_lmeval.pixels.preprocess import count_devices, preprocess

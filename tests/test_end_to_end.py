@@ -8,7 +8,8 @@ import sys
 import pytest
 from support.tiny_llava import save_tiny_llava
 
-from vrs_lmeval.uncertainty.intervals import find_standard_error
+from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.intervals import find_error
 
 pytestmark = pytest.mark.models
 
@@ -61,8 +62,7 @@ def test_the_harness_table_shows_our_metrics_with_their_clustered_errors(vqa_rad
     table, results, samples = vqa_rad_run
     (row,) = [line for line in table.splitlines() if f"|{metric} " in line or f"|{metric}|" in line]
     _, _, _, _, _, _, _, value, sign, error, _ = [cell.strip() for cell in row.split("|")]
-    pairs = [sample[f"{metric}_stderr"] for sample in samples]
-    expected = find_standard_error([value for value, _ in pairs], [image_id for _, image_id in pairs])
+    expected = find_error(MEAN, [sample[f"{metric}_stderr"] for sample in samples])
     assert sign == "±"
     assert float(value) == pytest.approx(results["results"]["vrs_vqa_rad"][f"{metric},none"], abs=5e-5)
     assert float(error) == pytest.approx(expected, abs=5e-5)

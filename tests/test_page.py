@@ -2,9 +2,9 @@
 
 import json
 import re
-import shutil
 
 import pytest
+from support.chromium import needs_chromium
 from support.results import draw_rows, log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
@@ -13,12 +13,9 @@ from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import SHOWN_CHARACTERS, fill_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
 SHARES |= {"naps": (0.4, 0.4), "<script>alert(1)</script>": (0.6, 0.5)}
 TRAINING = dict(zip(SHARES, ["synthetic", "authentic"] * 3, strict=True))
-
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found: install the package `chromium`")
 
 
 def make_board(tmp_path):
@@ -28,18 +25,6 @@ def make_board(tmp_path):
     runs, problems = read_folders([tmp_path])
     cards = {f"model{i}": ModelCard(label=name, training=TRAINING[name]) for i, name in enumerate(SHARES)}
     return make_leaderboard(runs, cards, problems)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.chromium import needs_chromium
 from support.results import draw_rows, write_run
-from test_page import CHROMIUM, browser, needs_chromium  # noqa: F401 - a fixture
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
@@ -45,7 +45,7 @@ def make_page(folder, path, *options):
 
 
 @needs_chromium
-def test_the_browser_shows_what_each_variant_was(run_folder, tmp_path, browser):  # noqa: F811 - the fixture
+def test_the_browser_shows_what_each_variant_was(run_folder, tmp_path, browser):
     _, text = make_page(run_folder, tmp_path / "page.html", "--images")
     page = browser.new_page(viewport={"width": 390, "height": 844})
     asked = []
