@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TORCHVISION_VENV := .venv-torchvision
-MODEL_TESTS := tests/test_model.py tests/test_chat_prompts.py tests/test_shared_prefixes.py tests/test_vision_features.py \
-	tests/test_image_loglikelihood.py tests/test_self_check.py tests/test_answer_cache.py tests/test_weight_report.py \
-	tests/test_image_processor.py tests/test_torchvision_parity.py tests/test_architectures.py tests/test_private_names.py \
-	tests/test_convert_llava.py tests/test_controls.py
+MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py tests/asking/test_shared_prefixes.py tests/asking/test_vision_features.py \
+	tests/asking/test_image_loglikelihood.py tests/asking/test_self_check.py tests/asking/test_answer_cache.py tests/asking/test_weight_report.py \
+	tests/pixels/test_image_processor.py tests/pixels/test_torchvision_parity.py tests/asking/test_architectures.py tests/test_private_names.py \
+	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
 .PHONY: demo quick test test-all test-models test-lowest test-newest lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
@@ -28,7 +28,7 @@ test-all: $(VENV)/.installed-dev lint types
 
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev
-	$(BIN)/pytest -m "whole or not whole" tests/test_architectures.py tests/test_models_by_command_line.py
+	$(BIN)/pytest -m "whole or not whole" tests/asking/test_architectures.py tests/asking/test_models_by_command_line.py
 
 # The oldest and the newest releases that pyproject.toml allows, each in an environment of its own (the oldest torch is a
 # CUDA build: some GB). The package is installed there, so the tests run from a folder where its sources do not hide it.
@@ -74,7 +74,7 @@ bench-kernels-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/python bench/bench_preprocess.py
 
 test-torchvision: $(TORCHVISION_VENV)/.installed
-	$(TORCHVISION_VENV)/bin/pytest tests/test_torchvision_parity.py tests/test_image_processor.py
+	$(TORCHVISION_VENV)/bin/pytest tests/pixels/test_torchvision_parity.py tests/pixels/test_image_processor.py
 
 clean:
 	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest build vrs-demo

@@ -116,7 +116,7 @@ test_on_device() ( # a shell of its own, for its folder and environment
   cd "$work"
   [[ -n $trial ]] || export VRS_REQUIRE_GPU=1
   "$python" -m pytest -q -W default -p no:cacheprovider -c "$repository/pyproject.toml" \
-    "$repository/tests/test_cuda_device.py"
+    "$repository/tests/pixels/test_cuda_device.py"
 )
 
 run_every_kind() {

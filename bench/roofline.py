@@ -18,7 +18,7 @@ BUDGET = Path(__file__).parents[1] / "tests" / "data" / "kernel_budget.json"
 PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 BEGIN, END = "<!-- bench/roofline.py --write: -->\n", "<!-- until here -->\n"
 
-# As the .cu files have them; tests/test_roofline.py compares.
+# As the .cu files have them; tests/csrc/test_roofline.py compares.
 THREADS = 256
 TILE_ALONG, TILE_LINES = 32, 16
 CHUNK_ALONG, CHUNK_LINES = 128, 32

@@ -2,6 +2,8 @@
 
 from vrs_lmeval.records import Perturbation
 
+KEY = 0x0123456789ABCDEF_FEDCBA9876543210
+
 EXAMPLES = [
     Perturbation.identity(),
     Perturbation.blank((3, 200, 7)),

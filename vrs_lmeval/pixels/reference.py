@@ -1,6 +1,6 @@
 """The fused op again in plain numpy, written to be read: a function a step, images are (H, W, 3) uint8.
 
-Slow on purpose. `tests/test_preprocess_parity.py` holds it equal, bit for bit, to the compiled op and to
+Slow on purpose. `tests/pixels/test_preprocess_parity.py` holds it equal, bit for bit, to the compiled op and to
 transformers' `CLIPImageProcessorPil`. The resize follows Pillow's `src/libImaging/Resample.c` or, in the
 arithmetic "torchvision", torch's `ATen/native/cpu/UpSampleKernel.cpp` for uint8.
 """

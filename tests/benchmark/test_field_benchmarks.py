@@ -208,7 +208,7 @@ def test_mediconfusion_set_accuracy_and_confusion():
     measured = measure(run("vrs_mediconfusion", sees_one_pair)[0], "vrs_mediconfusion")
     assert (measured["acc"], measured["set_accuracy"]) == pytest.approx((5 / 6, 2 / 3))
     assert measured["confusion"] == 0
-    # The pairs a-b and c-b share a picture: clusters {2 right of 2}, {0 of 1}. Residuals 2/3 and -2/3, shares 2/3 and 1/3.
+    # The pairs a-b and c-b share a picture: clusters {2 right of 2}, {0 of 1}: residuals 2/3, -2/3, shares 2/3, 1/3.
     assert measured["set_accuracy_stderr"] == pytest.approx(((2 / 3) ** 2 * 3 + (2 / 3) ** 2 * 3 / 2) ** 0.5 / 3)
 
 

@@ -22,7 +22,7 @@ from vrs_lmeval.page.thumbnails import collect_pictures, make_key
 
 pytestmark = pytest.mark.models
 
-CONTROL = Path(__file__).parent.parent / "controls" / "sighted"
+CONTROL = Path(__file__).parents[2] / "controls" / "sighted"
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,13 @@ from PIL import Image
 from scipy import ndimage, stats
 from support.cuda_batches import preprocess_on_device
 from support.images import CONTENTS, synthetic_image
-from support.perturbation_examples import EXAMPLES, NAMES
+from support.perturbation_examples import EXAMPLES, KEY, NAMES
 
 from vrs_lmeval import _native
 from vrs_lmeval.pixels import reference
 from vrs_lmeval.pixels.geometry import installed_pass_order
 from vrs_lmeval.pixels.preprocess import Geometry, build_info, perturb, preprocess
 from vrs_lmeval.records import Perturbation
-
-KEY = 0x0123456789ABCDEF_FEDCBA9876543210
 
 
 def native_pixels(image: np.ndarray, change: Perturbation) -> np.ndarray:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tasks" / "vrs_sample" / "data"
 LONGEST_SIDE = 256
 LARGEST_BYTES = 3_000_000

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from support.architectures import ARCHITECTURES
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 import write_architecture_table as tool
 
 

@@ -14,7 +14,7 @@ from vrs_lmeval import _native
 
 pytestmark = pytest.mark.native
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # AVX-512 has AVX-VNNI's instructions in an encoding of its own, in which its kernels run on more processors.
 CPU_BUILD = ("-DVRS_CUDA=OFF", "-DVRS_WERROR=ON", "-DCMAKE_CXX_FLAGS=-DVRS_AVXVNNI_IN_AVX512_ENCODING")

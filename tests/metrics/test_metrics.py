@@ -419,7 +419,7 @@ def test_every_further_metric_equals_its_naive_twin(rows):
     registered = {
         name
         for name, metric in METRICS.items()
-        if (metric.knows or metric.needs - set(ALL)) and LIKELIHOODS not in metric.knows  # tests/test_likelihoods.py
+        if (metric.knows or metric.needs - set(ALL)) and LIKELIHOODS not in metric.knows  # test_likelihoods.py
     }
     assert set(expected) == registered | {"hvrr_if_independent_stderr"}
 
@@ -471,6 +471,6 @@ def test_the_harness_shows_our_clustered_errors(harness, caplog, iterations):
 
 
 def test_the_documented_table_is_what_the_tool_writes():
-    page = Path(__file__).parent.parent / "docs" / "metrics.md"
+    page = Path(__file__).parents[2] / "docs" / "metrics.md"
     assert write_table(page.read_text(encoding="utf-8")) == page.read_text(encoding="utf-8")
     assert all(f"| `{name}` |" in page.read_text(encoding="utf-8") for name in METRICS)

@@ -18,7 +18,7 @@ from vrs_lmeval.uncertainty.limits import EXACT_METHOD
 
 pytestmark = pytest.mark.models
 
-CONTROLS = Path(__file__).parent.parent / "controls"
+CONTROLS = Path(__file__).parents[2] / "controls"
 LIMIT = 20
 TASKS = (
     "vrs_sample",

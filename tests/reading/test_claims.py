@@ -9,7 +9,7 @@ import pytest
 from vrs_lmeval.reading import visual_claims as claims
 from vrs_lmeval.reading.visual_claims import makes_visual_claim
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SETS = ("visual_claims", "visual_claims_held_out")
 """What the lexicon was made with, and harder sentences written before its version 2 that no phrase was added for."""
 

@@ -113,7 +113,7 @@ def test_a_tokenizer_model_alone_gives_the_tokens_of_sentencepiece(tmp_path, set
     pytest.importorskip("google.protobuf", reason="pip install sentencepiece protobuf")
     original = make_original(tmp_path / "original", "llava_mistral")
     (original.folder / "tokenizer.json").unlink()
-    texts = Path(__file__).parent.parent / "docs"
+    texts = Path(__file__).parents[2] / "docs"
     lines = [line for page in sorted(texts.glob("*.md")) for line in page.read_text().splitlines()]
     corpus = [kept for line in lines if (kept := re.sub("[^a-zA-Z .]", "", line).strip())]
     sentencepiece.SentencePieceTrainer.train(

@@ -143,7 +143,7 @@ KILLED_RUN = """
 
 
 def test_a_killed_run_computes_at_most_one_batch_again(llava, tmp_path):
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1])
     command = [sys.executable, "-c", textwrap.dedent(KILLED_RUN), tests, str(tmp_path / "killed"), str(BATCH)]
     assert subprocess.run(command, timeout=300, cwd=tmp_path).returncode == -signal.SIGKILL
     requests = make_requests()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 import roofline
 
 from vrs_lmeval.pixels.reference import exact_coefficients
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 LOOPS = {name: {"taps": 4, "instructions": 48, "multiply": 12, "alu": 24, "memory": 8} for name in ("along", "across")}
 

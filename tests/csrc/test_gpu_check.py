@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "bench"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from sanitize_cuda import EVERY_KIND
 
 from vrs_lmeval.pixels.preprocess import count_devices
@@ -18,7 +18,7 @@ from vrs_lmeval.pixels.reference import PERTURBATIONS
 
 pytestmark = pytest.mark.native
 
-BENCH = Path(__file__).parents[1] / "bench"
+BENCH = Path(__file__).parents[2] / "bench"
 NEEDED = ("bash", "cat", "date", "dirname", "git", "grep", "mkdir", "mktemp", "rm", "tee")
 
 

@@ -12,7 +12,7 @@ from vrs_lmeval.leaderboard.runs import read_runs
 from vrs_lmeval.reading.answers import PARSER_VERSION
 from vrs_lmeval.run_record import RECORD_VERSION
 
-FIRST = Path(__file__).parent / "data" / "version_0_1"
+FIRST = Path(__file__).parents[1] / "data" / "version_0_1"
 
 
 def rescore(folder, output):
