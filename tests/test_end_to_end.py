@@ -57,7 +57,9 @@ def vqa_rad_run(tiny_llava, tmp_path_factory):
 
 
 @needs_vqa_rad
-@pytest.mark.parametrize("metric", ["vrs", "parse_failure_rate"])  # the first is 0 for this model, the second is not
+@pytest.mark.parametrize(
+    "metric", ["vrs", "parse_failure_rate"]
+)  # the first is 0 for this model without any spread, the second is not
 def test_the_harness_table_shows_our_metrics_with_their_clustered_errors(vqa_rad_run, metric):
     table, results, samples = vqa_rad_run
     (row,) = [line for line in table.splitlines() if f"|{metric} " in line or f"|{metric}|" in line]
@@ -65,7 +67,7 @@ def test_the_harness_table_shows_our_metrics_with_their_clustered_errors(vqa_rad
     expected = find_error(MEAN, [sample[f"{metric}_stderr"] for sample in samples])
     assert sign == "±"
     assert float(value) == pytest.approx(results["results"]["vrs_vqa_rad"][f"{metric},none"], abs=5e-5)
-    assert float(error) == pytest.approx(expected, abs=5e-5)
+    assert float(error) == pytest.approx(expected, abs=5e-5, nan_ok=True)
 
 
 @needs_vqa_rad

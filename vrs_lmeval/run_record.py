@@ -39,6 +39,7 @@ class MetricRecord:
         """Raises ValueError for what is none."""
         _expect(isinstance(logged, Mapping) and isinstance(logged.get("form"), str), f"{logged!r} is no metric")
         low, high = (_read_limit(logged.get(name)) for name in ("low", "high"))
+        _expect(low is None or high is None or low < high, f"a range from {low} to {high}")
         needs = logged.get("needs") or []
         _expect(isinstance(needs, list) and all(isinstance(name, str) for name in needs), f"needs is {needs!r}")
         return MetricRecord(logged["form"], str(logged.get("unit", "")), low, high, tuple(needs))
@@ -190,8 +191,13 @@ def _read_limit(value: Any) -> float | None:
 
 
 def _read_number(value: Any) -> float:
-    _expect(isinstance(value, int | float) and math.isfinite(value), f"{value!r} is no number")
-    return float(value)
+    _expect(isinstance(value, int | float), f"{value!r} is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError("a number beyond all floats") from error
+    _expect(math.isfinite(number), f"{number!r} is no number")
+    return number
 
 
 def _expect(is_so: bool, what: str) -> None:

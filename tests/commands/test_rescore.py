@@ -113,6 +113,51 @@ def test_old_results_are_never_written_over(tmp_path):
 
 
 def test_a_folder_without_results_is_an_error(tmp_path):
-    shown = CliRunner().invoke(app, ["rescore", str(tmp_path), "--output", str(tmp_path / "new")])
+    (tmp_path / "empty").mkdir()
+    shown = CliRunner().invoke(app, ["rescore", str(tmp_path / "empty"), "--output", str(tmp_path / "new")])
     assert shown.exit_code == 2
     assert "no results_*.json below it" in shown.output.replace("\n", " ")
+
+
+def test_the_output_must_lie_apart_and_be_empty(tmp_path):
+    shutil.copytree(FIRST, tmp_path / "runs" / "one")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json*")}
+    for output in ("runs/one/new", "runs", "."):
+        shown = CliRunner().invoke(app, ["rescore", str(tmp_path / "runs" / "one"), "--output", str(tmp_path / output)])
+        assert shown.exit_code == 2, output
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json*")} == before
+
+
+def test_folders_of_one_name_are_kept_apart(tmp_path):
+    for place in ("a", "b"):
+        shutil.copytree(FIRST, tmp_path / place / "runs")
+    command = ["rescore", str(tmp_path / "a" / "runs"), str(tmp_path / "b" / "runs"), "--output", str(tmp_path / "new")]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert len(list((tmp_path / "new").rglob("results_*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.pop("metrics"),
+        lambda line: line.update(filtered_resps=[None, None, None]),
+        lambda line: line["doc"]["variants"].pop("real"),
+        lambda line: line["doc"].update(sample_id="the same"),
+    ],
+)
+def test_a_line_that_cannot_be_read_again_is_named(tmp_path, damage):
+    shown = CliRunner().invoke(app, ["rescore", str(copy_log(tmp_path, damage)), "--output", str(tmp_path / "new")])
+    assert shown.exit_code == 2
+    assert "samples_vrs_sample" in shown.output.replace("\n", "")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_rescored_run_that_showed_other_images_is_not_compared(tmp_path):
+    def swap(line):
+        line["doc"]["variants"]["shuffled"]["image_id"] = "another"
+
+    rescore(FIRST, tmp_path / "first")
+    rescore(copy_log(tmp_path, swap), tmp_path / "second")
+    shown = CliRunner().invoke(app, ["compare", str(tmp_path / "first"), str(tmp_path / "second")])
+    assert shown.exit_code == 2
+    assert "different images were shown for 12 questions" in shown.output.replace("\n", " ")

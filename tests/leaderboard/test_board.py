@@ -359,3 +359,62 @@ def test_unread_answers_that_could_change_nothing_are_no_warning(tmp_path):
     (standing,) = make_board(tmp_path).boards[0].standings
     assert standing.metrics["vrs_from_unread"].estimate == pytest.approx(1 / 60)
     assert "could not be read" not in " ".join(standing.warnings)
+
+
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("results", lambda text: DEEP),
+        ("samples", lambda text: DEEP),
+        ("results", lambda text: text.replace('"config": {}', '"config": {"limit": 1' + "0" * 5000 + "}")),
+        ("results", lambda text: text.replace('"config": {}', '"config": {"vrs_missing_weights": 5}')),
+        ("results", lambda text: text.replace('"vrs_test"', '"a/b"')),
+        ("samples", lambda text: text.replace('"vrs": 1', '"vrs": 1' + "0" * 400, 1)),
+        ("samples", lambda text: text.replace('"acc": 1', '"acc": 5', 1)),
+        ("samples", lambda text: text.replace('"metrics": ["acc", ', '"metrics": [', 1)),
+    ],
+)
+def test_a_damaged_run_costs_itself_alone(tmp_path, name, damage):
+    run = write_run(write_board(tmp_path), "odd", draw_rows(0.8, 0.4))
+    (file,) = run.glob(f"{name}_*")
+    before = file.read_text()
+    file.write_text(damage(before))
+    assert file.read_text() != before
+    board = make_board(tmp_path)
+    assert [standing.label for standing in board.boards[0].standings] == ["looks", "peeks", "guesses"]
+    assert len(board.left_out) == 1
+
+
+def test_a_folder_named_like_results_is_left_out(tmp_path):
+    (write_board(tmp_path) / "results_x.json").mkdir()
+    assert len(make_board(tmp_path).boards[0].standings) == 3
+
+
+def test_a_rank_says_no_more_than_the_sentence(tmp_path):
+    """Of many images with small gains and one large one without, the test is sure and the interval is not."""
+    sizes = [6] * 38 + [76]
+    rows = [(f"q{k}", f"image{i}", "yes") for i, size in enumerate(sizes) for k in range(size)]
+    write_run(tmp_path, "a", [(*row, int(row[0] == "q0" and int(row[1][5:]) < 8), 0) for row in rows])
+    write_run(tmp_path, "b", [(*row, 0, 0) for row in rows])
+    (task,) = make_board(tmp_path).boards
+    (pair,) = task.pairs
+    assert pair.p_value < 0.05
+    assert pair.word is None
+    assert {(standing.best_rank, standing.worst_rank) for standing in task.standings} == {(1, 2)}
+
+
+def test_runs_with_other_metrics_show_what_both_have(tmp_path):
+    write_board(tmp_path)
+    run = write_run(tmp_path, "more", draw_rows(0.8, 0.4))
+    (samples,) = run.glob("samples_*")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    for line in lines:
+        line |= {"parse_failure_rate": 0.0, "metrics": [*line["metrics"], "parse_failure_rate"]}
+    samples.write_text("\n".join(map(json.dumps, lines)) + "\n")
+    board = make_board(tmp_path)
+    assert len(board.boards[0].standings) == 4
+    assert "unparsable" not in make_board_markdown(board)
+    assert make_page(board)

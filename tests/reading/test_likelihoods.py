@@ -165,3 +165,9 @@ def test_a_benchmark_of_open_questions_alone_is_refused(tmp_path, monkeypatch):
     rows.write_text("".join(line for line in rows.read_text().splitlines(True) if "which" in line))
     with pytest.raises(ValueError, match="no question has options, nor yes or no for an answer"):
         lm_eval.tasks.TaskManager(include_defaults=False, include_path=str(TASKS)).load(["vrs_vqa_rad_mc"])
+
+
+def test_an_option_that_is_all_but_impossible_has_a_finite_logarithm():
+    """Servers give -9999 for a token that they do not report."""
+    sample = Sample("s", "i", "q", ("right",), "closed", ("left", "right"))
+    assert find_gold_log_probability(share_out([-1.0, -9999.0]), sample) == pytest.approx(-9998.0)

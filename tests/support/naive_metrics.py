@@ -228,6 +228,11 @@ def naive_product_error(claims, changes, images):
         if change is not None:
             part -= claim * (change - change_rate) / len(known)
         sums[image] = sums.get(image, 0.0) + part
-    shares = {name: list(images).count(name) / len(images) for name in sums}
+    shares = {
+        name: sum(c is not None for c, image in zip(changes, images, strict=True) if image == name) / len(known)
+        for name in sums
+    }
+    if max(shares.values()) == 1:
+        return math.nan
     squares = sum(value**2 / (1 - shares[name]) for name, value in sums.items())
     return math.sqrt(squares) if squares > 1e-20 else math.nan

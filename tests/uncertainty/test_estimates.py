@@ -13,7 +13,7 @@ from support.naive_metrics import naive_freedom
 
 from vrs_lmeval.uncertainty.estimates import count_differing, find_freedom, find_partners
 from vrs_lmeval.uncertainty.forms import MEAN, RATIO
-from vrs_lmeval.uncertainty.intervals import find_error, find_standard_error, find_t_interval
+from vrs_lmeval.uncertainty.intervals import find_error, find_interval, find_standard_error, find_t_interval
 from vrs_lmeval.uncertainty.model_tests import adjust_holm
 
 rows = st.lists(
@@ -110,3 +110,26 @@ def test_few_clusters_that_differ_have_few_degrees_of_freedom():
 @settings(derandomize=True, max_examples=100)
 def test_holm_is_that_of_statsmodels(p_values):
     assert adjust_holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        ([((1, 1), "i0"), ((0, 1), "i0")], None),  # claims on one image alone
+        ([((1, 1), "i0"), ((1, 1), "i1")], 1 - 0.05 ** (1 / 2)),  # on two, which agree: not on a hundred
+    ],
+)
+def test_images_without_weight_say_nothing_of_a_ratio(claims, expected):
+    places = [((0, 0), f"i{index}") for index in range(100)] + claims
+    interval = find_interval(RATIO, places, (0.0, 1.0))
+    if expected is None:
+        assert math.isnan(interval.low)
+        assert "one cluster" in interval.reason
+    else:
+        assert (interval.low, interval.high, interval.clusters) == (pytest.approx(1 - expected), 1.0, 2)
+
+
+def test_questions_that_a_metric_does_not_apply_to_change_no_limit():
+    places = [(float(index < 4), f"i{index}") for index in range(40)]
+    others = [(None, f"i{index % 40}") for index in range(400)]
+    assert find_interval(MEAN, places, (0.0, 1.0)) == find_interval(MEAN, places + others, (0.0, 1.0))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.naive_metrics import naive_clustered_error
 
-from vrs_lmeval.uncertainty.forms import MEAN, RATE_TIMES_COMPLEMENT, RATIO, SPREAD, Units
+from vrs_lmeval.uncertainty.forms import MEAN, RATE_TIMES_COMPLEMENT, RATIO, RATIO_TO_DIFFERENCE, SPREAD, Units
 from vrs_lmeval.uncertainty.intervals import (
     Quantity,
     find_bootstrap_interval,
@@ -83,7 +83,9 @@ def test_a_rate_times_a_complement_has_the_error_of_the_delta_method():
     pairs = [((claim, change), image) for claim, change, image in triples]
     images = [image for _, _, image in triples]
     assert find_value(RATE_TIMES_COMPLEMENT, [value for value, _ in pairs]) == found.estimate
-    assert find_error(RATE_TIMES_COMPLEMENT, pairs) == pytest.approx(naive_clustered_error(linear, images))
+    assert find_error(RATE_TIMES_COMPLEMENT, pairs) == pytest.approx(
+        naive_clustered_error(linear, images, [change is not None for _, change, _ in triples])
+    )
 
 
 def test_a_spread_is_differentiated_rightly():
@@ -119,7 +121,7 @@ def test_all_statistics_share_their_draws_and_chunks_do_not_show(monkeypatch):
     ("form", "rows", "clusters", "applies", "reason"),
     [
         (RATIO, [(0, 0)] * 3, list("abc"), [False] * 3, "no values"),
-        (RATIO, [(0, 0)] * 3, list("abc"), None, "denominator is 0"),
+        (RATIO, [(0, 0)] * 3, list("abc"), None, "denominator is not above 0"),
         (RATIO, [(1, 1), (0, 1)], list("aa"), None, "one cluster"),
         (RATIO, [(1, 1)] * 3, list("abc"), None, "all values are equal"),
         (RATIO, [(1, 1), (-1, 1)] * 3, list("aabbcc"), None, "all clusters have the same mean"),
@@ -140,3 +142,11 @@ def test_a_bootstrap_with_many_empty_resamples_is_not_shown():
     assert not math.isnan(found.analytic.low)
     assert math.isnan(found.bootstrap.low)
     assert "too few clusters have values" in found.bootstrap.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "value"), [([(0.4, 0.8), (0.2, 0.4)], 0.5), ([(-0.1, -0.2)], None), ([(0.4, 0.0)], None)]
+)
+def test_a_share_of_a_ceiling_that_is_not_above_0_is_no_number(rows, value):
+    found = find_value(RATIO_TO_DIFFERENCE, rows)
+    assert math.isnan(found) if value is None else found == pytest.approx(value)

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.leaderboard.runs import UnreadableResultsError, name_samples_file, read_evidence
+from vrs_lmeval.leaderboard.runs import (
+    DAMAGE,
+    UnreadableResultsError,
+    name_samples_file,
+    read_results,
+    read_run,
+)
 from vrs_lmeval.metrics.metric import Metric
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import score_question
@@ -42,43 +48,58 @@ class Rescored:
 def rescore(folders: Sequence[Path], output: Path) -> list[Rescored]:
     """Every VRS run below `folders`, written below `output` as the harness would; group rows are left out.
 
-    The newest results of a model's folder keep their file names. Raises UnreadableResultsError, naming the file, before
-    anything is written, and where `output` is one of the folders.
+    File names stay. Raises UnreadableResultsError, naming the file, before anything is written: for a log that the
+    leaderboard would not read, and for an `output` that is not empty, or lies in a folder of results or around one.
     """
-    for folder in folders:
-        if output.resolve() == folder.resolve():
-            raise UnreadableResultsError(f"{output}: give --output another folder, the old results stay as they are")
-    written: list[tuple[Path, str]] = []
+    places = [folder.resolve() for folder in folders]
+    _check_output(output.resolve(), places)
+    written: dict[Path, bytes] = {}
     done: list[Rescored] = []
-    for folder in folders:
-        files = sorted(folder.rglob("results_*.json"))
+    for number, place in enumerate(places):
+        files = sorted(path for path in place.rglob("results_*.json") if path.is_file())
         if not files:
-            raise UnreadableResultsError(f"{folder}: no results_*.json below it")
+            raise UnreadableResultsError(f"{place}: no results_*.json below it")
+        name = (
+            "" if len(places) == 1 else place.name if _count_named(place, places) == 1 else f"{place.name}-{number + 1}"
+        )
         for path in files:
-            target = output / (folder.name if len(folders) > 1 else "") / path.parent.relative_to(folder)
-            files_of_run, rescored = _rescore_file(path, target)
-            written += files_of_run
+            files_of_run, rescored = _rescore_file(path, output / name / path.parent.relative_to(place))
+            written |= {target: content.encode("utf-8", "surrogatepass") for target, content in files_of_run}
             done += rescored
-    for path, content in written:
+    for path, content in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.write_bytes(content)
     return done
 
 
+def _count_named(place: Path, places: Sequence[Path]) -> int:
+    """How many of the folders have the name of this one."""
+    return sum(other.name == place.name for other in places)
+
+
+def _check_output(output: Path, places: Sequence[Path]) -> None:
+    for place in places:
+        if output == place or output in place.parents or place in output.parents:
+            raise UnreadableResultsError(
+                f"{output}: give --output another folder, apart from {place}: old results stay"
+            )
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise UnreadableResultsError(f"{output}: give --output a folder that is empty or not there yet")
+
+
 def _rescore_file(path: Path, target: Path) -> tuple[list[tuple[Path, str]], list[Rescored]]:
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        tasks = [task for task, config in results["configs"].items() if "vrs" in config]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableResultsError(f"{path}: not the results of an lm_eval run ({error!r})") from error
+    results, tasks = read_results(path)
     files, done = [], []
     new = {**results, "results": {}, "configs": {}, "groups": {}, "group_subtasks": {}}
     for task in tasks:
-        evidence = read_evidence(path, results, task)
+        evidence = read_run(path, results, task).evidence  # with all the checks of the leaderboard
         samples = name_samples_file(path, task)
-        if not samples.is_file():
-            raise UnreadableResultsError(f"{samples.name} is missing beside {path}; it was run without --log_samples")
-        lines, changed, answers, metrics, values = _rescore_samples(samples, evidence)
+        try:
+            lines, changed, answers, metrics, values = _rescore_samples(samples, evidence)
+        except UnreadableResultsError:
+            raise
+        except DAMAGE as error:
+            raise UnreadableResultsError(f"{samples}: its answers cannot be read again ({error!r})") from error
         files.append((target / samples.name, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)))
         new["configs"][task] = {**results["configs"][task], "vrs": _describe(evidence, metrics)}
         shown = {f"{name},none": number for name, number in values.items()}
@@ -105,12 +126,12 @@ def _rescore_samples(
     path: Path, evidence: RunEvidence
 ) -> tuple[list[dict[str, Any]], int, int, dict[str, Metric], dict[str, float]]:
     """The lines anew, how many answers are read otherwise, of how many, the metrics, and what the table shows."""
-    logged = _read_lines(path)
-    style = STYLES.get(evidence.prompt_style or "short")
+    logged = [json.loads(line) for line in path.read_text(encoding="utf-8").rstrip("\n").split("\n")]
+    style = STYLES.get(str(evidence.prompt_style or "short"))
     if style is None:
         raise UnreadableResultsError(f"{path}: no prompt style {evidence.prompt_style!r} is known here")
     names = {name for line in logged for name in line["metrics"]}
-    samples = [_read_question(path, number, line) for number, line in enumerate(logged, start=1)]
+    samples = [read_document(line["doc"])[0] for line in logged]
     by = [field for field in BREAKDOWNS if any(name.startswith(f"acc_{field}_") for name in names)]
     known = {CLAIM if style.asks_for_text else LIKELIHOODS}
     known |= {what for what, metric in METRIC_OF_KNOWN.items() if metric in names}
@@ -125,7 +146,7 @@ def _rescore_samples(
             scored = score_question(
                 style, sample, line["filtered_resps"], shown, _find_known(line, sample, known, by), columns
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             raise UnreadableResultsError(f"{path}, line {number}: its answers cannot be read ({error!r})") from error
         answers += len(records)
         changed += sum(scored.records[name].value != record.value for name, record in records.items())
@@ -142,18 +163,3 @@ def _find_known(line: Mapping[str, Any], sample: Sample, known: Iterable[str], b
     for field in by:
         found[majority_by(field)] = line.get(f"acc_majority_{field}_{name_part(sample, field)}")
     return found
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    try:
-        return [json.loads(line) for line in lines]
-    except ValueError as error:
-        raise UnreadableResultsError(f"{path}: not the samples of an lm_eval run ({error})") from error
-
-
-def _read_question(path: Path, number: int, line: Mapping[str, Any]) -> Sample:
-    try:
-        return read_document(line["doc"])[0]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error

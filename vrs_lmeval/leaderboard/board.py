@@ -19,9 +19,9 @@ from vrs_lmeval.leaderboard.comparison import (
 from vrs_lmeval.leaderboard.groups import GroupContrast, contrast_groups
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_partners
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
-from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix
+from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix, find_apart
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
-from vrs_lmeval.leaderboard.verdict import find_unread, judge
+from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES, find_unread, judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.forms import MEAN
 from vrs_lmeval.uncertainty.intervals import Place, find_interval
@@ -55,7 +55,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class TaskBoard:
-    """The models on one task, the highest VRS first, and the tests of every two of them, in that order.
+    """The models on one task, the highest VRS (of answers read under both images) first; tests of every two.
 
     `detectable`: difference of two models' VRS found with 80 % power, the median over pairs; `needed_images`: how many
     images like these find PLANNED_DIFFERENCE so. Both NaN without a pair that differs.
@@ -131,7 +131,7 @@ _WITHOUT_VRS = "it has no VRS: the task was run without the variants real and sh
 
 
 def _has_vrs(run: Run) -> bool:
-    return all(sample.values.get("vrs") is not None for sample in run.samples)
+    return all(sample.values.get(name) is not None for sample in run.samples for name in ("vrs", "acc", "acc_shuffled"))
 
 
 def _split_comparable(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
@@ -168,7 +168,7 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
     order = sorted(range(len(runs)), key=lambda index: -float(columns[:, index].mean()))
     runs, columns = [runs[index] for index in order], columns[:, order]
     pairs = compare_pairs(columns, images, f"leaderboard/{task}", partners)
-    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), fill_matrix(pairs, len(runs)))
+    ranks = find_rank_intervals(columns.mean(axis=0).tolist(), find_apart(pairs, len(runs)))
     floor = find_blind_floor(runs[0].samples)
     found = find_metric_intervals(runs, key=f"leaderboard/{task}/metrics")
     standings = []
@@ -239,24 +239,26 @@ def _list_pairs_of(
 def _could_be_otherwise(standing: Standing, pairs: Sequence[tuple[PairTest, Standing]]) -> str | None:
     """What would change if the unread answers of a model were right, or wrong, all together: a warning, or None.
 
-    Unread answers are counted as wrong under both images, so a share u of them under one moves VRS by at most u.
+    Unread answers count as wrong. Read, those with the own image could only raise VRS, those with another's only lower
+    it; in what ranks go by, the questions of either count 0.
     """
     unread = find_unread(standing.run.samples)
-    swing = max(unread.real, unread.shuffled)
-    if not swing > 0:
+    if not unread.real + unread.shuffled > 0:
         return None
     vrs, changed = standing.metrics["vrs"], []
     is_above = vrs.low > 0
-    if is_above != (vrs.low - swing > 0) or is_above != (vrs.low + swing > 0):
+    can_fall, can_rise = vrs.low - unread.shuffled > 0, vrs.low + unread.real > 0
+    if vrs.clusters >= FEWEST_IMAGES and (can_fall != is_above or can_rise != is_above):
         changed.append("its verdict")
-    others = [other.label for pair, other in pairs if pair.word and abs(pair.difference.estimate) <= swing]
+    reach = unread.real + unread.shuffled
+    others = [other.label for pair, other in pairs if pair.word and abs(pair.difference.estimate) <= reach]
     if others:
         changed.append(f"its rank against {', '.join(others)}")
     if not changed:
         return None
     return (
         f"{100 * unread.real:.0f} % of its answers with its own image and {100 * unread.shuffled:.0f} % with another's "
-        f"could not be read and count as wrong: enough to change {' and '.join(changed)}"
+        f"could not be read: enough to change {' and '.join(changed)}"
     )
 
 
@@ -264,6 +266,8 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
     warnings = []
     if metrics["acc"].estimate <= floor:
         warnings.append(f"no more accurate than the most frequent answers without any image ({floor:.3f})")
+    if run.evidence.rescored_from:
+        warnings.append("its answers were read again by `vrs rescore`; its baselines are those of the log")
     if run.setup.get("limit") is not None:
         warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']:g})")
     if missing := run.setup.get("vrs_missing_weights"):

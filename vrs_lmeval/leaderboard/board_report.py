@@ -187,7 +187,7 @@ def _title(task: TaskBoard) -> str:
 
 
 def _names(task: TaskBoard) -> list[str]:
-    return [name for name in SHOWN if name in task.standings[0].metrics]
+    return [name for name in SHOWN if all(name in standing.metrics for standing in task.standings)]
 
 
 def _cells(task: TaskBoard, standing: Standing) -> list[str]:

@@ -149,6 +149,17 @@ def check_comparable(reference: Run, other: Run) -> None:
         raise IncomparableRunsError(
             f"{pair}: not the same questions of {reference.task} ({counts}; different --limit?)"
         )
+    first_shown, second_shown = ({s.sample_id: _list_images(s) for s in run.samples} for run in (reference, other))
+    if differing := [sample_id for sample_id in first_ids if first_shown[sample_id] != second_shown[sample_id]]:
+        raise IncomparableRunsError(
+            f"{pair}: different images were shown for {len(differing)} questions of {reference.task}, e.g. "
+            f"{min(differing)} (were their partners drawn by the same version?)"
+        )
+
+
+def _list_images(sample: ScoredSample) -> dict[str, str]:
+    """The image that each variant showed."""
+    return {name: answer.image_id for name, answer in sample.answers.items()}
 
 
 _CONDITIONS = (

@@ -13,7 +13,9 @@ from vrs_lmeval.metrics.reliance import make_variant_accuracy
 from vrs_lmeval.metrics.selection import BREAKDOWNS
 from vrs_lmeval.records import SHUFFLED
 from vrs_lmeval.run_record import RunEvidence
-from vrs_lmeval.uncertainty.forms import Form
+from vrs_lmeval.uncertainty.forms import MEAN, Form
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,11 @@ class LoggedMetric:
 
     def check(self, value: Any) -> None:
         """Raises ValueError for a value that it cannot have; None is one that does not apply."""
-        if value is not None:
-            self.form.read(value)
+        if value is None:
+            return
+        summands = self.form.read(value)
+        if self.form is MEAN and not self.low - _ROUNDING <= summands[0] <= self.high + _ROUNDING:
+            raise ValueError(f"{value!r} is not in {self.low:g}..{self.high:g}")
 
 
 def find_logged_metrics(columns: Iterable[str], evidence: RunEvidence) -> dict[str, LoggedMetric]:

@@ -107,6 +107,15 @@ def compare_pairs(
     return tests
 
 
+def find_apart(tests: Sequence[PairTest], count: int) -> Floats:
+    """As `fill_matrix`, with 1 for pairs that are not said to differ: what ranks go by is what is said."""
+    p_values = fill_matrix(tests, count)
+    for test in tests:
+        if test.word is None:
+            p_values[test.first, test.second] = p_values[test.second, test.first] = 1.0
+    return p_values
+
+
 def fill_matrix(tests: Sequence[PairTest], count: int) -> Floats:
     """Their p-values as (M, M), symmetric, NaN on the diagonal."""
     p_values = np.full((count, count), np.nan)

@@ -152,7 +152,7 @@ def _title(comparison: Comparison) -> str:
 
 
 def _metric_names(comparison: Comparison) -> list[str]:
-    return [name for name in HEADINGS if name in comparison.rows[0].metrics]
+    return [name for name in HEADINGS if all(name in row.metrics for row in comparison.rows)]
 
 
 def _cells(comparison: Comparison, row: ModelRow) -> list[str]:

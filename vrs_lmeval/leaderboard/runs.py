@@ -14,6 +14,9 @@ from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, derive_values, f
 from vrs_lmeval.records import REAL, SHUFFLED
 from vrs_lmeval.run_record import RunEvidence, VariantRecord, read_document
 
+DAMAGE = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RecursionError, OSError)
+"""What reading a file may raise that is not what a run writes: one damaged run costs itself alone."""
+
 
 class UnreadableResultsError(ValueError):
     """A results folder does not hold what a comparison needs; the message names the file and what to do."""
@@ -91,12 +94,9 @@ def read_readable_runs(folder: Path) -> tuple[list[Run], list[UnreadableResultsE
     newest: dict[tuple[Path, str], tuple[Path, Any]] = {}
     for path in files:
         try:
-            results = _read_json(path)
-            tasks = [task for task, config in results["configs"].items() if "vrs" in config]
+            results, tasks = read_results(path)
         except UnreadableResultsError as problem:
             problems.append(problem)
-        except (AttributeError, KeyError, TypeError):
-            problems.append(UnreadableResultsError(f"{path}: not the results of an lm_eval run (no `configs`)"))
         else:
             newest |= {(path.parent, task): (path, results) for task in tasks}
     if not newest and not problems:
@@ -104,10 +104,19 @@ def read_readable_runs(folder: Path) -> tuple[list[Run], list[UnreadableResultsE
     runs = []
     for (_, task), (path, results) in sorted(newest.items(), key=_by_folder):
         try:
-            runs.append(_read_run(path, results, task))
+            runs.append(read_run(path, results, task))
         except UnreadableResultsError as problem:
             problems.append(problem)
     return runs, problems
+
+
+def read_results(path: Path) -> tuple[Any, list[str]]:
+    """A results file, and the VRS tasks that it is of. Raises UnreadableResultsError."""
+    results = _read_json(path)
+    try:
+        return results, [task for task, config in results["configs"].items() if "vrs" in config]
+    except DAMAGE as error:
+        raise UnreadableResultsError(f"{path}: not the results of an lm_eval run (no `configs`)") from error
 
 
 def _by_folder(item: tuple[tuple[Path, str], Any]) -> tuple[Path, str]:
@@ -120,10 +129,11 @@ def _timestamp(path: Path) -> str:
 
 def name_samples_file(path: Path, task: str) -> Path:
     """Where the harness writes the samples of a task, beside a results file."""
-    return path.with_name(f"samples_{task}_{_timestamp(path)}.jsonl")
+    return path.parent / f"samples_{task.replace('/', '_')}_{_timestamp(path)}.jsonl"
 
 
-def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
+def read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
+    """One task of a results file, with its samples. Raises UnreadableResultsError."""
     samples = name_samples_file(path, task)
     if not samples.is_file():
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
@@ -148,21 +158,25 @@ def _read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
 
 
 def _read_samples(path: Path, evidence: RunEvidence) -> tuple[list[ScoredSample], dict[str, LoggedMetric]]:
-    samples = []
+    samples: list[ScoredSample] = []
     metrics: dict[str, LoggedMetric] = {}
+    columns: set[str] = set()
     # Not splitlines(): an answer may hold other line separators, which the harness writes as they are.
     try:
         lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, OSError) as error:
         raise UnreadableResultsError(f"{path}: not UTF-8 text ({error})") from error
     for number, line in enumerate(lines, start=1):
         try:
             logged = json.loads(line)
+            if samples and set(logged["metrics"]) != columns:
+                raise ValueError(f"its metrics are not those of line 1: {sorted(columns ^ set(logged['metrics']))[:5]}")
+            columns = set(logged["metrics"])
             unseen = [name for name in logged["metrics"] if name not in metrics]
             metrics |= find_logged_metrics(unseen, evidence)
             samples.append(_read_sample(logged, metrics))
             metrics |= find_derived_metrics(samples[-1].values.keys() - metrics.keys())
-        except (json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        except DAMAGE as error:
             raise UnreadableResultsError(f"{path}, line {number}: not a logged VRS sample ({error!r})") from error
     twice = [name for name, times in Counter(sample.sample_id for sample in samples).items() if times > 1]
     if twice:
@@ -206,9 +220,11 @@ def read_evidence(path: Path, results: Mapping[str, Any], task: str) -> RunEvide
         }.items():
             _expect(part is None or isinstance(part, Mapping), name)
         limit = setup.get("limit")
-        _expect(limit is None or isinstance(limit, int | float), "config.limit")
+        _expect(limit is None or (isinstance(limit, int | float) and 0 <= limit < 1e9), "config.limit")
+        missing = setup.get("vrs_missing_weights")
+        _expect(missing is None or isinstance(missing, list), "config.vrs_missing_weights")
         return RunEvidence.read(config["vrs"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise UnreadableResultsError(
             f"{path}: the evidence of {task} is not as a VRS task writes it ({error!r})"
         ) from error
@@ -240,5 +256,5 @@ def _show_likelihoods(pairs: Sequence[Sequence[Any]]) -> str:
 def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise UnreadableResultsError(f"{path}: not valid JSON ({error}); was the run interrupted?") from error

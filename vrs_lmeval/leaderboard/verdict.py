@@ -82,7 +82,7 @@ def describe_other_story(metrics: Mapping[str, Interval]) -> str | None:
     """What gentler scores say of the open questions, where it is not what exact match says; None where it is."""
     exact = metrics.get("vrs_open")
     others = {name: metrics[name] for name in ("vrs_named", "vrs_recall") if name in metrics}
-    if exact is None:
+    if exact is None or exact.clusters < FEWEST_IMAGES:
         return None
     told = [
         f"{words} {_show(others[name])}"
@@ -119,11 +119,13 @@ def _judge_vrs(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample],
         return Verdict(Kind.ANSWERS_CHANGE, _describe_change(vrs, sensitivity, metrics, blind_floor))
     if sensitivity is None or not (most < floor + HARDLY_CHANGE and max(-low, high) < MARGIN):
         return _cannot_tell(f"its VRS may be 0 ({_show(vrs)}); more images would tell")
-    return Verdict(
-        Kind.HARDLY,
-        "hardly looks at the image: its answers hardly change with it (image sensitivity "
-        f"{_show(sensitivity, signed=False)}), and its VRS is below {high:.3f} ({_show(vrs)})",
-    )
+    change = f"its answers hardly change with it (image sensitivity {_show(sensitivity, signed=False)})"
+    if floor > MARGIN:
+        change = (
+            f"another image changes its answers (image sensitivity {_show(sensitivity, signed=False)}) hardly more "
+            f"often than asking again does ({_show(metrics['retest_sensitivity'], signed=False)})"
+        )
+    return Verdict(Kind.HARDLY, f"hardly looks at the image: {change}, and its VRS is below {high:.3f} ({_show(vrs)})")
 
 
 def _find_floor(retest: Interval | None) -> float:
@@ -147,11 +149,14 @@ def _describe_change(vrs: Interval, sensitivity: Interval, metrics: Mapping[str,
         f"{_show(sensitivity, signed=False)}), but it is not shown to be right more often with its own (VRS "
         f"{_show(vrs)})"
     )
-    recall, accuracy = metrics.get("recall_open"), metrics.get("acc")
+    recall, exact, accuracy = (metrics.get(name) for name in ("recall_open", "acc_open", "acc"))
     if accuracy is not None and accuracy.estimate <= blind_floor:
         said += f"; {accuracy.estimate:.3f} of its answers are right, which takes no image ({blind_floor:.3f})"
-    if recall is not None and accuracy is not None and recall.estimate > accuracy.estimate + MANY_UNREAD:
-        said += f"; it names {recall.estimate:.0%} of the right words of open questions, and few of them exactly"
+    if recall is not None and exact is not None and recall.estimate > exact.estimate + MANY_UNREAD:
+        said += (
+            f"; it names {recall.estimate:.0%} of the right words of open questions, and has {exact.estimate:.0%} of "
+            "them exactly"
+        )
     return said
 
 

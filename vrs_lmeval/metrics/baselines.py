@@ -11,6 +11,12 @@ from vrs_lmeval.metrics.reliance import BOTH, measure_difference
 from vrs_lmeval.uncertainty.forms import RATIO_TO_DIFFERENCE
 
 
+def measure_of_ceiling(question: Question) -> tuple[float, float] | None:
+    """(The difference of VRS, that of perfect sight): a ratio of means; None where the ceiling could not be had."""
+    ceiling = question.known[CEILING]
+    return None if ceiling is None else (measure_difference(question), ceiling)
+
+
 def _make_ceiling(name: str, formula: str, measure: Callable[[Question], float | None]) -> Metric:
     return Metric(
         name=name,
@@ -46,7 +52,7 @@ METRICS = (
         name="vrs_of_ceiling",
         formula="vrs / vrs_ceiling, a ratio of means",
         source=OURS,
-        measure=lambda question: (measure_difference(question), question.known[CEILING]),
+        measure=measure_of_ceiling,
         needs=BOTH,
         unit=Unit("ratio, 1 is perfect sight, no limits", -math.inf, math.inf),
         form=RATIO_TO_DIFFERENCE,

@@ -60,7 +60,14 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
     )
     return environment.get_template("page.html").render(
         board=board,
-        headings=PAGE_HEADINGS,
+        headings={
+            task.task: {
+                name: heading
+                for name, heading in PAGE_HEADINGS.items()
+                if all(name in standing.metrics for standing in task.standings)
+            }
+            for task in board.boards
+        },
         charts=_draw_all(board),
         browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},

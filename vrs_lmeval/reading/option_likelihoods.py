@@ -53,7 +53,10 @@ def find_gold_log_probability(shared: LogProbabilities | None, sample: Sample) -
         return None
     golds = {read_gold(gold, sample) for gold in sample.golds}
     right = [value for value, name in zip(shared, name_options(sample.options), strict=True) if name in golds]
-    return math.log(math.fsum(map(math.exp, right))) if right else None
+    if not right:
+        return None
+    largest = max(right)  # far below 0, its exponential is 0
+    return largest + math.log(math.fsum(math.exp(value - largest) for value in right))
 
 
 def find_divergence(first: LogProbabilities | None, second: LogProbabilities | None) -> float | None:

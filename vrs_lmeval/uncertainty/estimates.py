@@ -36,7 +36,7 @@ NO_VALUES = "no values"
 ONE_CLUSTER = "one cluster: no spread between clusters can be seen"
 ALL_EQUAL = "all values are equal: no spread to estimate from"
 CLUSTERS_ALIKE = "all clusters have the same mean: no spread between them to estimate from"
-NOTHING_TO_DIVIDE_BY = "its denominator is 0"
+NOTHING_TO_DIVIDE_BY = "its denominator is not above 0"
 ALL_WEIGHT_IN_ONE = "one cluster carries all the weight"
 
 NO_SPREAD = 1e-12
@@ -78,11 +78,11 @@ class Estimate:
     reason: str | None  # why there is no error
 
 
-def sum_up(quantity: Quantity) -> tuple[Quantity, Floats, Indices, Indices]:
-    """A quantity with its sums by cluster, its units' clusters and its partners: what `estimate` takes."""
+def sum_up(quantity: Quantity) -> tuple[Quantity, Floats, Indices]:
+    """A quantity with its sums by cluster and its partners: what `estimate` takes."""
     codes, total = number_clusters(quantity.units.clusters, len(quantity.units.summands))
     sums = sum_by_cluster(quantity.units.summands, codes, total)
-    return quantity, sums, codes, find_partners_of(quantity.units, codes)
+    return quantity, sums, find_partners_of(quantity.units, codes)
 
 
 def find_partners_of(units: Units, codes: Indices) -> Indices:
@@ -121,19 +121,19 @@ def estimate_value(form: Form, units: Units) -> float:
     return value if np.isfinite(value) else NAN
 
 
-def estimate(quantity: Quantity, sums: Floats, codes: Indices, partners: Indices) -> Estimate:
-    """From the sums (G, k) of the clusters, which `codes` (n,) name; those it does not apply to do not count."""
+def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
+    """From the sums (G, k) of the clusters; those without weight (that it does not apply to, say) do not count."""
     form, units = quantity.form, quantity.units
-    applying = np.unique(codes[units.applies])
+    applying = np.flatnonzero(sums[:, form.weight] > 0)
     value, error, spread, freedom = estimate_value(form, units), NAN, NAN, NAN
     if not np.isnan(value) and len(applying) > 1:
         with np.errstate(divide="ignore", invalid="ignore"):
             gradient = form.differentiate(sums.sum(axis=0))
-            residuals = sums @ gradient
+            residuals, linear = sums @ gradient, units.summands @ gradient
             shares = sums[:, form.weight] / sums[:, form.weight].sum()
             differing = count_differing(_find_means(sums, residuals)[applying])
             error = find_error(residuals, shares, partners)
-            spread = max(error, find_least_error(units.summands @ gradient, shares, differing))
+            spread = max(error, find_least_error(linear[units.summands[:, form.weight] > 0], shares, differing))
             freedom = min(find_freedom(shares), 1 + differing)
     reason = _why_degenerate(units, len(applying), value, error)
     error = error if reason is None else NAN

@@ -64,9 +64,15 @@ def gather(form: Form, values: Sequence[Any], images: Clusters, partners: Sequen
 
 def expect_number(value: Any) -> float:
     """Raises ValueError for what is not a finite number."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float):
         raise ValueError(f"{value!r} is no number")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError("an integer beyond all floats is no number") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is no number")
+    return number
 
 
 def expect_list(value: Any, *lengths: int) -> Sequence[Any]:
@@ -127,17 +133,18 @@ RATIO = Form("ratio of means", _read_ratio, divide, differentiate_quotient)
 RATIO_TO_DIFFERENCE = Form(
     "ratio of mean differences",
     lambda value: [*_read_ratio(value), 1.0],
-    divide,
+    lambda sums: np.where(sums[..., 1] > 0, divide(sums), np.nan),
     lambda sums: np.append(differentiate_quotient(sums), 0.0),
     width=3,
     weight=2,
 )
-"""As RATIO, for a denominator that may be below 0 in a question: questions weigh alike."""
+"""As RATIO, for a denominator that may be below 0 in a question: questions weigh alike. NaN where its mean is not above
+0."""
 
 RATE_TIMES_COMPLEMENT = Form(
-    "rate times complement", _read_claim_and_change, _multiply_rates, _differentiate_rates, width=4
+    "rate times complement", _read_claim_and_change, _multiply_rates, _differentiate_rates, width=4, weight=3
 )
-"""sums[0] / sums[1] * (1 - sums[2] / sums[3]), from (first, second or None)."""
+"""sums[0] / sums[1] * (1 - sums[2] / sums[3]), from (first, second or None); the seconds say what a question weighs."""
 
 SPREAD = Form(
     "spread of means",

@@ -116,7 +116,7 @@ def find_both_intervals(
         sums = [sum_by_cluster(quantity.units.summands, codes, total) for quantity in chunk]
         limits = _bootstrap(chunk, sums, key, resamples, level)
         for quantity, of_cluster, (low, high, empty) in zip(chunk, sums, limits, strict=True):
-            found_estimate = estimate(quantity, of_cluster, codes, find_partners_of(quantity.units, codes))
+            found_estimate = estimate(quantity, of_cluster, find_partners_of(quantity.units, codes))
             analytic = _find_analytic(found_estimate, quantity.bounds, level)
             found.append(Intervals(analytic, _describe_bootstrap(analytic, low, high, empty)))
     return found
