@@ -34,6 +34,7 @@ MANY_NOTES = 8
 
 PAGE_HEADINGS = {
     "vrs": HEADINGS["vrs"],  # first: a phone shows few columns
+    "vrs_of_ceiling": HEADINGS["vrs_of_ceiling"],
     "vrs_ceiling": "VRS of perfect sight",
     **HEADINGS,
 }
