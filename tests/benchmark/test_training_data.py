@@ -1,5 +1,7 @@
 """Synthetic against authentic training pairs: which runs are contrasted, and what the leaderboard concludes."""
 
+import json
+
 import pytest
 from support.results import draw_rows, make_board, write_run
 
@@ -102,3 +104,22 @@ def test_tasks_without_a_common_model_have_no_overall_contrast_but_a_reason(tmp_
     *_, overall = make_board(tmp_path, cards).contrasts
     assert overall.difference.reason == "a group without models"
     assert "not enough models to compare training data (0 synthetic and 0 authentic" in overall.conclusion
+
+
+@pytest.mark.parametrize(("first", "second"), [(range(20), range(5, 12)), (range(20), range(20))])
+def test_two_models_of_one_base_have_the_interval_of_their_test(tmp_path, first, second):
+    """With partners that go together, and without any difference: the page shows no two intervals of one thing."""
+    rows = [(f"q{k}", f"image{i}", "yes") for i in range(40) for k in range(2)]
+    for model, images in (("a", first), ("b", second)):
+        right = [(*row, int(int(row[1][5:]) in images), 0) for row in rows]
+        (samples,) = write_run(tmp_path, model, right).glob("samples_*")
+        lines = [json.loads(line) for line in samples.read_text().splitlines()]
+        for line in lines:
+            line["doc"]["variants"]["shuffled"]["image_id"] = f"image{(int(line['doc']['image_id'][5:]) + 1) % 40}"
+        samples.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    cards = {"a": ModelCard(training="synthetic", base="x"), "b": ModelCard(training="authentic", base="x")}
+    board = make_board(tmp_path, cards)
+    (pair,), (of_base,) = board.boards[0].pairs, board.contrasts[0].pairs
+    sign = 1 if board.boards[0].standings[pair.first].label == "a" else -1
+    expected = sorted([sign * pair.difference.low, sign * pair.difference.high])
+    assert [of_base.difference.low, of_base.difference.high] == pytest.approx(expected)

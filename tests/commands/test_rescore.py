@@ -161,3 +161,11 @@ def test_a_rescored_run_that_showed_other_images_is_not_compared(tmp_path):
     shown = CliRunner().invoke(app, ["compare", str(tmp_path / "first"), str(tmp_path / "second")])
     assert shown.exit_code == 2
     assert "different images were shown for 12 questions" in shown.output.replace("\n", " ")
+
+
+def test_a_text_that_utf_8_cannot_hold_is_read_again_and_written(tmp_path):
+    def break_text(line):
+        line["filtered_resps"][0] = "yes \ud800"
+
+    _, run = rescore(copy_log(tmp_path, break_text), tmp_path / "new")
+    assert run.samples[0].answers["real"].text == "yes \ud800"

@@ -237,7 +237,7 @@ def test_a_sample_asked_in_another_order_is_paired_by_its_id(tmp_path):
     write_run(tmp_path, "backward", rows[::-1])
     (pair,) = make_board(tmp_path).boards[0].pairs
     assert pair.difference.estimate == 0
-    assert pair.difference.reason == "all clusters have the same mean: no spread between them to estimate from"
+    assert pair.difference.method == "exact bound over images: none differs"
     assert math.isnan(pair.p_value)
 
 

@@ -64,7 +64,7 @@ def rescore(folders: Sequence[Path], output: Path) -> list[Rescored]:
         )
         for path in files:
             files_of_run, rescored = _rescore_file(path, output / name / path.parent.relative_to(place))
-            written |= {target: content.encode("utf-8", "surrogatepass") for target, content in files_of_run}
+            written |= {target: content.encode() for target, content in files_of_run}
             done += rescored
     for path, content in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,12 +100,12 @@ def _rescore_file(path: Path, target: Path) -> tuple[list[tuple[Path, str]], lis
             raise
         except DAMAGE as error:
             raise UnreadableResultsError(f"{samples}: its answers cannot be read again ({error!r})") from error
-        files.append((target / samples.name, "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in lines)))
+        files.append((target / samples.name, "".join(f"{json.dumps(line)}\n" for line in lines)))
         new["configs"][task] = {**results["configs"][task], "vrs": _describe(evidence, metrics)}
         shown = {f"{name},none": number for name, number in values.items()}
         new["results"][task] = {"alias": task, **shown}
         done.append(Rescored(path, target / path.name, task, evidence.parser_version, answers, changed))
-    files.append((target / path.name, json.dumps(new, indent=2, ensure_ascii=False)))
+    files.append((target / path.name, json.dumps(new, indent=2)))
     return (files if tasks else []), done
 
 

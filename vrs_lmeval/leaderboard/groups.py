@@ -21,7 +21,8 @@ from vrs_lmeval.leaderboard.pairs import BOUNDS
 from vrs_lmeval.leaderboard.runs import Run
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.clusters import Floats, resample_means
-from vrs_lmeval.uncertainty.intervals import find_t_interval
+from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.intervals import find_interval
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
     find_group_difference,
@@ -113,9 +114,9 @@ def contrast_groups(
     for task, runs in runs_by_task.items():
         grouped = [run for run in runs if cards[run.model].training in (FIRST, SECOND)]
         if grouped:
-            columns, images, _ = align_vrs(grouped)
+            columns, images, partners = align_vrs(grouped)
             models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
-            aligned.append(_Aligned(task, models, images))
+            aligned.append(_Aligned(task, models, images, partners))
             rival = benchmarks.setdefault(_name_data(grouped[0]), aligned[-1])
             if len(models) > len(rival.values):
                 benchmarks[_name_data(grouped[0])] = aligned[-1]
@@ -135,6 +136,7 @@ class _Aligned:
     task: str
     values: Mapping[str, Floats]  # by model
     images: Sequence[str]
+    partners: Sequence[str | None]  # the image that each question was shown under shuffled
 
     def select(self, models: Sequence[str]) -> Floats:
         """(n, M)."""
@@ -147,6 +149,7 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
     # Weights that make the mean over all questions the unweighted mean of the tasks.
     columns = np.concatenate([task.select(shared) * (questions / (len(tasks) * len(task.images))) for task in tasks])
     images = [image for task in tasks for image in task.images]
+    partners = [partner for task in tasks for partner in task.partners]
     is_first = np.array([cards[model].training == FIRST for model in shared], dtype=bool)
     difference = find_group_difference(columns, images, is_first)
     bases, of_bases = _match_bases(shared, columns, cards)
@@ -158,7 +161,7 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
         bootstrap=_bootstrap(difference, tasks, shared, is_first),
         matched=find_matched_difference(of_bases, images) if bases else None,
         bases=bases,
-        pairs=_pair_within_bases(shared, columns, images, cards, labels),
+        pairs=_pair_within_bases(shared, columns, list(zip(images, partners, strict=True)), cards, labels),
         repeated=_find_repeated_bases([cards[model] for model in shared]),
     )
 
@@ -205,7 +208,7 @@ def _make_columns(columns: Sequence[Floats], rows: int) -> Floats:
 def _pair_within_bases(
     models: Sequence[str],
     columns: Floats,
-    images: Sequence[str],
+    shown: Sequence[tuple[str, str | None]],
     cards: Mapping[str, ModelCard],
     labels: Mapping[str, str],
 ) -> tuple[BasePair, ...]:
@@ -215,10 +218,16 @@ def _pair_within_bases(
             str(cards[models[i]].base),
             labels[models[i]],
             labels[models[j]],
-            find_t_interval(columns[:, i] - columns[:, j], images, bounds=BOUNDS),
+            _find_difference(columns[:, i] - columns[:, j], shown),
         )
         for i, j in itertools.product(range(len(models)), repeat=2)
         if (kinds[i], kinds[j]) == (FIRST, SECOND)
         and cards[models[i]].base is not None
         and cards[models[i]].base == cards[models[j]].base
     )
+
+
+def _find_difference(differences: Floats, shown: Sequence[tuple[str, str | None]]) -> Interval:
+    """Their mean with the interval of a pair test (`pairs.py`): clustered by image, partners included."""
+    places = [(value, image, partner) for value, (image, partner) in zip(differences.tolist(), shown, strict=True)]
+    return find_interval(MEAN, places, BOUNDS)

@@ -12,7 +12,6 @@ import numpy as np
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.clusters import Floats, number_clusters
 from vrs_lmeval.uncertainty.estimates import (
-    CLUSTERS_ALIKE,
     NO_SPREAD,
     ONE_CLUSTER,
     count_differing,
@@ -20,7 +19,7 @@ from vrs_lmeval.uncertainty.estimates import (
     find_least_error,
     find_partners,
 )
-from vrs_lmeval.uncertainty.limits import T_METHOD, find_limits
+from vrs_lmeval.uncertainty.limits import EXACT_METHOD, T_METHOD, find_exact_limits, find_limits
 from vrs_lmeval.uncertainty.model_tests import (
     adjust_holm,
     find_detectable_difference,
@@ -45,7 +44,7 @@ class PairTest:
     `difference` has its own 95 % interval, not adjusted for the number of pairs. `p_value` is that of sign flips by
     image, adjusted by Holm for all pairs; NaN where no question differs. A true difference of `detectable` is found
     with 80 % power on these images (by one test at 5 %), one of the size seen with `needed_images` like these, and one
-    of PLANNED_DIFFERENCE with `planned_images`; NaN without an interval, infinite for no difference.
+    of PLANNED_DIFFERENCE with `planned_images`; NaN where no image differs, infinite for no difference.
     """
 
     first: int
@@ -89,10 +88,13 @@ def compare_pairs(
     for i, j, error, p_value in zip(first.tolist(), second.tolist(), errors.tolist(), adjusted.tolist(), strict=True):
         differences = columns[:, i] - columns[:, j]
         estimate = float(differences.mean())
-        reason = ONE_CLUSTER if clusters < 2 else CLUSTERS_ALIKE if error < NO_SPREAD else None
+        reason = ONE_CLUSTER if clusters < 2 else None
         low = high = detectable = needed = planned = math.nan
         method = T_METHOD
-        if reason is None:
+        if reason is None and error < NO_SPREAD:
+            low, high = find_exact_limits(estimate, clusters, BOUNDS)
+            method = EXACT_METHOD
+        elif reason is None:
             means = np.bincount(codes, weights=differences, minlength=clusters) / (shares * len(columns))
             differing = count_differing(means)
             freedom = min(find_freedom(shares), 1 + differing)

@@ -37,11 +37,9 @@ ONE_CLUSTER = "one cluster: no spread between clusters can be seen"
 ALL_EQUAL = "all values are equal: no spread to estimate from"
 CLUSTERS_ALIKE = "all clusters have the same mean: no spread between them to estimate from"
 NOTHING_TO_DIVIDE_BY = "its denominator is not above 0"
-ALL_WEIGHT_IN_ONE = "one cluster carries all the weight"
 
 NO_SPREAD = 1e-12
 """A standard error below this is rounding: the values are shares, their differences or logarithms."""
-
 
 FEW_DIFFERING, WORTH = 20, 3.0
 """Where fewer clusters than this differ from the most frequent one, how they cluster cannot be estimated: a cluster
@@ -141,7 +139,7 @@ def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
 
 
 def find_error(residuals: Floats, shares: Floats, partners: Indices) -> float:
-    """From each cluster's residual (G,) and share (G,) of the weight; infinite where one has it all."""
+    """From each cluster's residual (G,) and share (G,) of the weight; none has it all."""
     scaled = residuals / np.sqrt(1 - shares)
     shared = float(2 * (scaled[partners[:, 0]] * scaled[partners[:, 1]]).sum())
     return math.sqrt(float(np.square(scaled).sum()) + max(0.0, shared))
@@ -180,8 +178,6 @@ def _why_degenerate(units: Units, clusters: int, value: float, error: float) -> 
         return NOTHING_TO_DIVIDE_BY
     if clusters < 2:
         return ONE_CLUSTER
-    if error == math.inf:
-        return ALL_WEIGHT_IN_ONE
     if not error > NO_SPREAD:  # the gradient of a spread of 0 is NaN
         applying = units.summands[units.applies]
         return ALL_EQUAL if (applying == applying[0]).all() else CLUSTERS_ALIKE
