@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vrs_lmeval.reading.answers import LONGEST_ANSWER, parse_answer
+from vrs_lmeval.reading.answers import parse_answer
 from vrs_lmeval.reading.choices import find_alternatives, read_gold
 from vrs_lmeval.reading.normalisation import normalise
+from vrs_lmeval.reading.said_text import LONGEST_ANSWER
 from vrs_lmeval.records import Answer, Sample
 
 

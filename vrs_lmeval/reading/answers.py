@@ -36,6 +36,8 @@ from vrs_lmeval.reading.normalisation import (
     word_set,
 )
 from vrs_lmeval.reading.option_names import find_same_option
+from vrs_lmeval.reading.refusals import ASSISTANT_TALK, DOUBT_ONLY, DOUBTS, REFUSES
+from vrs_lmeval.reading.said_text import THOUGHT_CLOSES, THOUGHT_OPENS, cut_next_turn, find_said_text
 from vrs_lmeval.reading.statements import (
     AFTER_NO,
     INVERTS,
@@ -45,7 +47,6 @@ from vrs_lmeval.reading.statements import (
     read_echo,
     read_statement,
 )
-from vrs_lmeval.reading.thoughts import MARKS
 from vrs_lmeval.records import Answer, Sample
 
 PARSER_VERSION = "3"
@@ -58,15 +59,6 @@ UNDECIDED = "no decisive token"
 NO_BLOCK = "no answer block"
 UNCLOSED_BLOCK = "unclosed answer block"
 
-LONGEST_ANSWER = 4000
-"""Characters of an answer that are read: far beyond any benchmark's gold, and a 1 MB answer stays cheap."""
-
-_THOUGHT_OPENS = re.compile("|".join(re.escape(marks.opener) for marks in MARKS), re.IGNORECASE)
-_THOUGHT_CLOSES = re.compile("|".join(re.escape(marks.closer) for marks in MARKS), re.IGNORECASE)
-_SPECIAL_TOKEN = re.compile(
-    r"<\|[^|>]*\|>|</?s>|<(?:bos|eos|pad|(?:start|end)_of_turn|end_of_utterance)>", re.IGNORECASE
-)
-_NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOTALL | re.IGNORECASE)
 _LABEL_STARTS = r"(?:^|[\n.!?:]\s*)"
 _LABEL_LEADS = (
     _LABEL_STARTS + r"(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
@@ -77,27 +69,6 @@ _ANSWER_LABEL = re.compile(
     rf"{_LABEL_LEADS}answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
-)
-
-_REFUSES = re.compile(
-    r"\b(?:not (?:sure|certain|possible to|able to|enough information)|no (?:idea|way to (?:tell|know|say))|"
-    r"(?:cannot|cant|can not|could not|couldnt|unable to|impossible to|hard to|difficult to) (?:be )?"
-    r"(?:determined?|tell|told|say|said|answer(?:ed)?|assess(?:ed)?|judged?|conclude|confirm(?:ed)?|provide|"
-    r"identify|diagnose|interpret|know|help|assist)|"
-    r"(?:cannot|cant|can not|unable to) (?:see|view|access|analy[sz]e) (?:the|this|any|your) (?:image|picture|scan)|"
-    r"(?:dont|do not) know|insufficient information|as an ai|im sorry|i am sorry|i apologi[sz]e)\b"
-)
-_ASSISTANT_TALK = re.compile(
-    r"\b(?:please (?:upload|provide|share|attach|send)|"
-    r"(?:cannot|cant|can not|unable to|not able to|dont have the ability to) "
-    r"(?:(?:directly |currently )?(?:see|view|access|process|open|look at|interpret|analy[sz]e) )"
-    r"(?:any |the |this |your |medical )*(?:image|picture|photo|scan|x-?ray|file|attachment)s?)\b"
-)
-"""An assistant that says it has no image: no answer, whatever word it begins with ("No, I cannot view images")."""
-
-_DOUBTS = re.compile(r"\b(?:unclear|unknown|uncertain|indeterminate|not clear)\b")
-_DOUBT_ONLY = re.compile(
-    r"(?:it |this |that |the answer )?(?:is |remains )?(?:unclear|not clear|unknown|uncertain|n ?/ ?a)"
 )
 
 _CAPITAL_ALONE = re.compile(r"\W*[A-Z]\W*")
@@ -158,7 +129,7 @@ def parse_answer(text: str, sample: Sample) -> Answer:
 def _read_final_text(final: str, sample: Sample) -> Answer:
     if not any(character.isalnum() for character in final):
         return _read_signs(final, sample)
-    if _ASSISTANT_TALK.search(fold(final)):
+    if ASSISTANT_TALK.search(fold(final)):
         return Answer(None, REFUSAL)
     if sample.answer_type == "open":
         return _read_open(final)
@@ -176,8 +147,8 @@ def parse_tagged_answer(text: str, sample: Sample) -> Answer:
     without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
     block", where the text ends inside one. A block inside `<think>` is a thought.
     """
-    said = _THOUGHT_CLOSES.split(text)[-1]
-    if _THOUGHT_OPENS.search(said):
+    said = THOUGHT_CLOSES.split(text)[-1]
+    if THOUGHT_OPENS.search(said):
         return Answer(None, UNFINISHED)
     block = find_last_block(said)
     if block is None:
@@ -193,26 +164,15 @@ def find_answer_text(text: str, question: str) -> str | None:
 
 def _find_final_text(text: str) -> str | None:
     """The same with the question, where the text repeats it first."""
-    text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
-    before = _THOUGHT_OPENS.split(text, maxsplit=1)[0]
-    after = _THOUGHT_CLOSES.split(text)[-1]  # a chat template may have opened the reasoning in the prompt
-    if _THOUGHT_OPENS.search(after) or not after.strip():
-        if not before.strip() and before != text:
-            return None
-        after = before
-    after = _NEXT_TURN.sub("", take_off_markup(_end_turn(after)[:LONGEST_ANSWER]))
+    said = find_said_text(text)
+    if said is None:
+        return None
+    after = cut_next_turn(take_off_markup(said))
     for label in reversed(list(_ANSWER_LABEL.finditer(after))):
         if _says_something(after[label.end() :]):
             return after[label.end() :].strip()
         after = after[: label.start()]
     return after
-
-
-def _end_turn(text: str) -> str:
-    """Up to the first special token that follows a word: there the turn ends, or another's begins."""
-    parts = (part.strip() for part in _SPECIAL_TOKEN.split(text))
-    said = (part for part in parts if part and part.lower() not in {"assistant", "model"})
-    return next(said, "")
 
 
 def _drop_question(text: str, question: str) -> str:
@@ -242,10 +202,10 @@ def _read_open(text: str) -> Answer:
     words = name_text(text)
     if not words or words in ARTICLES - {"a"}:  # "A" may be a panel's letter
         return Answer(None, EMPTY)
-    refusal = _REFUSES.search(fold(text))
+    refusal = REFUSES.search(fold(text))
     # Three words may precede it: "I am really not sure".
     opens_with_refusal = refusal is not None and len(fold(text)[: refusal.start()].split()) <= 3
-    if opens_with_refusal or _DOUBT_ONLY.fullmatch(fold(text).strip(" .!")):
+    if opens_with_refusal or DOUBT_ONLY.fullmatch(fold(text).strip(" .!")):
         return Answer(None, REFUSAL)
     return Answer(words)
 
@@ -280,7 +240,7 @@ def _read_alternatives(text: str, sample: Sample) -> Answer:
 
 def _doubt_starts(text: str) -> int | None:
     """Offset in the folded text where the model first declines to answer."""
-    starts = [match.start() for pattern in (_REFUSES, _DOUBTS) if (match := pattern.search(fold(text)))]
+    starts = [match.start() for pattern in (REFUSES, DOUBTS) if (match := pattern.search(fold(text)))]
     return min(starts, default=None)
 
 
