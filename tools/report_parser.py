@@ -1,7 +1,8 @@
 """Parser report: takes the corpus of answers, gives a Markdown table of how many the parser reads as a reader does.
 
 A false accept is a value where the reader found none, or another value; a false reject is none where the reader found
-one. `--errors` lists those that are not held out. Run: python -m tools.report_parser
+one. `--errors` lists those that are not held out. Behind it the table of remarks (`report_remarks.py`).
+Run: python -m tools.report_parser
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import argparse
 from collections.abc import Iterable
 
 from tests.support.answers_corpus import Item, read_corpus
+from tools import report_remarks
 from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.reading.image_remarks import REMARKS_VERSION
 from vrs_lmeval.reading.option_likelihoods import LETTERS
 from vrs_lmeval.records import Answer
 
@@ -60,7 +63,7 @@ def write_table(items: list[Item]) -> str:
 
 
 def main() -> None:
-    """Print the table, and the errors where asked."""
+    """Print both tables, and the errors where asked."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--errors", action="store_true", help="list the errors that are not held out")
     items = read_corpus()
@@ -69,7 +72,9 @@ def main() -> None:
             if not item.is_held_out and judge(item) != "right":
                 got = parse_answer(item.text, item.sample)
                 print(f"{judge(item):13} {item.sample.sample_id} {item.kind}: {item.text!r} -> {got}, not {item.label}")
+        print(*report_remarks.list_errors(), sep="\n")
     print(f"Parser version {PARSER_VERSION}\n\n{write_table(items)}")
+    print(f"\nRemarks version {REMARKS_VERSION}\n\n{report_remarks.write_table()}")
 
 
 if __name__ == "__main__":

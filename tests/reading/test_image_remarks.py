@@ -1,0 +1,113 @@
+"""Remarks on the image against labelled sentences: as often right as reported; findings and thoughts are none."""
+
+import hashlib
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.remark_sentences import read_labelled
+from tools.report_remarks import Counts, count
+from vrs_lmeval.reading import image_remarks, remark_phrases
+from vrs_lmeval.reading.image_remarks import BLANK, MISMATCH, MISSING, declines, find_remark
+from vrs_lmeval.reading.said_text import LONGEST_ANSWER
+from vrs_lmeval.reading.thoughts import MARKS
+
+DEVELOPMENT = read_labelled("image_remarks")
+
+
+@pytest.mark.parametrize("row", DEVELOPMENT, ids=lambda row: row.text)
+def test_sentences_written_beside_the_lexicon_are_read_as_labelled(row):
+    assert find_remark(row.text) == row.remark
+    assert declines(row.text) is row.declines
+
+
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("The image does not match the question. It is blank.", BLANK),
+        ("The image is blank. I cannot view images.", MISSING),
+        ("This is not a mammogram. No image was provided.", MISSING),
+        ("The image is blank. Please upload it again.", BLANK),  # a request alone says nothing of what is there
+        ("The image shows a knee, not a liver. Please provide the image of the liver.", MISMATCH),
+        ("Please provide the image of the liver.", MISSING),
+        ("Yes. Answer: B. Note that the image is completely black.", BLANK),  # also behind the answer
+        ("", None),
+        ("...", None),
+    ],
+)
+def test_of_several_remarks_the_first_in_order_counts(text, remark):
+    assert find_remark(text) == remark
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "remark"),
+    [
+        ("", "The image is a CT, not an MRI.", MISMATCH),
+        ("Is this an MRI?", "The image is a CT, not an MRI.", None),
+        ("Is there a lesion in the brain?", "The image is a CT, not an MRI.", MISMATCH),
+        ("Which imaging modality was used?", "This is not an MRI. It is an ultrasound.", None),
+        ("Does the picture contain a liver?", "The image does not show the liver.", None),
+        ("Is the liver enlarged?", "The image does not show the liver.", MISMATCH),
+        ("Is the liver enlarged?", "No, the image does not show the liver.", None),  # answers in its own words
+        ("Is this an MRI?", "The image does not match the question.", MISMATCH),
+    ],
+)
+def test_what_the_image_is_not_may_be_asked(question, text, remark):
+    assert find_remark(text, question) == remark
+
+
+@pytest.mark.parametrize("marks", MARKS, ids=lambda marks: marks.opener)
+def test_thoughts_are_not_read(marks):
+    text = f"{marks.opener}The image is blank, I cannot tell.{marks.closer}Yes."
+    assert (find_remark(text), declines(text)) == (None, False)
+    text = f"{marks.opener}A mass.{marks.closer}The image is blank, I cannot tell."
+    assert (find_remark(text), declines(text)) == (BLANK, True)
+    text = f"{marks.opener}The image is blank, I cannot tell."
+    assert (find_remark(text), declines(text)) == (None, False), "the thought does not end"
+
+
+def test_markup_invented_turns_and_capitals_change_nothing():
+    assert find_remark("The image is **BLANK**.") == BLANK
+    assert find_remark("\u201cNo image\u201d was provided.") == MISSING
+    assert find_remark("Yes.\nQuestion: Is the image blank?\nAnswer: The image is blank.") is None
+    assert find_remark("Yes.<|im_end|>The image is blank.") is None
+
+
+def test_no_more_than_the_longest_answer_is_read():
+    assert find_remark("yes " * (LONGEST_ANSWER // 4) + ". The image is blank.") is None
+    assert find_remark("The image is blank. " + "yes " * LONGEST_ANSWER) == BLANK
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["the image ", "no ", "no image of a ", "a-", "the image you ", "the chest x-ray shows a ", "图像", "\\text{"],
+)
+def test_a_hundred_thousand_characters_are_read_as_their_beginning(unit):
+    text = unit * (100_000 // len(unit))
+    assert find_remark(text) == find_remark(text[:LONGEST_ANSWER])
+    assert declines(text) is declines(text[:LONGEST_ANSWER])
+
+
+@given(st.text(), st.text())
+@settings(max_examples=50)
+def test_any_text_is_read(text, question):
+    assert find_remark(text, question) in {None, MISSING, BLANK, MISMATCH}
+    assert declines(text) in {True, False}
+
+
+def test_a_change_of_the_lexicon_raises_its_version():
+    named = sorted({**vars(remark_phrases), **vars(image_remarks)}.items())
+    parts = [part if isinstance(part, tuple) else (part,) for _, part in named if isinstance(part, (re.Pattern, tuple))]
+    lexicon = "\n".join(pattern.pattern for part in parts for pattern in part)
+    known = {"1": "75ff167f28563738"}
+    assert known[image_remarks.REMARKS_VERSION] == hashlib.sha256(lexicon.encode()).hexdigest()[:16]
+
+
+def test_precision_and_recall_are_counted_by_hand():
+    rows = [row for row in DEVELOPMENT if row.text in {"The image is blank.", "yes", "No image."}]
+    assert count(BLANK, rows) == Counts(1, 0, 0)
+    assert count("any remark", [row._replace(remark=None) for row in rows]) == Counts(0, 2, 0)
+    assert count("any remark", [row._replace(remark=BLANK) for row in rows]) == Counts(2, 0, 1)
+    assert Counts(1, 1, 3).describe() == "4 | 0.50 (1 of 2) | 0.25 (1 of 4)"

@@ -1,0 +1,137 @@
+"""Remarks: takes a model's text, tells what it says of the image when it should not know, and whether it declines.
+
+A lexicon of phrases, judged sentence by sentence, as in `visual_claims.py`: it needs no model, and anyone can read why
+a text counts. How often it is right is measured on sentences that another author wrote (docs/metrics.md, and a test).
+A finding is no remark: "no mass is visible", "the image shows nothing unusual", "the lung is not shown in this view".
+"""
+
+from __future__ import annotations
+
+import re
+
+from vrs_lmeval.reading.markup import take_off_latex
+from vrs_lmeval.reading.normalisation import fold
+from vrs_lmeval.reading.refusals import ASSISTANT_TALK, DOUBT_ONLY, REFUSES
+from vrs_lmeval.reading.remark_phrases import (
+    BODY,
+    CANNOT,
+    CANNOT_SEE,
+    DOES_NOT_FIT,
+    IS_ANOTHER,
+    KIND_OF_IMAGE,
+    NOT_GIVEN,
+    REQUESTS,
+    SHOWS_NOTHING,
+)
+from vrs_lmeval.reading.said_text import cut_next_turn, find_said_text
+
+REMARKS_VERSION = "1"
+"""Goes into every result; to be raised with any change of the lexicon."""
+
+MISSING, BLANK, MISMATCH = "missing", "blank", "mismatch"
+
+_PICTURE = r"(?:image|picture|photo|scan|film|slide|x ?-?ray|radiograph|study|section|view|plane)"
+_ASKS_WHAT_IT_IS = re.compile(
+    r"\bmodality\b|\b(?:what|which) (?:(?:kind|type|sort) of (?:\w+ )?(?:ima|scan|mri|x)\w*|imaging|image|scan|organs?|"
+    r"body part|part of the body)\b"
+    rf"|\b(?:is|was|are) (?:this|it|that|these|the {_PICTURE})(?: shown| above)? (?:an?|of|the) (?:[\w/-]+ ){{0,3}}?"
+    rf"(?:{KIND_OF_IMAGE}|{_PICTURE}\b|{BODY})"
+    rf"|\b(?:does|do) (?:\w+ ){{0,3}}?{_PICTURE} (?:contain|show|include|have|display) (?:\w+ ){{0,3}}?{BODY}"
+    rf"|\b(?:is|are|can) (?:there )?{BODY}(?: be)? (?:visible|seen|shown|present|in)\b"
+    r"|是什么|什么部位|哪个|是.{0,20}吗"
+)
+_OPENS_WITH_AN_ANSWER = re.compile(r"^\W*(?:yes|no)(?=\W*$|[,:]| (?:this|the|it)\b)|^\W*(?:是|不是|否)")
+_OPENS_WITH_YES = re.compile(r"^\W*(?:yes|yeah|yep)\b")
+_ANSWERS = re.compile(
+    r"\banswer(?: is| ?:)|\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|choose|"
+    r"pick)\b|\bmost likely\b|答案"
+)
+_VERBS_OF_ANSWERS = (
+    r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|assist|"
+    r"evaluate|describe|comment|give|make|offer|discern|verif(?:y|ied)|analy[sz]e|establish|ascertain|decide|draw|"
+    r"infer|reach)"
+    r"(?:d|ed)?\b"
+)
+_DECLINES_TOO = re.compile(
+    rf"\b{CANNOT} (?:\w+ly )?(?:be )?(?:\w+ly )?{_VERBS_OF_ANSWERS}"
+    r"|\b(?:no answer|answer(?:ing)?|diagnosis|assessment) (?:is|would be|can be) (?:not possible|impossible|"
+    r"possible)\b"
+    r"|\b(?:un|not )answerable\b|\bnot (?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b"
+    r"|\binsufficient (?:information|detail|data|context)\b|\binformation (?:\w+ ){0,3}insufficient\b"
+    r"|\b(?:decline|refuse|would rather not|prefer not) (?:to )?\w+|\b(?:not|isnt) possible to\b|\bimpossible to\b"
+    r"|^\W*(?:sorry|apologies)\b|无法(?:回答|判断|确定|得知|诊断|评估|作答|辨别)|不能(?:回答|判断|确定)|不知道|不确定|看不出|不清楚"
+)
+"""Forms that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
+
+_SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|[。\n]+")
+_QUOTES = re.compile('["\u201c\u201d()\\[\\]]+')
+
+
+def find_remark(text: str, question: str = "") -> str | None:
+    """What the text says of the image; None where it says nothing of the kind.
+
+    - MISSING: there is none, or the model cannot see it or asks for it;
+    - BLANK: it shows nothing: uniform, black, grey, or cannot be read at all;
+    - MISMATCH: it does not fit the question: another body part, modality or organ than the one asked about.
+
+    Of several the first in this order; a mere request for an image counts where nothing else is said. The whole text is
+    read, to LONGEST_ANSWER characters, without thoughts. That the image is no MRI is an answer to "Is this an MRI?" and
+    a remark on "Is there a lesion in this MRI?": so it does not count where the text opens with yes or no, nor where
+    `question` asks what the image is or holds; without a question it counts. That an organ "is not visible" or "not
+    shown in this view" never counts: that is a finding.
+    """
+    sentences = _read_sentences(text)
+    if _say(sentences, CANNOT_SEE + NOT_GIVEN):
+        return MISSING
+    if _say(sentences, SHOWS_NOTHING):
+        return BLANK
+    if _say(sentences, DOES_NOT_FIT):
+        return MISMATCH
+    is_answer = _ASKS_WHAT_IT_IS.search(fold(question)) or _OPENS_WITH_AN_ANSWER.search("".join(sentences[:1]))
+    if not is_answer and _say(sentences, IS_ANOTHER):
+        return MISMATCH
+    return MISSING if _say(sentences, REQUESTS) else None
+
+
+def declines(text: str) -> bool:
+    """Whether it refuses or says that it cannot tell, whatever the cause.
+
+    So does a text that cannot see the image, asks for it, or says no more than that there is none, unless it names an
+    answer ("the answer is", "my best guess"). One that only calls the image blank, or of another kind, does not: that
+    may be its answer. A doubt behind a "yes" revokes nothing, as in `answers.py`; who cannot tell, and answers all the
+    same, declines.
+    """
+    sentences = _read_sentences(text)
+    names_answer = _say(sentences, (_ANSWERS,))
+    if not names_answer and _say(sentences, (ASSISTANT_TALK, *CANNOT_SEE, *REQUESTS)):
+        return True
+    if _OPENS_WITH_YES.search("".join(sentences[:1])):
+        return False
+    if any(_says_it_cannot_tell(sentence) for sentence in sentences):
+        return True
+    return bool(sentences) and not names_answer and all(_say([sentence], NOT_GIVEN) for sentence in sentences)
+
+
+def _says_it_cannot_tell(sentence: str) -> bool:
+    """A mere lack of sight, which the parser's lexicon holds too, is judged with the rest of the text."""
+    refusals = (match.group() for pattern in (REFUSES, _DECLINES_TOO) for match in pattern.finditer(sentence))
+    return any(not _say([refusal], CANNOT_SEE) for refusal in refusals) or _only_doubts(sentence)
+
+
+def _only_doubts(sentence: str) -> bool:
+    """ "Unknown", or "it is unclear whether ..."; not "the margin is unclear"."""
+    doubt = DOUBT_ONLY.match(sentence)
+    return (
+        doubt is not None
+        and re.match(r"\W*$| (?:whether|if|what|which|how|from)\b", sentence[doubt.end() :]) is not None
+    )
+
+
+def _say(sentences: list[str], patterns: tuple[re.Pattern[str], ...]) -> bool:
+    return any(pattern.search(sentence) for pattern in patterns for sentence in sentences)
+
+
+def _read_sentences(text: str) -> list[str]:
+    """The folded sentences of what was said, without quotation marks and brackets."""
+    said = cut_next_turn(take_off_latex(find_said_text(text) or ""))
+    return [sentence.strip() for sentence in _SENTENCE_END.split(_QUOTES.sub("", fold(said))) if sentence.strip()]
