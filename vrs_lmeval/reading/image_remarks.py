@@ -32,34 +32,32 @@ MISSING, BLANK, MISMATCH = "missing", "blank", "mismatch"
 
 _PICTURE = r"(?:image|picture|photo|scan|film|slide|x ?-?ray|radiograph|study|section|view|plane)"
 _ASKS_WHAT_IT_IS = re.compile(
-    r"\bmodality\b|\b(?:what|which) (?:(?:kind|type|sort) of (?:\w+ )?(?:ima|scan|mri|x)\w*|imaging|image|scan|organs?|"
-    r"body part|part of the body)\b"
-    rf"|\b(?:is|was|are) (?:this|it|that|these|the {_PICTURE})(?: shown| above)? (?:an?|of|the) (?:[\w/-]+ ){{0,3}}?"
-    rf"(?:{KIND_OF_IMAGE}|{_PICTURE}\b|{BODY})"
-    rf"|\b(?:does|do) (?:\w+ ){{0,3}}?{_PICTURE} (?:contain|show|include|have|display) (?:\w+ ){{0,3}}?{BODY}"
-    rf"|\b(?:is|are|can) (?:there )?{BODY}(?: be)? (?:visible|seen|shown|present|in)\b"
-    r"|是什么|什么部位|哪个|是.{0,20}吗"
+    r"\bmodality\b|\b(?:what|which) (?:(?:kind|type|sort) of (?:\w+ )?(?:ima|scan|mri|x)\w*|imaging|image|scan|"
+    rf"organs?|body part|part of the body)\b|\b(?:is|was|are) (?:this|it|that|these|the {_PICTURE})(?: shown| "
+    rf"above)? (?:an?|of|the) (?:[\w/-]+ ){{0,3}}?(?:{KIND_OF_IMAGE}|{_PICTURE}\b|{BODY})|\b(?:does|do) (?:\w+ "
+    rf"){{0,3}}?{_PICTURE} (?:contain|show|include|have|display) (?:\w+ ){{0,3}}?{BODY}|\b(?:is|are|can) (?:there "
+    rf")?{BODY}(?: be)? (?:visible|seen|shown|present|in)\b|是什么|什么部位|哪个|是.{{0,20}}吗"
 )
 _OPENS_WITH_AN_ANSWER = re.compile(r"^\W*(?:yes|no)(?=\W*$|[,:]| (?:this|the|it)\b)|^\W*(?:是|不是|否)")
 _OPENS_WITH_YES = re.compile(r"^\W*(?:yes|yeah|yep)\b")
 _ANSWERS = re.compile(
-    r"\banswer(?: is| ?:)|\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|choose|"
-    r"pick)\b|\bmost likely\b|答案"
+    r"\banswer(?: is| ?:)|\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|"
+    r"choose|pick)\b|\bmost likely\b|答案"
 )
 _VERBS_OF_ANSWERS = (
-    r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|assist|"
-    r"evaluate|describe|comment|give|make|offer|discern|verif(?:y|ied)|analy[sz]e|establish|ascertain|decide|draw|"
-    r"infer|reach)"
-    r"(?:d|ed)?\b"
+    r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|"
+    r"assist|evaluate|describe|comment|give|make|offer|discern|verif(?:y|ied)|analy[sz]e|establish|ascertain|decide|"
+    r"draw|infer|reach)(?:d|ed)?\b"
 )
 _DECLINES_TOO = re.compile(
-    rf"\b{CANNOT} (?:\w+ly )?(?:be )?(?:\w+ly )?{_VERBS_OF_ANSWERS}"
-    r"|\b(?:no answer|answer(?:ing)?|diagnosis|assessment) (?:is|would be|can be) (?:not possible|impossible|"
-    r"possible)\b"
-    r"|\b(?:un|not )answerable\b|\bnot (?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b"
-    r"|\binsufficient (?:information|detail|data|context)\b|\binformation (?:\w+ ){0,3}insufficient\b"
-    r"|\b(?:decline|refuse|would rather not|prefer not) (?:to )?\w+|\b(?:not|isnt) possible to\b|\bimpossible to\b"
-    r"|^\W*(?:sorry|apologies)\b|无法(?:回答|判断|确定|得知|诊断|评估|作答|辨别)|不能(?:回答|判断|确定)|不知道|不确定|看不出|不清楚"
+    rf"\b{CANNOT} (?:\w+ly )?(?:be )?(?:\w+ly )?{_VERBS_OF_ANSWERS}|\b(?:no answer|answer(?:ing)?|diagnosis|"
+    r"assessment) (?:is|would be|can be) (?:not possible|impossible|possible)\b|\b(?:un|not )answerable\b|\bnot "
+    r"(?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b|\binsufficient (?:information|detail|"
+    r"data|context)\b|\binformation (?:\w+ ){0,3}insufficient\b|\b(?:decline|refuse|would rather not|prefer not) "
+    r"(?:to )?\w+|\b(?:not|isnt) possible to\b|\bimpossible to\b|\bcannot be used to\b|\b(?:must|have to) decline\b|"
+    r"\bnothing (?:for me )?to (?:evaluate|assess|analy[sz]e|answer)\b|^\W*(?:sorry|apologies)\b"
+    r"|无法(?:回答|判断|确定|得知|"
+    r"诊断|评估|作答|辨别)|不能(?:回答|判断|确定)|不知道|不确定|看不出|不清楚"
 )
 """Forms that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
 
@@ -109,7 +107,8 @@ def declines(text: str) -> bool:
         return False
     if any(_says_it_cannot_tell(sentence) for sentence in sentences):
         return True
-    return bool(sentences) and not names_answer and all(_say([sentence], NOT_GIVEN) for sentence in sentences)
+    says_no_more = all("," not in sentence and _say([sentence], NOT_GIVEN) for sentence in sentences)
+    return bool(sentences) and not names_answer and says_no_more
 
 
 def _says_it_cannot_tell(sentence: str) -> bool:

@@ -9,8 +9,9 @@ import re
 
 _MADE_OF = (
     r"(?:(?:medical|clinical|diagnostic|radiolog\w+|patholog\w+|histo\w+|microscop\w+|fundus|retinal|ophthalm\w+|"
-    r"endoscop\w+|dermato\w+|chest|thora\w+|brain|head|cranial|abdom\w+|pelvi[cs]|knee|hand|foot|hip|spin\w+|cardiac|"
-    r"heart|breast|liver|kidney|renal|lung|dental|skull|skin|x ?-?ray|ct|mri?|pet|ultrasound|plain|frontal) )"
+    r"endoscop\w+|dermato\w+|chest|thora\w+|brain|head|cranial|abdom\w+|pelvi[cs]|knee|hand|foot|hip|spin\w+|"
+    r"cardiac|heart|breast|liver|kidney|renal|lung|dental|skull|skin|x ?-?ray|ct|mri?|pet|ultrasound|plain|frontal) "
+    r")"
 )
 """What stands before "image" and says what it is an image of, or how it was made."""
 
@@ -23,22 +24,22 @@ KIND_OF_IMAGE = (
     r"echocardiograms?|tomograms?|micrographs?|(?:images?|pictures?|photos?|photographs?|scans?)|cxr)"
 )
 _IMAGE = (
-    rf"(?:{_WHICH}|{_MADE_OF}){{0,4}}(?:{KIND_OF_IMAGE}|figures?|visuals?|attachments?|files?|uploads?|imaging)"
-    r"(?: (?:images?|scans?|films?|slides?|files?|data|inputs?|content))?\b"
+    rf"(?:{_WHICH}|{_MADE_OF}){{0,4}}(?:{KIND_OF_IMAGE}|figures?|visuals?|attachments?|files?|uploads?|imaging)(?: "
+    r"(?:images?|scans?|films?|slides?|files?|data|inputs?|content))?\b"
 )
 _A_KIND_OF_IMAGE = rf"{_MADE_OF}{{0,4}}{KIND_OF_IMAGE}(?: (?:images?|scans?|films?|slides?))?\b"
 BODY = (
     r"(?:(?:the |an? |any )?(?:human |left |right )?(?:liver|kidneys?|spleen|pancreas|gallbladder|stomach|bowels?|"
-    r"intestines?|colon|abdomen|pelvis|chest|thorax|lungs?|heart|brain|head|skull|spine|neck|knees?|hips?|hands?|foot|"
-    r"feet|legs?|arms?|shoulders?|elbows?|wrists?|ankles?|breasts?|eyes?|retina|fundus|skin|teeth|jaw|bladder|prostate|"
-    r"uterus|thyroid|abdominal organs?)\b)"
+    r"intestines?|colon|abdomen|pelvis|chest|thorax|lungs?|heart|brain|head|skull|spine|neck|knees?|hips?|hands?|"
+    r"foot|feet|legs?|arms?|shoulders?|elbows?|wrists?|ankles?|breasts?|eyes?|retina|fundus|skin|teeth|jaw|bladder|"
+    r"prostate|uterus|thyroid|abdominal organs?)\b)"
 )
 _DET = r"(?:any|an?|the|your|this|that|these|those)"
 _ADVERB = r"(?:\w+ly|actually|currently|also|even|yet|just|simply|really|quite|still|all)"
 _WHICH_AFTER = (
-    r"(?: (?:provided|shown|given|attached|uploaded|supplied|itself|above|below|here|in question|presented|displayed|"
-    r"submitted|file|for this question|in your \w+|(?:that )?(?:you|i) (?:\w+ ){0,2}\w+|"
-    r"that (?:is|was|has been) \w+))?"
+    r"(?: (?:provided|shown|given|attached|uploaded|supplied|itself|above|below|here|in question|presented|"
+    r"displayed|submitted|file|for this question|in your \w+|(?:that )?(?:you|i) (?:\w+ ){0,2}\w+|that (?:is|was|"
+    r"has been) \w+))?"
 )
 _THE_IMAGE = rf"(?:\b{_DET} (?:whole |entire |full )?|(?:^|[,:] ?|- )){_IMAGE}{_WHICH_AFTER}"
 _IS = (
@@ -48,22 +49,23 @@ _IS = (
 _BE = rf"(?:{_IS}|seems?|appears?|looks?)"
 _NOT = r"(?:not|never|isnt|arent|wasnt|werent|hasnt|havent)"
 _DOES_NOT = r"(?:does not|doesnt|do not|dont|did not|didnt|fails? to|failed to|cannot|cant|can not|could not|couldnt)"
-_ENDS = r"(?= ?$|[,:]| -)"
+_ENDS = r"(?= ?$|[,:]| -| to me\b)"
 CANNOT = (
     r"(?:cannot|cant|can not|could not|couldnt|wont be able to|unable to|(?:not|isnt|wasnt) (?:currently )?(?:able|"
-    r"equipped|designed|configured|set up|in a position) to|(?:in|not )capable of|(?:no|lacks?|without|(?:do not|dont) "
-    r"(?:have|possess)) (?:the |any )?(?:visual )?(?:ability|capability|capabilities|capacity|means|way|tools?) "
-    r"(?:to|of))"
+    r"equipped|designed|configured|set up|in a position) to|(?:in|not )capable of|(?:no|lacks?|without|(?:do not|"
+    r"dont) (?:have|possess)) (?:the |any )?(?:visual )?(?:ability|capability|capabilities|capacity|means|way|"
+    r"tools?) (?:to|of))"
 )
 _NO_MORE = (
-    r"(?! (?:findings?|abnormal\w*|evidence|signs?|features?|changes|quality|details?|clearly|well|properly|in detail|"
-    r"showing|reports?|results?)\b)"
+    r"(?! (?:findings?|abnormal\w*|evidence|signs?|features?|changes|quality|details?|clearly|well|properly|in "
+    r"detail|showing|reports?|results?)\b)"
 )
 """Words that make "image" a part of another thing, or the sight of it a matter of degree."""
 
 _GIVEN = (
     r"(?:provided|attached|uploaded|included|given|supplied|shared|received|available|present|here|found|loaded|"
-    r"enclosed|submitted|sent|posted|embedded|accessible|accompanying|presented|displayed|shown to me|visible to me)\b"
+    r"enclosed|submitted|sent|posted|embedded|accessible|accompanying|presented|displayed|shown to me|visible to "
+    r"me)\b"
 )
 _HERE = r"in (?:the|your|this|our) (?:message|question|prompt|conversation|chat|request|input|context|post)"
 _TO_LOOK = r"(?:for me )?to (?:look|see|view|analy|examine|interpret|assess|evaluat|work|go|judge|refer|review|inspect)"
@@ -72,8 +74,7 @@ _HAND_OVER = (
 )
 _SEE = (
     r"(?:see|seeing|view|viewing|access|accessing|open|opening|look at|looking at|display|load|process|processing|"
-    r"receive|"
-    r"perceive|perceiving|retrieve|find|locate)"
+    r"receive|perceive|perceiving|retrieve|find|locate)"
 )
 
 CANNOT_SEE = tuple(
@@ -82,16 +83,17 @@ CANNOT_SEE = tuple(
         rf"\b{CANNOT}(?: {_ADVERB})?(?: \w+ (?:or|and|nor))? {_SEE}(?: (?:or|and|nor) "
         rf"\w+)?(?: {_DET})? {_IMAGE}{_NO_MORE}",
         rf"\b(?:i|we|ive|weve)(?: {_ADVERB})? (?:{_DOES_NOT}|have not|havent|never)(?: {_ADVERB})? (?:see|have|find|"
-        r"get|got|"
-        r"received?|seen|been (?:given|shown|sent|provided(?: with)?|supplied with)|have (?:any |direct )?access to)"
-        rf"(?: {_DET})? {_IMAGE}{_NO_MORE}",
-        rf"\b(?:(?:was|were|am) (?:not|never)|wasnt|werent) (?:given|shown|sent|(?:provided|supplied|presented) with)"
-        rf"(?: {_DET})? {_IMAGE}",
+        r"get|got|received?|seen|been (?:given|shown|sent|provided(?: with)?|supplied with)|have (?:any |direct "
+        rf")?access to)(?: {_DET})? {_IMAGE}{_NO_MORE}",
+        r"\b(?:(?:was|were|am) (?:not|never)|wasnt|werent) (?:given|shown|sent|(?:provided|supplied|presented) "
+        rf"with)(?: {_DET})? {_IMAGE}",
         rf"\bi (?:can )?(?:see|have|find|got|received|was (?:given|shown|sent)) no {_IMAGE}{_NO_MORE}",
         rf"\b(?:no|not have|dont have|lack) (?:direct |visual )?access to (?:{_DET} )?{_IMAGE}",
         r"\bwithout (?:(?:being able to |actually |first )?(?:see|view)(?:ing)?|having (?:seen|access to)|access to|"
-        r"looking at|"
-        rf"a look at) (?:{_DET} )?{_IMAGE}",
+        rf"looking at|a look at) (?:{_DET} )?{_IMAGE}",
+        rf"\bnot seeing (?:{_DET} )?{_IMAGE}",
+        r"\b(?:image|picture|scan|x ?-?ray|photo|mri|ct)\b.{0,40}\b(?:do not|dont|cannot|cant) (?:see|find|have) "
+        r"(?:one|any)\b",
         r"\b(?:as|im|i am|being) an? (?:purely |only )?text(?:[- ](?:only|based))? (?:ai|model|assistant|system|"
         r"language|llm)",
         r"看不到?(?:见)?(?:任何|这张|该|您的?|所?提供的?|上传的?|医学)*(?:图像|图片|影像|照片)",
@@ -102,10 +104,8 @@ REQUESTS = tuple(
     re.compile(pattern)
     for pattern in (
         r"\b(?:please|kindly|(?:could|can|would) you|you (?:can|could|may|need to|should|must)|(?:if|once|after|"
-        r"when) you|"
-        rf"feel free to|need you to|like you to)(?: {_ADVERB}| please| try| to)* (?:re-?)?{_HAND_OVER}(?: me| "
-        r"us)?(?: with)? "
-        rf"(?:(?:{_DET} )?{_IMAGE}{_NO_MORE}|it again\b|one\b)",
+        rf"when) you|feel free to|need you to|like you to)(?: {_ADVERB}| please| try| to)* (?:re-?)?{_HAND_OVER}(?: "
+        rf"me| us)?(?: with)? (?:(?:{_DET} )?{_IMAGE}{_NO_MORE}|it again\b|one\b)",
         rf"\b(?:need|require|have|like) (?:to (?:see|view|look at|examine|have)|access to) (?:{_DET} "
         rf")?{_IMAGE}{_NO_MORE}",
         rf"\bplease (?:try again|describe (?:{_DET} )?{_IMAGE})",
@@ -119,32 +119,29 @@ NOT_GIVEN = tuple(
         rf"\bno {_IMAGE}(?:{_ENDS}| (?:{_TO_LOOK}|for me|{_HERE}|so|at all|but)\b)",
         rf"\bnot (?:any|a single) {_IMAGE}(?:{_ENDS}| (?:{_GIVEN}|{_TO_LOOK}|for me|{_HERE}))",
         r"\b(?:there|it) (?:isnt|arent|wasnt|(?:does not|doesnt|do not|dont) (?:seem|appear) to (?:be|have)) (?:an?|"
-        r"any) "
-        rf"{_IMAGE}(?:{_ENDS}| (?:{_GIVEN}|{_TO_LOOK}|for me|{_HERE}|so|but))",
+        rf"any) {_IMAGE}(?:{_ENDS}| (?:{_GIVEN}|{_TO_LOOK}|for me|{_HERE}|so|but))",
         rf"{_THE_IMAGE}(?: {_IS})? {_NOT}(?: {_ADVERB})?(?: been)? {_GIVEN}",
         rf"{_THE_IMAGE} {_BE}(?: {_ADVERB})? (?:missing|absent|unavailable|inaccessible)(?:{_ENDS}| (?:from|in|so|"
         r"and|or|here)\b)",
         rf"{_THE_IMAGE} (?:{_DOES_NOT}|has not|hasnt|never|wont)(?: seem to| appear to)?(?: have)?(?: been| be)? "
-        r"(?:load|"
-        r"come through|came through|go through|gone through|upload|attach|open|render|arrive|accessed|viewed|"
-        r"retrieved|displayed|show up)",
+        r"(?:load|come through|came through|go through|gone through|upload|attach|open|render|arrive|accessed|"
+        r"viewed|retrieved|displayed|show up)",
         r"\b(?:link|upload|attachment) (?:is|seems|appears)(?: to be)? (?:broken|invalid|expired|missing)\b",
         r"\byou (?:did not|didnt|have not|havent|never|may not have|might not have|(?:seem to have |may have |might "
-        r"have |have )?"
-        rf"forgot(?:ten)?|failed|neglected)(?: to)?(?: {_ADVERB})? {_HAND_OVER}(?: me)?(?: with)?(?: {_DET})? {_IMAGE}",
+        rf"have |have )?forgot(?:ten)?|failed|neglected)(?: to)?(?: {_ADVERB})? {_HAND_OVER}(?: me)?(?: "
+        rf"with)?(?: {_DET})? {_IMAGE}",
         r"\bforg[eo]t(?:ten)? to (?:attach|upload|include|send|add)\b",
-        rf"\bwithout (?:an?|the|any|your|its) (?:actual |accompanying )?(?:images?|pictures?|photos?|scans?|x ?-?rays?)"
-        rf"(?:{_ENDS}| (?:i|we|it|there|{_GIVEN}|{_TO_LOOK})\b)",
+        r"\bwithout (?:an?|the|any|your|its) (?:actual |accompanying )?(?:images?|pictures?|photos?|scans?|"
+        rf"x ?-?rays?)(?:{_ENDS}| (?:i|we|it|there|{_GIVEN}|{_TO_LOOK})\b)",
         rf"\bin (?:the )?absence of (?:{_DET} )?{_IMAGE}{_ENDS}",
         rf"\b(?:message|question|prompt|conversation|request|post|input) {_DOES_NOT}(?: seem to| actually)? "
-        r"(?:contain|include|"
-        rf"have|come with) (?:an?|any) {_IMAGE}",
+        rf"(?:contain|include|have|come with) (?:an?|any) {_IMAGE}",
         r"\bnone (?:is|was|were|has been) (?:attached|provided|uploaded|included|given|supplied|shared)\b",
         r"\b(?:nothing|anything) (?:is |was |has been |seems to be )?(?:attached|uploaded|enclosed)\b",
         r"\bmissing (?:image|picture|photo|scan|attachment|file)\b",
         r"\b(?:only|just) (?:the |a )?(?:text|words|written question)\b",
-        r"(?:没有|没|未|无|并未|尚未|未能)(?:看到|见到|收到|提供|上传|附上|附带|附加|找到|发现)?(?:任何|相关|这张|该|您的|实际的?|医学)*"
-        r"(?:图像|图片|影像|照片|附图)(?!异常|上|中|学|显示|改变|证据|特征|表现)",
+        r"(?:没有|没|未|无|并未|尚未|未能)(?:看到|见到|收到|提供|上传|附上|附带|附加|找到|发现)?(?:任何|相关|这张|该|您的|实际的?|医学)*(?:图像|图片|影像|照片|附图)(?!异常|"
+        r"上|中|学|显示|改变|证据|特征|表现)",
         r"(?:图像|图片|影像|照片|附件)(?:并未|未|没有|尚未|未能|没)(?:被|成功|能)?(?:提供|上传|附上|加载|显示出来|收到|附带)",
         r"(?:图像|图片|影像|照片|附件)(?:似乎|可能)?(?:缺失|丢失|无法(?:显示|加载|打开|查看))",
     )
@@ -156,20 +153,18 @@ _EMPTY = (
     r"in)decipherable)"
 )
 _WHOLLY = (
-    r"(?:completely|entirely|totally|wholly|fully|all|pure(?:ly)?|uniform(?:ly)?|solid(?:ly)?|just|only|simply|nearly|"
-    r"almost|essentially|basically|virtually|plain|homogeneous(?:ly)?|an?|the|one|single|flat|monochrom\w+|constant|"
-    r"large|"
-    r"featureless|blank|empty|mid|light|dark|medium|neutral|unbroken|of|shade|shades)"
+    r"(?:completely|entirely|totally|wholly|fully|all|pure(?:ly)?|uniform(?:ly)?|solid(?:ly)?|just|only|simply|"
+    r"nearly|almost|essentially|basically|virtually|plain|homogeneous(?:ly)?|an?|the|one|single|flat|monochrom\w+|"
+    r"constant|large|featureless|blank|empty|mid|light|dark|medium|neutral|unbroken|of|shade|shades)"
 )
 _AREA = (
     r"(?:image|picture|photo|square|rectangle|canvas|field|screen|box|block|frame|panel|page|sheet|background|slide|"
-    r"scan|"
-    r"x ?-?ray|radiograph|colou?r|shade|tone)\b(?! (?:with(?! no)|containing|behind|between|around)\b)"
+    r"scan|x ?-?ray|radiograph|colou?r|shade|tone)\b(?! (?:with(?! no)|containing|behind|between|around)\b)"
 )
 _SHOWS = (
-    r"(?:(?:just|only|simply|merely) )?(?:shows?|contains?|consists? of|displays?|depicts?|presents?|is|was|appears? "
-    r"(?:to be|as)|seems? to be|looks? like)"
-    r"(?: (?:only|just|merely|simply|nothing but|nothing more than|little more than))?"
+    r"(?:(?:just|only|simply|merely) )?(?:shows?|contains?|consists? of|displays?|depicts?|presents?|is|was|"
+    r"appears? (?:to be|as)|seems? to be|looks? like)(?: (?:only|just|merely|simply|nothing but|nothing more than|"
+    r"little more than))?"
 )
 _SEEN_AS = (
     rf"(?:(?:{_THE_IMAGE}|\bit|\bthis|\bthat) {_SHOWS}|\bits|\b(?:see|see is|there is|theres|given)(?: only| just)?)"
@@ -186,46 +181,45 @@ _IN_THE_IMAGE = rf"(?:in|on|within|from) (?:{_DET} )?{_IMAGE}"
 SHOWS_NOTHING = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"{_THE_IMAGE} (?:{_BE}|is|comes? up|came up|came through|turns out)(?: to be| as)?(?: {_ADVERB})*"
-        rf"(?: (?:{_WHOLLY}))* (?:{_EMPTY}|{_COLOUR})(?:,? (?:and |or )?(?:{_WHOLLY}|{_EMPTY}|{_COLOUR}))*"
-        rf"(?:{_ENDS}| (?:with (?:no|nothing)|without|and|so|but|because|since|which|throughout)\b)",
+        rf"{_THE_IMAGE} (?:{_BE}|is|comes? up|came up|came through|turns out)(?: to be| as)?(?: {_ADVERB})*(?: "
+        rf"(?:{_WHOLLY}))* (?:{_EMPTY}|{_COLOUR})(?:,? (?:and |or )?(?:{_WHOLLY}|{_EMPTY}|{_COLOUR}))*(?:{_ENDS}| "
+        r"(?:with (?:no|nothing)|without|and|so|but|because|since|which|throughout)\b)",
         rf"{_THE_IMAGE} {_BE} (?:completely|entirely|totally|all) dark{_ENDS}",
         rf"\bit (?:is|seems|appears)(?: to be)?(?: {_ADVERB})? blank\b|\b(?:it is|its) all {_COLOUR}{_ENDS}|"
         r"\bblacked out\b",
         rf"{_SEEN_AS}(?: {_WHOLLY})* (?:{_COLOUR}|{_EMPTY}|uniform|solid|monochrom\w+)(?: (?:and "
-        rf")?(?:{_WHOLLY}|{_COLOUR}|{_EMPTY}))*"
-        rf" {_AREA}",
-        rf"\b(?:uniform|solid|featureless|blank|empty)(?: (?:{_WHOLLY}|{_COLOUR}))* (?:square|rectangle|canvas|"
-        r"colou?r|image|picture|screen)\b",
-        rf"\b(?:uniform|solid|single|one)(?: (?:{_WHOLLY}))* (?:colou?r|shade of {_COLOUR})\b",
+        rf")?(?:{_WHOLLY}|{_COLOUR}|{_EMPTY}))* {_AREA}",
+        rf"\b(?:uniform|solid|featureless|blank|empty)(?: (?:{_WHOLLY}|{_COLOUR}))* (?:square|rectangle|canvas|image|"
+        r"picture|screen)\b",
+        rf"\b(?:is|in|of|only|just|entirely|shows|contains)(?: an?)? (?:uniform|solid|single|one)(?: (?:{_WHOLLY}))* "
+        rf"(?:colou?r|shade of {_COLOUR})\b",
+        rf"\b(?:all|only thing|what) i (?:can )?see is(?: {_WHOLLY})* (?:{_COLOUR}|{_EMPTY})\b",
+        r"\b(?:but|only|just)(?: an?)? dark (?:rectangle|square|screen)\b|\bplaceholder(?: image)?\b",
         r"\b(?:nothing|anything) (?:\w+ ){0,3}?(?:but|except(?: for)?|other than|apart from|besides|"
-        rf"beyond)(?: {_WHOLLY})* "
-        rf"(?:{_COLOUR}|{_EMPTY}|uniform|noise|static|darkness)\b",
-        rf"{_THE_IMAGE} (?:shows?|contains?|depicts?|displays?) (?:absolutely |literally )?nothing"
-        rf"(?:{_ENDS}| (?:at all|visible|recogni\w+|discernible|meaningful|so|and)\b)",
-        r"\b(?:theres|there is|i (?:can )?see) (?:absolutely |literally )?nothing "
-        rf"(?:visible|at all|to see|{_IN_THE_IMAGE})"
-        rf"(?:{_ENDS}| (?:but|except|and|so|{_IN_THE_IMAGE})\b)",
+        rf"beyond)(?: {_WHOLLY})* (?:{_COLOUR}|{_EMPTY}|uniform|noise|static|darkness)\b",
+        rf"{_THE_IMAGE} (?:shows?|contains?|depicts?|displays?) (?:absolutely |literally )?nothing(?:{_ENDS}| (?:at "
+        r"all|visible|recogni\w+|discernible|meaningful|so|and)\b)",
+        r"\b(?:theres|there is|i (?:can )?see) (?:absolutely |literally )?nothing (?:visible|at all|to "
+        rf"see|{_IN_THE_IMAGE})(?:{_ENDS}| (?:but|except|and|so|{_IN_THE_IMAGE})\b)",
         r"\bnothing (?:at all )?(?:is|can be|could be|was) (?:visible|seen|discerned|made out|shown|displayed|"
-        r"depicted|recogni[sz]ed)"
-        rf"(?: at all)?(?:{_ENDS}| {_IN_THE_IMAGE}| so| and)",
-        rf"\b(?:{CANNOT}|do not|dont)(?: {_ADVERB})? (?:see|make out|discern|recogni[sz]e|distinguish) "
-        rf"(?:anything|any {_CONTENT})(?: at all| meaningful| recogni[sz]able)?(?:{_ENDS}| {_IN_THE_IMAGE})",
+        rf"depicted|recogni[sz]ed)(?: at all)?(?:{_ENDS}| {_IN_THE_IMAGE}| so| and)",
+        rf"\b(?:{CANNOT}|do not|dont)(?: {_ADVERB})? (?:see|make out|discern|recogni[sz]e|distinguish) (?:anything|"
+        rf"any {_CONTENT})(?: at all| meaningful| recogni[sz]able)?(?:{_ENDS}| {_IN_THE_IMAGE})",
         rf"\b(?:no|devoid of|lacks?|lacking|without)(?: any)? {_CONTENT}",
         rf"{_THE_IMAGE} {_DOES_NOT}(?: seem to| appear to| actually)? (?:show|contain|display|depict|include|have|"
-        r"provide) "
-        rf"(?:any {_CONTENT}|anything(?:{_ENDS}| (?:at all|visible|recogni\w+|meaningful)\b))",
-        rf"{_THE_IMAGE}(?: quality| resolution)? {_BE} (?:far |much |simply )?too (?:\w+ ){{1,4}}?(?:to|for me to) "
-        r"(?:see|make|read|"
-        r"interpret|tell|discern|identify|determine|assess|analy[sz]e|evaluate|recogni[sz]e|distinguish|be|show|"
-        r"answer|judge)",
+        rf"provide) (?:any {_CONTENT}|anything(?:{_ENDS}| (?:at all|visible|recogni\w+|meaningful)\b))",
+        rf"{_THE_IMAGE}(?: quality| resolution)? {_BE} (?:far |much |simply )?too (?:\w+ ){{0,2}}?(?:dark|bright|low|"
+        r"poor|small|noisy|grainy|faint|unclear|distorted|blurr\w+|fuzzy|pixelated|degraded|over\w+|under\w+)(?: "
+        r"\w+){0,2}? (?:to|for me to) (?:see|make|read|interpret|tell|discern|identify|determine|assess|"
+        r"analy[sz]e|evaluate|recogni[sz]e|distinguish|be|show|answer|judge)",
         rf"{_THE_IMAGE} {_SHOWS} (?:entirely |of |random |pure |only |just |a )*(?:random|pure|only|just|but) (?:\w+ "
         r")?(?:noise|static)\b",
-        r"\b(?:blank|all[- ]black|all[- ]gr[ea]y|all[- ]white) (?:images?|pictures?|photo|scan|x ?-?ray|slide|screen|"
-        r"page|frame)",
+        r"\bblank (?:\w+ ){1,2}(?:image|picture|scan)\b",
+        r"\b(?:blank|all[- ]black|all[- ]gr[ea]y|all[- ]white) (?:images?|pictures?|photo|scan|x ?-?ray|slide|"
+        r"screen|page|frame)",
         r"\b(?:all|every)(?: of)?(?: the)? pixels?\b",
-        r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:似乎|看起来|好像|显示|几乎|完全|整个|全部|只)*(?:是|为|呈)?(?:一片|一张|完全|全部)?"
-        r"(?:空白|全黑|纯黑|黑屏|全白|纯白|纯色|纯灰|全灰|灰色|黑色|白色|空的|模糊不清|无法辨认)(?!区域|部分|的?病|的?阴影|的?结节|质)",
+        r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:似乎|看起来|好像|显示|几乎|完全|整个|全部|只)*(?:是|为|呈)?(?:一片|一张|完全|全部)?(?:空白|全黑|纯黑|黑屏|全白|纯白|"
+        r"纯色|纯灰|全灰|灰色|黑色|白色|空的|模糊不清|无法辨认)(?!区域|部分|的?病|的?阴影|的?结节|质)",
         r"(?:空白|纯色|纯黑|纯灰|纯白|全黑|全灰)(?:色)?的?(?:图像|图片|影像|照片|画面)",
         r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:没有|无)(?:任何|可见的?)*(?:内容|信息|可见|东西)",
     )
@@ -238,19 +232,21 @@ _ASKS = r"(?:asks?|asked|is|refers?|mentions?|concerns?|pertains?|relates|assume
 _UNRELATED = r"(?:unrelated|irrelevant|mismatched|not (?:\w+ly )?(?:related|relevant|pertinent|applicable))\b"
 _OTHER = (
     r"(?:different|another|wrong) (?:(?:body|anatomical) (?:part|region|area|structure|site)|part of the body|organ|"
-    r"patient|anatomy|"
-    r"(?:imaging )?modality|(?:type|kind) of (?:image|scan)|specimen)\b"
+    r"patient|anatomy|(?:imaging )?modality|(?:type|kind) of (?:image|scan)|specimen)\b"
 )
 DOES_NOT_FIT = tuple(
     re.compile(pattern)
     for pattern in (
         rf"{_THE_IMAGE}(?: and the {_QUESTION})? {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? {_MATCH} ?(?:(?:the|"
-        r"your|this|what)"
-        rf"(?: \w+){{0,4}}? {_ASKED}|each other)",
+        rf"your|this|what)(?: \w+){{0,4}}? {_ASKED}|each other)",
         rf"\b{_QUESTION}(?: and the image)?(?: \w+){{0,6}}? {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? "
-        rf"(?:{_MATCH}|apply|refer)"
-        rf" ?(?:to )?(?:(?:{_DET} )?{_IMAGE}|each other|what is shown)",
+        rf"(?:{_MATCH}|apply|refer) ?(?:to )?(?:(?:{_DET} )?{_IMAGE}|each other|what is shown)",
         rf"\b(?:mismatch|discrepancy|inconsistency|disconnect|contradiction)\b.{{0,60}}\b{_QUESTION}\b",
+        rf"\b(?:which|that|it|this|and) {_DOES_NOT}(?: {_ADVERB})? {_MATCH} (?:the|your|this)(?: "
+        rf"\w+){{0,3}}? {_QUESTION}\b",
+        rf"\bimage and (?:the|your) {_QUESTION} {_DOES_NOT} (?:seem to )?(?:{_MATCH}|go together)",
+        r"\b(?:inconsistent|incompatible|unrelated|irrelevant) (?:with|to) (?:the|your|this)(?: "
+        rf"\w+){{0,3}}? {_QUESTION}\b",
         rf"{_THE_IMAGE}(?: \w+){{0,3}}? {_BE}(?: to be)?(?: {_ADVERB})? {_UNRELATED}",
         rf"(?:{_THE_IMAGE}|\b{_QUESTION}) {_DOES_NOT} (?:seem|appear|look)(?: to be)?(?: {_ADVERB})? (?:related|"
         r"relevant|pertinent|applicable)\b",
@@ -263,46 +259,49 @@ DOES_NOT_FIT = tuple(
         rf"\b{_HAND_OVER} (?:me )?(?:the|an?) (?:correct|right|matching|appropriate|relevant) {_IMAGE}",
         rf"\b{_IMAGE}.{{0,60}}? {_OTHER}",
         rf"\b{_IMAGE}.{{0,60}}?\b(?:not|than|from|instead of) (?:the (?:one|organ|body part|region|modality|area|"
-        r"structure)|what)"
-        rf"(?: that)?(?: is| was| you| the {_QUESTION})? (?:asked|asks|mentioned|named|described|in the {_QUESTION})",
+        rf"structure)|what)(?: that)?(?: is| was| you| the {_QUESTION})? (?:asked|asks|mentioned|named|described|in "
+        rf"the {_QUESTION})",
         rf"{_THE_IMAGE}.{{0,100}}?\b(?:but|while|whereas|however|yet|although|though),? (?:the|"
         rf"your) {_QUESTION} {_ASKS}",
         rf"\b(?:{_QUESTION} {_ASKS}|you (?:ask|asked|are asking)\b).{{0,100}}?\b(?:but|whereas|however|yet),? (?:the|"
-        rf"this) {_IMAGE}{_WHICH_AFTER} (?:shows?|is|depicts?|"
-        r"appears|displays?)\b(?! (?:no|none|not)\b)",
+        rf"this) {_IMAGE}{_WHICH_AFTER} (?:shows?|is|depicts?|appears|displays?)\b(?! (?:no|none|not)\b)",
         rf"\b(?:while|although|whereas|though) (?:the|your) {_QUESTION} {_ASKS}.{{0,100}}?, (?:the|"
-        rf"this) {_IMAGE}{_WHICH_AFTER} "
-        r"(?:shows?|is|depicts?|appears|displays?)\b(?! (?:no|none|not)\b)",
+        rf"this) {_IMAGE}{_WHICH_AFTER} (?:shows?|is|depicts?|appears|displays?)\b(?! (?:no|none|not)\b)",
         r"(?:图像|图片|影像|照片)(?:内容)?(?:与|和|跟)[^,]{0,6}(?:问题|题目|提问)[^,]{0,4}(?:不符|不匹配|不一致|无关|不相关|不对应|没有关系)",
         r"(?:问题|题目|提问)(?:与|和|跟)[^,]{0,6}(?:图像|图片|影像|照片)[^,]{0,4}(?:不符|不匹配|不一致|无关|不相关|不对应|没有关系)",
     )
 )
 _SHOWS_A = (
     r"(?:is|was|shows?|depicts?|displays?|appears to be|seems to be|looks like|contains?|features?)(?: (?:clearly|"
-    r"actually))?"
-    r"(?: (?:of|from))?(?: (?:an?|the))?(?: (?!(?:in|on|at|of|to|with|within|near|from)\b)[\w-]+){0,2}? "
-    rf"(?:{_A_KIND_OF_IMAGE}|{BODY})"
-    rf"(?: (?:image |scan )?of {BODY})?"
+    r"actually|only|just))?(?: (?:of|from))?(?: (?:an?|the))?(?: (?!(?:in|on|at|of|to|with|within|near|"
+    rf"from)\b)[\w-]+){{0,2}}? (?:{_A_KIND_OF_IMAGE}|{BODY})(?: (?:image |scan )?of {BODY})?"
 )
 _SUBJECT = rf"(?:{_THE_IMAGE}|\b(?:this|it))"
-_A_THING = rf"(?:(?:of |from )?(?:an? |the )?{_A_KIND_OF_IMAGE}|(?:of |from )?{BODY})"
+_A_THING = rf"(?:(?:of |from )?(?:an? |the )?{_A_KIND_OF_IMAGE}|(?:of |from )?{BODY}(?: tissue| structures?)?)"
 IS_ANOTHER = tuple(
     re.compile(pattern)
     for pattern in (
         rf"{_SUBJECT} (?:(?:is|was)(?: {_ADVERB})? not|isnt|wasnt|(?:does not|doesnt)(?: {_ADVERB})? (?:appear|seem|"
-        r"look)"
-        rf"(?: to be)?(?: like)?|appears not to be)(?: {_ADVERB})? {_A_THING}",
+        rf"look)(?: to be)?(?: like)?|appears not to be)(?: {_ADVERB})? {_A_THING}",
         rf"{_THE_IMAGE} {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? (?:show|contain|depict|include|display|cover|"
-        r"feature|capture) "
-        rf"{_A_THING}(?:{_ENDS}| (?:at all|but|so|because|since|which|instead)\b)",
+        rf"feature|capture) {_A_THING}(?:{_ENDS}| (?:at all|but|so|because|since|which|instead)\b)",
         rf"{_SUBJECT} (?:is|shows|appears to be) (?:actually|in fact) (?:an? |the )?{_A_KIND_OF_IMAGE}",
-        rf"\b(?:there is no|theres no|no) {BODY}(?: tissue)?(?: (?:is|are|can be))?(?: (?:visible|seen|shown|"
-        r"present|depicted))? "
-        rf"{_IN_THE_IMAGE}",
-        rf"{_SUBJECT} {_SHOWS_A},? (?:and |but )?(?:not|rather than|instead of|as opposed to) {_A_THING}"
-        rf"(?:{_ENDS}| (?:that|which|as|mentioned|so)\b)",
-        rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},? (?:so|therefore|thus|hence|which means|and)?,?.{{0,40}}?\b"
-        rf"(?:{CANNOT}|not possible|impossible|no way)\b.{{0,60}}? (?:{BODY}|{_A_KIND_OF_IMAGE})",
+        rf"{_SUBJECT} {_SHOWS_A}.{{0,20}}? and {_DOES_NOT} (?:show|contain|depict|include) {_A_THING}{_ENDS}",
+        rf"{_THE_IMAGE} {_DOES_NOT} (?:show|contain|provide|give|include) (?:any )?information (?:about|on|"
+        rf"regarding) {BODY}",
+        rf"{_THE_IMAGE} {_DOES_NOT} (?:show|contain|depict|include) (?:the|any) (?:structure|organ|region|area|body "
+        r"part|anatomy)(?: that (?:is|was))? (?:in question|asked|mentioned|referred|of interest)",
+        rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},? (?:so|therefore|thus|hence)\b.{{0,20}}? {BODY} (?:\w+ "
+        rf"){{0,2}}?{CANNOT}",
+        rf"\bcannot be used (?:to|for) .{{0,40}}?(?:{_QUESTION}\b|{BODY})",
+        rf"\b{CANNOT}.{{0,50}}?(?:{_QUESTION}|{BODY}).{{0,30}}? (?:because|since|as|given that) {_SUBJECT} {_SHOWS_A}",
+        rf"\b{BODY} (?:\w+ ){{0,3}}?{CANNOT}.{{0,40}}? (?:because|since|as|given that) {_SUBJECT} {_SHOWS_A}",
+        rf"\b(?:there is no|theres no|no) {BODY}(?: tissue)?(?: (?:is|are|can be))?(?: (?:visible|seen|shown|present|"
+        rf"depicted))? {_IN_THE_IMAGE}",
+        rf"{_SUBJECT} {_SHOWS_A},? (?:and |but )?(?:not|rather than|instead of|as opposed to) {_A_THING}(?:{_ENDS}| "
+        r"(?:that|which|as|mentioned|so)\b)",
+        rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},? (?:so|therefore|thus|hence|which means|and)?,?.{{0,40}}?\b(?:{CANNOT}|"
+        rf"not possible|impossible|no way)\b.{{0,60}}? (?:{BODY}|{_A_KIND_OF_IMAGE})",
         rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},.{{0,20}}?\b{_QUESTION}\b.{{0,60}}?\b(?:cannot|cant|can not|not|"
         r"impossible)\b",
         r"(?:图像|图片|影像|照片|这)(?:中|里|显示)?(?:的)?(?:并)?不是[^,]{0,10}(?:ct|mri|x光片?|x线片?|超声|核磁|图像|图片|影像|照片)",
