@@ -25,7 +25,7 @@ from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 SIDE = 1024
 QUESTIONS_PER_IMAGE = 2

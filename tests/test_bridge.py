@@ -358,7 +358,7 @@ from lm_eval.api.registry import get_model, model_registry
 from lm_eval.models import MODEL_MAPPING
 from lm_eval.tasks import TaskManager
 from lm_eval.tasks._index import TaskIndex
-assert set(model_registry) == {*MODEL_MAPPING, "vrs-hf", "vrs-vllm"}
+assert set(model_registry) == {*MODEL_MAPPING, "vrs-hf", "vrs-vllm", "vrs-api", "vrs-openai"}
 assert get_model("dummy").__name__ == "DummyLM"
 from vrs_lmeval.model import VrsHF
 assert get_model("vrs-hf") is VrsHF

@@ -21,6 +21,7 @@ BELOW = {
     "bridge": set(),
     "model": {"asking", "pixels"},
     "vllm_model": {"asking"},
+    "api_model": {"asking"},
     "task": {"benchmark", "metrics", "pixels", "reading", "variants"},
     "commands": {"asking", "benchmark", "bridge", "leaderboard", "metrics", "pixels", "reading"},
     "page": {"commands", "leaderboard", "metrics", "variants"},

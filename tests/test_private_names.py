@@ -82,6 +82,11 @@ NAMES = (
         ("image", "width", "height", "max_dimension"),
     ),
     Name("lm_eval.models.vllm_vlms:VLLM_VLM", "vllm_model", "vrs-vllm is this class"),
+    Name("lm_eval.models.openai_completions:LocalChatCompletion", "api_model", "vrs-api is this class"),
+    Name("lm_eval.models.openai_completions:OpenAIChatCompletion", "api_model", "vrs-openai is this class"),
+    Name(
+        "lm_eval.models.api_models:JsonChatStr", "asking/chat_messages", "how the harness hands on a chat", ("prompt",)
+    ),
     # lm_eval: our task's base, and what the bridge amends.
     Name(HARNESS_TASK, "task", "every task of ours is this class", ("config",)),
     Name("lm_eval.api.instance:Instance", "task", "requests", ("request_type", "doc", "arguments", "idx", "metadata")),
@@ -221,11 +226,11 @@ NAMES = (
         ("config_class", "image_processor_classes", "exist_ok"),
     ),
     # Pillow: a lazy image is an image whose pixel memory is asked for, and memory is read where it lies.
-    Name("PIL.Image:Image._mode", "variants/rules", "lazy images", is_assigned=True),
-    Name("PIL.Image:Image._size", "variants/rules", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._mode", "variants/variant_image", "lazy images", is_assigned=True),
+    Name("PIL.Image:Image._size", "variants/variant_image", "lazy images", is_assigned=True),
     Name("PIL.Image:Image._im", "variants/rules", "lazy images", is_assigned=True),
     Name("PIL.Image:Image.im", "variants/rules", "lazy images"),
-    Name("PIL.Image:Image.readonly", "variants/rules", "lazy images share their pixels", is_assigned=True),
+    Name("PIL.Image:Image.readonly", "variants/variant_image", "lazy images share their pixels", is_assigned=True),
     Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(
@@ -389,8 +394,9 @@ def read_attribute(node: ast.AST) -> str | None:
 
 SUBCLASSES = {
     "model": ("VrsHF",),
+    "api_model": ("VrsAPI", "VrsOpenAI"),
     "task": ("VrsTask",),
-    "variants/rules": ("VariantImage",),
+    "variants/variant_image": ("VariantImage",),
     "asking/kept_prefixes": ("RoomyLayer",),
     "asking/weight_report": ("ReportingAutoModel",),
     "pixels/transformers_backend": (

@@ -23,6 +23,7 @@ SAMPLE = Sample(
     image_ids=("a", "b"),
     set_id="1",
     set_size=2,
+    paraphrase_group="7",
 )
 FIRST = {
     "dataset": {"content_sha256": "0"},
@@ -39,6 +40,28 @@ def test_a_document_is_read_as_it_was_written():
     record = VariantRecord.make("a", Answer(None, "refusal"), Score(0.0, 0.5, 1.0, 1.0))
     document = pass_through_json(write_document(SAMPLE) | {"variants": {"real": record.write()}})
     assert read_document(document) == (SAMPLE, {"real": record})
+
+
+def test_what_a_variant_asked_and_what_was_said_of_the_image_are_read_as_written():
+    answer, score = Answer("left"), Score(1.0, 1.0, 1.0, 1.0)
+    record = VariantRecord.make(
+        None, answer, score, question="Which side?", options=("right", "left"), remark="missing"
+    )
+    document = pass_through_json(write_document(SAMPLE) | {"variants": {"absent": record.write()}})
+    sample, records = read_document(document)
+    assert records == {"absent": record}
+    asked = records["absent"].asked(sample)
+    assert (asked.question, asked.options, asked.golds) == ("Which side?", ("right", "left"), SAMPLE.golds)
+    plain = VariantRecord.make("a", answer, score)
+    assert plain.asked(sample) == sample
+    assert not {"question", "options", "remark"} & set(plain.write()), "most records have none of them"
+
+
+@pytest.mark.parametrize("changed", [{"options": "ab"}, {"options": [1]}, {"question": 3}, {"remark": ["missing"]}])
+def test_a_variants_record_of_another_form_is_an_error(changed):
+    record = VariantRecord.make("a", Answer("left"), Score(1.0, 1.0, 1.0, 1.0)).write()
+    with pytest.raises(ValueError, match=next(iter(changed))):
+        read_document(write_document(SAMPLE) | {"variants": {"real": record | changed}})
 
 
 def test_evidence_is_read_as_it_was_written():

@@ -6,7 +6,7 @@ import pytest
 from support.oracles import QUESTIONS, OracleModel, evaluate, gold, write_benchmark
 
 from vrs_lmeval.task import VrsTask
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 NAN = math.nan
 

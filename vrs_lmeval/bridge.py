@@ -25,6 +25,8 @@ MODEL_NAME = "vrs-hf"
 MODELS = {  # lm_eval imports the one that a run asks for, and only then
     MODEL_NAME: "vrs_lmeval.model:VrsHF",
     "vrs-vllm": "vrs_lmeval.vllm_model:VrsVLLM",
+    "vrs-api": "vrs_lmeval.api_model:VrsAPI",
+    "vrs-openai": "vrs_lmeval.api_model:VrsOpenAI",
 }
 
 # lm_eval's console scripts, as `sys.orig_argv` shows them on Unix and on Windows; the start-up line has them too.

@@ -24,6 +24,7 @@ from vrs_lmeval.asking.text_answers import TextWriter
 from vrs_lmeval.asking.weight_report import ReportingAutoModel, find_missing_weights
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry
 from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
+from vrs_lmeval.records import NOT_ASKED
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +110,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             "vrs_prefix_path": self._asker.path,
             "vrs_prefix_check": max(differences, default=None),
             "vrs_option_path": self._scorer.path,
+            "vrs_without_images": self._asker.without_images,
             **self._prompts.describe(self.chat_applied, self._asker.bos_dropped),
             "vrs_missing_weights": list(self._missing_weights),
             "vrs_work": self._asker.work(),
@@ -145,7 +147,9 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         answers = self._find(keys)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
         way = Way(self._writer.write_continued, self._writer.encode_plainly, self._writer.write)
-        batches = self._asker.ask(prompts, way)
+        asked = self._asker.leave_out_unaskable(prompts, way)
+        answers |= dict.fromkeys(prompts.keys() - asked.keys(), NOT_ASKED)
+        batches = self._asker.ask(asked, way)
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [answers[index] for index in range(len(requests))]
 
@@ -170,13 +174,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         }
         places = {indices[0]: indices for indices in same_prompt.values()}
         way = Way(self._scorer.score_continued, self._scorer.encode_plainly, self._scorer.score_plainly)
+        asked = self._asker.leave_out_unaskable(prompts, way)
+        answers |= {i: (NOT_ASKED, False) for first in prompts.keys() - asked.keys() for i in places[first]}
         batches = (
             {
                 index: score
                 for first, scores in batch.items()
                 for index, score in zip(places[first], scores, strict=True)
             }
-            for batch in self._asker.ask(prompts, way)
+            for batch in self._asker.ask(asked, way)
         )
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [(answers[index][0], answers[index][1]) for index in range(len(requests))]

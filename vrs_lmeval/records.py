@@ -13,6 +13,21 @@ REAL, BLANK, SHUFFLED = "real", "blank", "shuffled"
 SHUFFLED_HARD, RETEST = "shuffled_hard", "retest"
 """Further variants that metrics compare by name: a partner with another gold, and a re-encode that nobody sees."""
 
+ABSENT, GUESS = "absent", "guess"
+"""Variants without an image: the same question, and the same told that there is none."""
+
+QUESTION_SHUFFLED, PARAPHRASE, ROTATED = "question_shuffled", "paraphrase", "rotated"
+"""Variants of the words on the question's own image: another image's question, the same one in other words, its options
+in another order."""
+
+QUESTION_SHUFFLED_ABSENT = "question_shuffled_absent"
+"""Another image's question, and no image."""
+
+WITHOUT_IMAGES = frozenset({ABSENT, GUESS, QUESTION_SHUFFLED_ABSENT})
+
+NOT_ASKED = "(not asked: this model takes no prompt without an image)"
+"""What a model class of ours gives in place of an answer where it cannot ask."""
+
 GREY: tuple[int, int, int] = (128, 128, 128)
 """Mid grey: black can be special-cased by a model as "missing image" (MedVIGIL, arXiv 2605.07919)."""
 
@@ -24,7 +39,8 @@ class Sample:
     `sample_id` and `image_id` are stable: they depend on text and pixels alone, never on row order,
     file encoding or memory addresses, so that two runs can be paired by them. A question with several images lists
     them in `image_ids`, in the prompt's order, and its `image_id` stands for all of them together. `set_id` names the
-    questions that a benchmark scores together, `set_size` how many they are.
+    questions that a benchmark scores together, `set_size` how many they are. `paraphrase_group` names the questions on
+    one image that ask the same in other words.
     """
 
     sample_id: str
@@ -38,6 +54,7 @@ class Sample:
     image_ids: tuple[str, ...] = ()
     set_id: str | None = None
     set_size: int = 1
+    paraphrase_group: str | None = None
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -3,19 +3,19 @@
 A run writes one `RunEvidence` (in the results file, `configs.<task>.vrs`) and for each question a document: the sample,
 and under `variants` one `VariantRecord` each. `RECORD_VERSION` is raised when a field is added or changes its meaning;
 `read` then says what an older record lacks. Version 1 is what vrs_lmeval 0.1 wrote: it names neither its version nor
-the metrics.
+the metrics. Version 2 knows variants of the image alone.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from vrs_lmeval.records import Answer, Sample, Score
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
 DOCUMENT_KEY = "variants"
 """Where a logged document holds what each variant showed and what was understood of the answer."""
@@ -49,40 +49,78 @@ class MetricRecord:
 class VariantRecord:
     """One question under one variant: the image shown, the answer as it was understood, and its score.
 
-    `named` is None in a record of version 1, which does not know it.
+    `image_id` is None where no image was shown. `named` is None in a record of version 1, which does not know it.
+    `question` and `options` are what was asked, where it was not what the data says. `remark` is what the text says of
+    the image (`image_remarks`); None where it says nothing, and in a record of version 1 or 2.
     """
 
-    image_id: str
+    image_id: str | None
     value: str | None
     reason: str | None
     correct: float
     token_f1: float
     token_recall: float
     named: float | None = None
+    question: str | None = None
+    options: tuple[str, ...] | None = None
+    remark: str | None = None
 
     @staticmethod
-    def make(image_id: str, answer: Answer, score: Score) -> VariantRecord:
+    def make(
+        image_id: str | None,
+        answer: Answer,
+        score: Score,
+        question: str | None = None,
+        options: tuple[str, ...] | None = None,
+        remark: str | None = None,
+    ) -> VariantRecord:
         """Of what was shown, understood and scored."""
-        return VariantRecord(image_id, **asdict(answer), **asdict(score))
+        return VariantRecord(
+            image_id, **asdict(answer), **asdict(score), question=question, options=options, remark=remark
+        )
 
     def write(self) -> dict[str, Any]:
-        """As it stands in the log."""
-        return asdict(self)
+        """As it stands in the log; what was asked and said besides stands there only where there is something."""
+        written = {name: value for name, value in asdict(self).items() if value is not None or name not in _RARE}
+        return written | ({"options": list(self.options)} if self.options is not None else {})
+
+    def asked(self, sample: Sample) -> Sample:
+        """The question as it was put, of the question as the data has it."""
+        question = sample.question if self.question is None else self.question
+        return replace(sample, question=question, options=sample.options if self.options is None else self.options)
 
     @staticmethod
     def read(logged: Any) -> VariantRecord:
         """Raises ValueError for what is no such record."""
         _expect(isinstance(logged, Mapping), f"{logged!r} is no answer to a variant")
-        missing = [each.name for each in fields(VariantRecord) if each.name not in logged and each.name != "named"]
+        may_lack = {"named", *_RARE}
+        missing = [each.name for each in fields(VariantRecord) if each.name not in logged and each.name not in may_lack]
         _expect(not missing, f"an answer lacks {', '.join(missing)}")
         value, reason = logged["value"], logged["reason"]
         _expect(value is None or isinstance(value, str), f"value is {value!r}")
         _expect(reason is None or isinstance(reason, str), f"reason is {reason!r}")
         scores = {name: _read_number(logged[name]) for name in ("correct", "token_f1", "token_recall")}
-        named = logged.get("named")
-        return VariantRecord(
-            str(logged["image_id"]), value, reason, **scores, named=None if named is None else _read_number(named)
+        named, image_id, question, options, remark = (
+            logged.get(name) for name in ("named", "image_id", "question", "options", "remark")
         )
+        _expect(question is None or isinstance(question, str), f"question is {question!r}")
+        _expect(remark is None or isinstance(remark, str), f"remark is {remark!r}")
+        is_list = isinstance(options, list) and all(isinstance(option, str) for option in options)
+        _expect(options is None or is_list, f"options is {options!r}")
+        return VariantRecord(
+            None if image_id is None else str(image_id),
+            value,
+            reason,
+            **scores,
+            named=None if named is None else _read_number(named),
+            question=question,
+            options=None if options is None else tuple(options),
+            remark=remark,
+        )
+
+
+_RARE = ("question", "options", "remark")
+"""Fields of a record that most have no value of; they are left out then."""
 
 
 def write_document(sample: Sample) -> dict[str, Any]:
@@ -93,7 +131,7 @@ def write_document(sample: Sample) -> dict[str, Any]:
     return document
 
 
-_OPTIONAL_TEXTS = ("question_type", "modality", "set_id")
+_OPTIONAL_TEXTS = ("question_type", "modality", "set_id", "paraphrase_group")
 
 
 def read_document(document: Mapping[str, Any]) -> tuple[Sample, dict[str, VariantRecord]]:
@@ -130,6 +168,7 @@ class RunEvidence:
     partners: Mapping[str, Any] = field(default_factory=dict)
     baselines: Mapping[str, Any] = field(default_factory=dict)
     claims_version: Any = None
+    remarks_version: Any = None
     codec: str | None = None
     prompt_style: str | None = None
     extension: Any = None

@@ -27,23 +27,30 @@ from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
 from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
-from vrs_lmeval.metrics.scored_question import score_question
+from vrs_lmeval.metrics.scored_question import Shown, score_question
 from vrs_lmeval.metrics.selection import choose_metrics, columns_of, name_part
 from vrs_lmeval.pixels.preprocess import build_info, perturb
 from vrs_lmeval.reading.answers import PARSER_VERSION, parse_answer
+from vrs_lmeval.reading.image_remarks import REMARKS_VERSION
 from vrs_lmeval.reading.prompt_styles import STYLES, PromptStyle
 from vrs_lmeval.reading.scoring import score_answer
 from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION
 from vrs_lmeval.records import SHUFFLED, Sample
 from vrs_lmeval.run_record import DOCUMENT_KEY, RunEvidence, write_document
-from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_rule, read_variants
+from vrs_lmeval.variants.prompt_variants import leave_out_images
+from vrs_lmeval.variants.rules import make_rule, read_variants, shows_no_image
 from vrs_lmeval.variants.severities import VERSION as VARIANTS_VERSION
 from vrs_lmeval.variants.two_step_changes import prepare
+from vrs_lmeval.variants.variant import Split, VariantError
+from vrs_lmeval.variants.variant_image import VariantImage
 
 logger = logging.getLogger(__name__)
 
 SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
 """What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
+
+ASKED_AS = "asked_as"
+"""Key of a document that is rendered for one variant: the variant's name."""
 
 REPORTED_PACKAGES = ("vrs_lmeval", "lm_eval", "transformers", "torch", "pillow", "datasets")
 
@@ -57,7 +64,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
     break metrics down by), `question_only` (files of the training split), `prompt_style` (how answers are read:
     "short", "cot" for reasoning before an `<answer>` block, or "mc" for the options' likelihoods). One document is one
     question, so `--limit N` means N questions, and its requests reach `process_results` together: paired without
-    bookkeeping.
+    bookkeeping. A task whose variants show no image at all asks any model class of the harness, also one without eyes.
     """
 
     MULTIMODAL = True
@@ -72,6 +79,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         if self._style_name not in STYLES:
             raise ValueError(f"{config['task']}: no prompt_style {self._style_name!r}; there are {', '.join(STYLES)}")
         self._style = STYLES[self._style_name]
+        self.MULTIMODAL = not shows_no_image(self._variants)
+        self._rendering: dict[str, Any] = {}
         super().__init__(config={**config, "metric_list": []})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
@@ -104,18 +113,27 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             logger.warning(
                 "%s: --cache_requests is ignored, its key does not hold the image variants", self.config.task
             )
+        passed_on = ("system_instruction", "fewshot_as_multiturn")
+        self._rendering = {name: kwargs[name] for name in passed_on if name in kwargs}
         super().build_all_requests(**kwargs)
 
     def construct_requests(self, doc: Mapping[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
-        """One request per variant, in the order of `variants`; by likelihood one per variant and option."""
+        """One request per variant, in the order of `variants`; by likelihood one per variant and option.
+
+        `ctx` is the prompt of the question as it stands in the data; variants of the prompt are rendered as it was.
+        """
         sample = self._samples[doc["sample_id"]]
         delimiter = "" if kwargs.get("apply_chat_template") else self.config.target_delimiter
-        asked = self._style.ask(sample, self.config.generation_kwargs, delimiter)
-        requests = [
-            (ctx, deepcopy(what), {"visual": self._show(sample, variant)})
-            for variant in self._list_variants(sample)
-            for what in asked
-        ]
+        rendering: dict[str, Any] = {
+            name: kwargs[name] for name in ("apply_chat_template", "chat_template") if name in kwargs
+        }
+        requests = []
+        for variant in self._list_variants(sample):
+            asked = self._rules[variant].ask(sample)
+            prompt = self._write_prompt(variant, asked, doc, ctx, rendering)
+            beside = ({"visual": self._show(sample, variant)},) if self.MULTIMODAL else ()
+            for what in self._style.ask(asked, self.config.generation_kwargs, delimiter):
+                requests.append((prompt, deepcopy(what), *beside))
         return [
             Instance(
                 request_type=self._style.request_type,
@@ -127,15 +145,21 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             for index, arguments in enumerate(requests)
         ]
 
+    def doc_to_text(self, doc: Mapping[str, Any], doc_to_text: Any = None) -> Any:
+        """As the YAML writes it; without images and their marks for a variant that shows none."""
+        text = super().doc_to_text(doc, doc_to_text)
+        rule = self._rules.get(doc.get(ASKED_AS, ""))
+        return text if rule is None or rule.shows_images else leave_out_images(text, rule.preface)
+
     def apply_filters(self) -> Any:
         """Runs after all inference. Requests then name their image instead of holding it.
 
         The harness would otherwise decode and PNG-encode every image of every request once more, to log a hash.
         """
         for instance in self._instances or []:
-            prompt, asked, visual = instance.arguments
-            described = [_describe(image) for image in visual["visual"]]
-            instance.arguments = (prompt, asked, {"visual": described})
+            prompt, asked, *beside = instance.arguments
+            described = [{"visual": [_describe(image) for image in each["visual"]]} for each in beside]
+            instance.arguments = (prompt, asked, *described)
         return super().apply_filters()
 
     def process_results(self, doc: dict[str, Any], results: Sequence[Any]) -> dict[str, Any]:
@@ -144,7 +168,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
         sample = self._samples[doc["sample_id"]]
-        shown = {name: str(self._rules[name].choose(sample)) for name in self._list_variants(sample)}
+        shown = {name: self._describe_shown(sample, name) for name in self._list_variants(sample)}
         scored = score_question(self._style, sample, results, shown, self._known[sample.sample_id], self._columns)
         doc[DOCUMENT_KEY] = {name: record.write() for name, record in scored.records.items()}
         return dict(scored.values)
@@ -171,6 +195,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             partners={name: dict(rule.evidence) for name, rule in self._rules.items() if rule.evidence},
             baselines=self._baselines,
             claims_version=CLAIMS_VERSION,
+            remarks_version=REMARKS_VERSION,
             codec=f"libjpeg {features.version('jpg')}",
             prompt_style=self._style_name,
             parser_version=PARSER_VERSION,
@@ -203,6 +228,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""
         small, image_id = Image.new("RGB", (16, 16)), next(iter(split.sizes))
         for variant in self._variants:
+            if not self._rules[variant.name].shows_images:
+                continue
             try:
                 perturb(*prepare(small, self._rules[variant.name].change(image_id), perturb))
             except ValueError as error:
@@ -248,8 +275,24 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         """The variants that this question is asked under: all, but for those that have no image to show for it."""
         return [variant.name for variant in self._variants if self._rules[variant.name].choose(sample) is not None]
 
+    def _write_prompt(
+        self, variant: str, asked: Sample, doc: Mapping[str, Any], ctx: str, rendering: Mapping[str, Any]
+    ) -> str:
+        """`ctx` where the variant puts the question as it is; else rendered as the harness rendered `ctx`."""
+        if self._rules[variant].shows_images and asked == self._samples[doc["sample_id"]]:
+            return ctx
+        document = {**doc, **write_document(asked), ASKED_AS: variant}
+        prompt: str = self.fewshot_context(
+            document, 0, gen_prefix=self.doc_to_prefix(document), **self._rendering, **rendering
+        )
+        return prompt
+
+    def _describe_shown(self, sample: Sample, variant: str) -> Shown:
+        rule = self._rules[variant]
+        return Shown(str(rule.choose(sample)) if rule.shows_images else None, rule.ask(sample))
+
     def _show(self, sample: Sample, variant: str) -> list[VariantImage]:
-        """As many images as the question has, each changed the same way.
+        """As many images as the question has, each changed the same way; none for a variant that shows none.
 
         A variant that shows another question's images begins again with its first where it has too few, since the
         prompt names a number of images.
@@ -257,6 +300,8 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         rule = self._rules[variant]
         source_id = rule.choose(sample)
         assert source_id is not None  # only asked of the variants in _list_variants
+        if not rule.shows_images:
+            return []
         others = self._images_shown[source_id]
         if source_id != sample.image_id:
             others = tuple(image for image in others if image not in sample.images)

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lm_eval.models.vllm_vlms import VLLM_VLM
 
 from vrs_lmeval.asking.image_order import InImageOrder
 
 
 class VrsVLLM(InImageOrder, VLLM_VLM):  # type: ignore[misc] # lm_eval ships no types
-    """`vllm-vlm` sorts all requests by length, so that those on one image are far apart; here they stay together."""
+    """`vllm-vlm` sorts all requests by length, so that those on one image are far apart; here they stay together.
+
+    Prompts without an image are asked too, which vLLM takes without a word of multi-modal data.
+    """
+
+    def tok_batch_multimodal_encode(self, strings: list[str], images: Any, *args: Any, **settings: Any) -> Any:
+        """As `vllm-vlm` writes its prompts; without an empty list of images, which vLLM refuses."""
+        prompts = super().tok_batch_multimodal_encode(strings, images, *args, **settings)
+        for prompt, of_prompt in zip(prompts, images, strict=True):
+            if not of_prompt:
+                prompt.pop("multi_modal_data")
+        return prompts

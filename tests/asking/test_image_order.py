@@ -8,6 +8,7 @@ from support.harness_models import make_requests, wrap
 from vrs_lmeval.asking import image_order
 from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.image_order import InImageOrder, chunk_by_images
+from vrs_lmeval.records import NOT_ASKED
 
 
 def images_of(requests, chunk):
@@ -27,6 +28,51 @@ def test_requests_on_an_image_stay_together_in_chunks_that_fill_a_batch():
 
 def test_nothing_to_ask_gives_no_chunk():
     assert list(chunk_by_images([])) == []
+
+
+class Behind:
+    """A class of the harness that answers with what it was shown, and refuses texts alone if told to."""
+
+    takes_texts = True
+
+    def __init__(self):
+        self.calls = []
+
+    def generate_until(self, requests, disable_tqdm=False):
+        self.calls.append(len(requests))
+        if not self.takes_texts and not all(request.args[2]["visual"] for request in requests):
+            raise ValueError("at least one image is needed")
+        return [f"{request.args[0]} {len(request.args[2]['visual'])}" for request in requests]
+
+
+class TakesTexts(InImageOrder, Behind):
+    pass
+
+
+class TakesImages(InImageOrder, Behind):
+    takes_texts = False
+
+
+def mix_requests():
+    requests = make_requests()[:4]
+    for request in requests[1::2]:
+        request.arguments = (*request.args[:2], {"visual": []})
+    return requests
+
+
+def test_the_first_text_alone_is_tried_alone_and_asked_once():
+    model, requests = TakesTexts(), mix_requests()
+    answers = model.generate_until(requests)
+    assert answers == [f"{request.args[0]} {len(request.args[2]['visual'])}" for request in requests]
+    assert sorted(model.calls) == [1, 3]
+
+
+def test_a_class_that_refuses_texts_alone_is_asked_the_rest(caplog):
+    model, requests = TakesImages(), mix_requests()
+    answers = model.generate_until(requests)
+    assert answers[1::2] == [NOT_ASKED] * 2
+    assert answers[0::2] == [f"{request.args[0]} 1" for request in requests[0::2]]
+    assert "at least one image is needed), so 2 of 4 requests" in caplog.text
 
 
 @pytest.mark.models

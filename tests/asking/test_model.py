@@ -9,7 +9,7 @@ from transformers import AutoProcessor
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 pytestmark = pytest.mark.models
 

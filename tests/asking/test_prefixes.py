@@ -17,7 +17,7 @@ from vrs_lmeval.asking.batch_planning import (
 )
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 groups_of_asks = st.lists(
     st.tuples(st.integers(1, 50), st.lists(st.sampled_from("ab"), min_size=1, max_size=7)), max_size=12

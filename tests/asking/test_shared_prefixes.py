@@ -19,7 +19,7 @@ from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels import transformers_backend as image_processor
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 pytestmark = pytest.mark.models
 

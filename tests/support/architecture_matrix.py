@@ -26,7 +26,7 @@ from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.model import VrsHF
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 PATHS, KINDS = ("shared", "plain"), ("generate", "loglikelihood")
 FORMS, SIZES, COUNTS = ("chat", "bare"), ("one", "mixed"), ("single", "several")

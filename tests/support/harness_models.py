@@ -9,7 +9,7 @@ from support.stores import make_store
 
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 IMAGE_SIZES = ((50, 40), (40, 70), (33, 33))
 QUESTIONS = ("what is this?", "is it a liver or a lung, my dear?", "why?")

@@ -16,9 +16,11 @@ from transformers import AutoProcessor
 from vrs_lmeval.model import FusedImageProcessor
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation, Sample
-from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, make_noise_key, make_rule, read_variants
+from vrs_lmeval.variants.rules import make_noise_key, make_rule, read_variants
 from vrs_lmeval.variants.severities import GRADED, VERSION, find_graded
 from vrs_lmeval.variants.two_step_changes import LARGEST_SIGMA, prepare, split_blur
+from vrs_lmeval.variants.variant import Split, VariantError
+from vrs_lmeval.variants.variant_image import VariantImage
 
 ROBUST = ("_robust_yaml", "_robust_without_noise_yaml")
 SAMPLE = Sample("s", "a", "is it?", ("yes",), "closed")

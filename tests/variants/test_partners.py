@@ -10,7 +10,8 @@ from support.oracles import OracleModel, evaluate, gold, write_benchmark
 from vrs_lmeval.benchmark.question_types import find_question_form, find_question_type, read_golds
 from vrs_lmeval.records import Sample
 from vrs_lmeval.variants.partners import draw_hard_partners
-from vrs_lmeval.variants.rules import Split, VariantError, make_rule, read_variants
+from vrs_lmeval.variants.rules import make_rule, read_variants
+from vrs_lmeval.variants.variant import Split, VariantError
 
 
 def ask(name, image, question, answer, kind="closed", **fields):

@@ -13,7 +13,10 @@ from PIL import Image
 from support.stores import make_store
 
 from vrs_lmeval.records import Perturbation, Sample
-from vrs_lmeval.variants.rules import Split, VariantError, VariantImage, derange, make_rule, read_variants
+from vrs_lmeval.variants.partners import derange
+from vrs_lmeval.variants.rules import make_rule, read_variants
+from vrs_lmeval.variants.variant import Split, VariantError
+from vrs_lmeval.variants.variant_image import VariantImage
 
 
 def save_as_png(image):

@@ -33,8 +33,15 @@ NOT_SHARED_YET = "plain: no prompts that fit begin with the same image"
 
 SHARED = "shared"
 
+NONE_WITHOUT_IMAGES = "no prompt was without an image"
+ASKED_WITHOUT_IMAGES = "asked"
+"""What the results say of prompts without images, or why the model takes none."""
+
 AHEAD_BYTES = 64 * 2**20
 """How much encoded input may wait for the model: some batches, so that it need not wait for a slow image."""
+
+LONGEST_REASON = 200
+"""Characters of another library's error, which may list a whole configuration."""
 
 Item = TypeVar("Item")
 Answers = dict[int, Any]
@@ -72,7 +79,8 @@ class DoesNotFit(RuntimeError):  # noqa: N818 - reads as what it says
 class Asker:
     """Asks the model of `lm` (a `HFMultimodalLM`) all prompts, sharing prefixes within `budget` bytes.
 
-    `path` says what happened to prefixes, `counts` how often; both go into the results.
+    `path` says what happened to prefixes, `counts` how often, `without_images` what happened to prompts that have none;
+    all go into the results.
     """
 
     def __init__(self, lm: HarnessModel, budget: int, share: bool = True, double_bos: bool = False) -> None:
@@ -80,6 +88,7 @@ class Asker:
         self._budget = budget
         self._window: int | None = None
         self.path = NOT_SHARED_YET if share else "plain: share_prefixes=False"
+        self.without_images = NONE_WITHOUT_IMAGES
         self.counts = Counter(prefixes_computed=0, asked_by_prefix=0, asked_plainly=0, cache_hits=0, images_decoded=0)
         self.encoder, self._encoder_ahead = (PromptEncoder(lm, double_bos) for _ in range(2))
         self._groups = PromptGroups(lm, self.encoder, self._encoder_ahead)
@@ -116,6 +125,35 @@ class Asker:
         finally:
             self.counts["images_decoded"] += sum(store.decodes for store in stores) - before
 
+    def leave_out_unaskable(self, prompts: Mapping[int, Prompt], way: Way) -> dict[int, Prompt]:
+        """`prompts` without those that show no image, where the model takes none such: one of them is tried first.
+
+        BLIP-2 needs pixels, PaliGemma's processor an image, say. What goes wrong is told once, and kept.
+        """
+        bare = {index: prompt for index, prompt in prompts.items() if not prompt.images}
+        if bare and self.without_images == NONE_WITHOUT_IMAGES:
+            first = min(bare.values(), key=lambda prompt: len(prompt.text))
+            self.without_images = self._try_without_images(first, way)
+        if self.without_images in (NONE_WITHOUT_IMAGES, ASKED_WITHOUT_IMAGES):
+            return dict(prompts)
+        logger.warning(
+            "vrs-hf: %s, so %d of %d requests (variants absent, guess) are not asked; the others are",
+            self.without_images,
+            len(bare),
+            len(prompts),
+        )
+        return {index: prompt for index, prompt in prompts.items() if prompt.images}
+
+    def _try_without_images(self, prompt: Prompt, way: Way) -> str:
+        try:
+            way.ask_plainly([prompt], way.encode_plainly(self.encoder, [prompt]))
+        except Exception as error:  # whatever the processor or the model raises where it needs an image
+            if _is_out_of_memory(error):
+                raise
+            text = " ".join(str(error).split())[:LONGEST_REASON]
+            return f"{type(self._lm.model).__name__} takes no prompt without an image ({type(error).__name__}: {text})"
+        return ASKED_WITHOUT_IMAGES
+
     def in_model(self, compute: Callable[[], Item]) -> Item:
         """`compute()`; raises CannotShare for whatever goes wrong in it, but for memory that does not suffice."""
         try:
@@ -129,13 +167,13 @@ class Asker:
 
     def _ask_plainly(self, prompts: Mapping[int, Prompt], way: Way) -> Iterator[Answers]:
         ordered = sorted(
-            prompts, key=lambda index: (prompts[index].settings, -self._groups.count_tokens(prompts[index]))
+            prompts, key=lambda index: (_kind_of(prompts[index]), -self._groups.count_tokens(prompts[index]))
         )
 
         def encode_batches() -> Iterator[tuple[list[int], Any]]:
             while ordered:
-                settings = prompts[ordered[0]].settings
-                batch = [i for i in ordered[: self._lm.batch_size] if prompts[i].settings == settings]
+                kind = _kind_of(prompts[ordered[0]])
+                batch = [i for i in ordered[: self._lm.batch_size] if _kind_of(prompts[i]) == kind]
                 del ordered[: len(batch)]
                 yield batch, way.encode_plainly(self._encoder_ahead, [prompts[i] for i in batch])
 
@@ -245,6 +283,11 @@ class Asker:
             self._lm.batch_size_per_gpu = half
         yield from self._in_halves(items[:half], ask)
         yield from self._in_halves(items[half:], ask)
+
+
+def _kind_of(prompt: Prompt) -> tuple[str, bool]:
+    """Prompts of one batch agree in it: they are generated alike, and have images or have none."""
+    return prompt.settings, bool(prompt.images)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -72,13 +72,18 @@ class PromptEncoder:
         self.bos_dropped = False
 
     def encode(self, prompts: Sequence[Prompt], **settings: Any) -> Any:
-        """As `hf-multimodal` encodes a batch, padded on the left; `settings` go to its tok_batch_multimodal_encode."""
+        """As `hf-multimodal` encodes a batch, padded on the left; `settings` go to its tok_batch_multimodal_encode.
+
+        Either all prompts of a batch have images, or none has: `hf-multimodal` itself cannot encode those.
+        """
         texts = [prompt.text for prompt in prompts]
         self._lm.chat_applied = self._of.chat_applied
         self._lm.processor = self._processor
         if self._has_bos(texts):
             self.bos_dropped = True
             self._lm.processor = partial(self._processor, add_special_tokens=False)
+        if not any(prompt.images for prompt in prompts):
+            self._lm.processor = _WithoutImages(self._lm.processor)
         visuals = [self._prepare(prompt.images) for prompt in prompts]
         encoded = self._lm.tok_batch_multimodal_encode(texts, visuals, **settings)
         encoded.pop("labels", None)  # PaliGemma's processor adds them, for training
@@ -133,6 +138,16 @@ class PromptEncoder:
     def _prepare(self, images: Sequence[Image.Image]) -> list[Any]:
         lm = self._lm
         return [resize_image(image, lm.image_width, lm.image_height, lm.image_max_side) for image in images]
+
+
+class _WithoutImages:
+    """A processor that is told of no images, in place of `hf-multimodal`'s empty lists, which most refuse."""
+
+    def __init__(self, process: Callable[..., Any]) -> None:
+        self._process = process
+
+    def __call__(self, images: Any, text: Any, **settings: Any) -> Any:
+        return self._process(text=text, **settings)
 
 
 class RecallingImageProcessor:

@@ -53,11 +53,13 @@ class PromptGroups:
     def group(self, prompts: Mapping[int, Prompt]) -> list[list[int]]:
         """Prompts by what they begin with, the longest first: where memory does not suffice, it shows at once.
 
-        The variants of an image follow each other, so that it is decoded once.
+        The variants of an image follow each other, so that it is decoded once. Prompts without images are in no group.
         """
         grouped: dict[Hashable, list[int]] = {}
         lengths: Counter[Hashable] = Counter()
         for index, prompt in prompts.items():
+            if not prompt.images:
+                continue
             before = text_before_question(prompt.text, self._placeholder(prompt.text))
             grouped.setdefault((before, self._identify(before, prompt.images)), []).append(index)
             source = _name_sources(prompt)

@@ -20,7 +20,9 @@ from vrs_lmeval.records import AnswerType, Sample
 
 logger = logging.getLogger(__name__)
 
-PLAIN_COLUMNS = Columns(options="options", question_type="question_type", modality="modality")
+PLAIN_COLUMNS = Columns(
+    options="options", question_type="question_type", modality="modality", paraphrase_group="paraphrase_group"
+)
 """The columns of the rows that `row_shapes` gives, beside "set"."""
 
 
@@ -195,6 +197,7 @@ def _make_sample(
         modality=_optional_text(row, columns.modality),
         image_ids=image_ids if len(image_ids) > 1 else (),
         set_id=_optional_text(row, "set") if source.shape else None,
+        paraphrase_group=_optional_text(row, columns.paraphrase_group),
     )
 
 

@@ -56,6 +56,7 @@ class Columns:
     answer_type: str | None = None
     question_type: str | None = None
     modality: str | None = None
+    paraphrase_group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,11 @@ from vrs_lmeval.leaderboard.runs import (
 )
 from vrs_lmeval.metrics.metric import Metric
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
-from vrs_lmeval.metrics.scored_question import score_question
+from vrs_lmeval.metrics.scored_question import Shown, score_question
 from vrs_lmeval.metrics.selection import BREAKDOWNS, choose_metrics, columns_of, name_part
 from vrs_lmeval.reading.answers import PARSER_VERSION
-from vrs_lmeval.reading.prompt_styles import STYLES
+from vrs_lmeval.reading.image_remarks import REMARKS_VERSION
+from vrs_lmeval.reading.prompt_styles import STYLES, was_asked
 from vrs_lmeval.reading.visual_claims import CLAIMS_VERSION
 from vrs_lmeval.records import Sample
 from vrs_lmeval.run_record import DOCUMENT_KEY, RECORD_VERSION, RunEvidence, read_document
@@ -116,6 +117,7 @@ def _describe(evidence: RunEvidence, metrics: Mapping[str, Metric]) -> dict[str,
         evidence,
         parser_version=PARSER_VERSION,
         claims_version=CLAIMS_VERSION,
+        remarks_version=REMARKS_VERSION,
         record_version=RECORD_VERSION,
         metrics={name: metric.describe() for name, metric in metrics.items()},
         rescored_from=before,
@@ -141,11 +143,10 @@ def _rescore_samples(
     lines, changed, answers = [], 0, 0
     for number, (line, sample) in enumerate(zip(logged, samples, strict=True), start=1):
         _, records = read_document(line["doc"])
-        shown = {name: record.image_id for name, record in records.items()}
+        shown = {name: Shown(record.image_id, record.asked(sample)) for name, record in records.items()}
+        results = list(filter(was_asked, line["filtered_resps"]))
         try:
-            scored = score_question(
-                style, sample, line["filtered_resps"], shown, _find_known(line, sample, known, by), columns
-            )
+            scored = score_question(style, sample, results, shown, _find_known(line, sample, known, by), columns)
         except DAMAGE as error:
             raise UnreadableResultsError(f"{path}, line {number}: its answers cannot be read ({error!r})") from error
         answers += len(records)

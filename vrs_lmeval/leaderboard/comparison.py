@@ -157,7 +157,7 @@ def check_comparable(reference: Run, other: Run) -> None:
         )
 
 
-def _list_images(sample: ScoredSample) -> dict[str, str]:
+def _list_images(sample: ScoredSample) -> dict[str, str | None]:
     """The image that each variant showed."""
     return {name: answer.image_id for name, answer in sample.answers.items()}
 
@@ -178,7 +178,7 @@ _CONDITIONS = (
 def _conditions(run: Run) -> tuple[Any, ...]:
     evidence = run.evidence
     return (
-        {key: evidence.dataset.get(key) for key in SAME_DATA},
+        {key: _drop_unnamed(evidence.dataset.get(key)) for key in SAME_DATA},
         (run.config.get("metadata") or {}).get("version"),
         {variant["name"]: variant for variant in evidence.variants},
         evidence.variants_version,
@@ -188,6 +188,13 @@ def _conditions(run: Run) -> tuple[Any, ...]:
         run.config.get("generation_kwargs"),
         run.system_instruction,
     )
+
+
+def _drop_unnamed(value: Any) -> Any:
+    """Columns that the data set does not have are no difference: an older version did not know all of them."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: column for name, column in value.items() if column is not None}
 
 
 def _describe_difference(first: Any, second: Any) -> str:

@@ -11,6 +11,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, derive_values, find_derived_metrics, find_logged_metrics
+from vrs_lmeval.reading.prompt_styles import was_asked
 from vrs_lmeval.records import REAL, SHUFFLED
 from vrs_lmeval.run_record import RunEvidence, VariantRecord, read_document
 
@@ -29,7 +30,8 @@ class GivenAnswer:
     text: str
     correct: float
     is_parsed: bool
-    image_id: str  # of the image shown
+    image_id: str | None  # of the image shown; None: no image
+    remark: str | None = None  # what it says of the image (`image_remarks`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +238,16 @@ def _expect(is_so: bool, what: str) -> None:
 
 
 def _read_answers(records: Mapping[str, VariantRecord], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
-    """The harness logs the texts in the order of the variants; by likelihood, a pair for each option of each."""
+    """The harness logs the texts in the order of the variants; by likelihood, a pair for each option of each.
+
+    A variant that the model could not be asked under has no record.
+    """
+    texts = list(filter(was_asked, texts))
     if texts and isinstance(texts[0], list):
         count = len(texts) // len(records)
         texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
     return {
-        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id)
+        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id, record.remark)
         for (name, record), text in zip(records.items(), texts, strict=True)
     }
 

@@ -32,7 +32,13 @@ def _make_ceiling(name: str, formula: str, measure: Callable[[Question], float |
 
 def _make_baseline(name: str, formula: str, what: str, measure: Callable[[Question], float | None]) -> Metric:
     return Metric(
-        name=name, formula=formula, source=OURS, measure=measure, knows=frozenset({what}), higher_is_better=None
+        name=name,
+        formula=formula,
+        source=OURS,
+        measure=measure,
+        needs=frozenset(),
+        knows=frozenset({what}),
+        higher_is_better=None,
     )
 
 

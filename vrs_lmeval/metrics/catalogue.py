@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from vrs_lmeval.metrics import (
     baselines,
     further_variants,
+    image_remarks,
     open_answers,
     option_likelihoods,
     question_sets,
     reliance,
+    rewordings,
     visual_claims,
+    without_image,
 )
 from vrs_lmeval.metrics.metric import Metric
 from vrs_lmeval.uncertainty.forms import FORMS as FORMS_OF_QUESTIONS
@@ -27,6 +30,9 @@ METRICS: Mapping[str, Metric] = {
         open_answers,
         question_sets,
         visual_claims,
+        without_image,
+        image_remarks,
+        rewordings,
         option_likelihoods,
         further_variants,
         baselines,

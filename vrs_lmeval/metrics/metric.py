@@ -23,6 +23,7 @@ STANDARD_ERROR, LOWER_LIMIT, UPPER_LIMIT = "_stderr", "_ci95_low", "_ci95_high"
 
 VRS_PAPER = "arXiv 2603.03437 (read)"
 OURS = "this project"
+MIRAGE = "Mirage (arXiv 2603.21687)"
 
 
 @dataclass(frozen=True, slots=True)

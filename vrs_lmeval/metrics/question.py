@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from vrs_lmeval.reading.option_likelihoods import LogProbabilities
-from vrs_lmeval.records import SHUFFLED, Answer, Sample, Score
+from vrs_lmeval.records import ROTATED, SHUFFLED, Answer, Sample, Score
 
 SECOND_DRAW = f"{SHUFFLED}_2"
 
@@ -25,11 +25,21 @@ def majority_by(field: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a text says besides its answer: whether it claims to see something, what it says of the image itself
+    (`image_remarks`; None: nothing), and whether it declines to answer."""
+
+    claims_to_see: bool
+    remark: str | None
+    declines: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """One question's answers and scores, by variant: it need not have been asked under all of the task's.
 
-    `partner` is the id of the image that it was shown under shuffled. Raises ValueError where answers and scores are of
-    other variants.
+    `partner` is the id of the image that it was shown under shuffled, `said` what the texts say besides, where the
+    model wrote any. Raises ValueError where answers and scores are of other variants.
     """
 
     sample: Sample
@@ -38,6 +48,7 @@ class Question:
     known: Mapping[str, float | None]
     likelihoods: Mapping[str, LogProbabilities | None] = field(default_factory=dict)
     partner: str | None = None
+    said: Mapping[str, Said] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if set(self.answers) != set(self.scores):
@@ -46,6 +57,11 @@ class Question:
     def correct(self, variant: str) -> float:
         """1 where the answer under `variant` is right, else 0."""
         return self.scores[variant].correct
+
+
+def right_under(variant: str) -> Callable[[Question], float | None]:
+    """1 where the answer under `variant` is right, else 0; None for a question that was not asked so."""
+    return lambda question: question.correct(variant) if variant in question.scores else None
 
 
 def is_open(sample: Sample) -> bool:
@@ -69,13 +85,20 @@ def known(name: str) -> Callable[[Question], float | None]:
 
 
 def change_between(first: str, second: str) -> Callable[[Question], float | None]:
-    """1 where the two answers differ, 0 where they are the same, None where one is not parsed."""
+    """1 where the two answers differ, 0 where they are the same, None where one is not parsed, or was not asked for."""
 
     def measure(question: Question) -> float | None:
-        one, other = question.answers[first], question.answers[second]
+        one, other = (question.answers.get(variant) for variant in (first, second))
+        if one is None or other is None:
+            return None
         return float(one.value != other.value) if one.is_parsed and other.is_parsed else None
 
     return measure
+
+
+def is_rotation(variant: str) -> bool:
+    """The options in another order: `rotated`, `rotated_2` ..."""
+    return re.fullmatch(rf"{ROTATED}(_[0-9]+)?", variant) is not None
 
 
 def is_draw(variant: str) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, SHARE, VRS_PAPER, Metric, Unit
-from vrs_lmeval.metrics.question import Question, change_between, of_type
+from vrs_lmeval.metrics.question import Question, change_between, of_type, right_under
 from vrs_lmeval.records import BLANK, REAL, SHUFFLED
 from vrs_lmeval.uncertainty.forms import RATIO
 
@@ -35,9 +35,10 @@ def measure_retention(question: Question) -> tuple[float, float]:
     return question.correct(BLANK), question.correct(REAL)
 
 
-def measure_failures(question: Question) -> float:
-    """Share of the answers that are unparsable, over all variants."""
-    return sum(not answer.is_parsed for answer in question.answers.values()) / len(question.answers)
+def measure_failures(question: Question) -> float | None:
+    """Share of the answers that are unparsable, over all variants that it was asked under."""
+    answers = question.answers.values()
+    return sum(not answer.is_parsed for answer in answers) / len(answers) if answers else None
 
 
 measure_sensitivity = change_between(REAL, SHUFFLED)
@@ -113,6 +114,7 @@ METRICS = (
         formula="mean share of unparsable answers over all variants",
         source=OURS,
         measure=measure_failures,
+        needs=frozenset(),
         higher_is_better=False,
     ),
     *(
@@ -150,7 +152,7 @@ def make_variant_accuracy(variant: str) -> Metric:
         name=f"acc_{variant}",
         formula=f"mean of correct({variant})",
         source=OURS,
-        measure=lambda question: question.correct(variant) if variant in question.scores else None,
+        measure=right_under(variant),
         needs=frozenset({variant}),
         unit=SHARE,
         higher_is_better=None,

@@ -25,7 +25,7 @@ from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.metrics.metric import Column, Metric
 from vrs_lmeval.metrics.question import Question, is_draw, majority_by
 from vrs_lmeval.metrics.reliance import make_variant_accuracy
-from vrs_lmeval.records import BLANK, REAL, SHUFFLED, Sample
+from vrs_lmeval.records import BLANK, QUESTION_SHUFFLED, REAL, SHUFFLED, WITHOUT_IMAGES, Sample
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +36,15 @@ LARGEST_BREAKDOWN = 16
 def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> dict[str, Metric]:
     """The metrics of a task with these variants and this knowledge, by name.
 
-    Variants beyond blank and shuffled add `acc_<variant>`; further draws of shuffled do not. Raises ValueError without
-    "real", or where a variant's accuracy would take another metric's name ("closed").
+    Variants whose accuracy is no metric of its own add `acc_<variant>`; further draws of shuffled do not. Raises
+    ValueError where a variant's accuracy would take another metric's name ("closed").
     """
     return dict(_select(tuple(variants), frozenset(known)))
 
 
 @lru_cache(maxsize=64)
 def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Metric]:
-    if REAL not in variants:
-        raise ValueError(f"metrics compare with the variant 'real', the variants are {', '.join(variants)}")
-    named = {REAL, BLANK, SHUFFLED, *filter(is_draw, variants)}
+    named = {REAL, BLANK, SHUFFLED, QUESTION_SHUFFLED, *WITHOUT_IMAGES, *filter(is_draw, variants)}
     extra = [make_variant_accuracy(variant) for variant in variants if variant not in named]
     if taken := [metric.name for metric in extra if metric.name in METRICS]:
         raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")

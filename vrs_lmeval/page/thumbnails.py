@@ -17,7 +17,7 @@ from PIL import Image
 from vrs_lmeval.commands.preview import PreviewError, load_task
 from vrs_lmeval.leaderboard.board import TaskBoard
 from vrs_lmeval.run_record import RunEvidence
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 SHORTER_EDGE = 224
 """Pixels of a thumbnail: what CLIP towers see of an image; smaller images stay as they are."""

@@ -31,7 +31,7 @@ from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
 from vrs_lmeval.pixels.preprocess import preprocess_pairs
 from vrs_lmeval.records import Perturbation
-from vrs_lmeval.variants.rules import VariantImage
+from vrs_lmeval.variants.variant_image import VariantImage
 
 logger = logging.getLogger(__name__)
 

@@ -38,6 +38,17 @@ def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
     return found.pop() if len(found) == 1 else None
 
 
+def rename_option(name: str, asked: tuple[str, ...], options: tuple[str, ...]) -> str:
+    """What an option that is called `name` among `asked` is called among `options`, the same in another order.
+
+    Other names stay: stars tell by place, so that a rotation would give another option's name.
+    """
+    names = name_options(asked)
+    if asked == options or name not in names:
+        return name
+    return name_options(options)[options.index(asked[names.index(name)])]
+
+
 def fold_text(text: str) -> str:
     """`text` in lower case with single spaces; signs stay."""
     return " ".join(fold(text).split())

@@ -17,7 +17,7 @@ from vrs_lmeval.reading.option_likelihoods import (
     read_most_probable,
     share_out,
 )
-from vrs_lmeval.records import Answer, Sample
+from vrs_lmeval.records import NOT_ASKED, Answer, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,15 @@ class LikelihoodStyle:
         """(Log-likelihood, is greedy) of each, as numbers or as the texts that the harness logs."""
         shared = share_out([float(value) for value, _ in given])
         return Response(read_most_probable(shared, sample), likelihoods=shared)
+
+
+def was_asked(result: Any) -> bool:
+    """Whether one of the harness's results is a model's, not what our model classes give for what they cannot ask.
+
+    Those give NOT_ASKED for a text, or in place of an option's likelihood.
+    """
+    said: Any = result if isinstance(result, str) else result[0]
+    return bool(said != NOT_ASKED)
 
 
 STYLES: Mapping[str, PromptStyle] = {

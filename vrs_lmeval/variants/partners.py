@@ -12,12 +12,9 @@ from vrs_lmeval.benchmark.question_types import find_question_type, list_answer_
 from vrs_lmeval.keyed_draws import make_key
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Sample
+from vrs_lmeval.variants.variant import VariantError
 
 Circle = list[tuple[bytes, Sample]]
-
-
-class VariantError(ValueError):
-    """A task's `variants:` names something that does not exist or does not fit its data."""
 
 
 def derange(image_ids: Iterable[str], seed: int) -> dict[str, str]:

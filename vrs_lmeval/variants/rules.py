@@ -1,107 +1,42 @@
-"""Image variants: which image a question is shown, and changed how. A new variant is one function in VARIANTS, a new
-severity one row of `graded.GRADED`."""
+"""Variants by name: which image a question is shown, changed how, and in what words it is asked.
+
+A new variant is one function in VARIANTS, a new severity one row of `severities.GRADED`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image
-
-from vrs_lmeval.benchmark.images import ImageStore
-from vrs_lmeval.records import BLANK, GREY, REAL, SHUFFLED, SHUFFLED_HARD, Perturbation, Sample
-from vrs_lmeval.variants.partners import HardPartner, VariantError, derange, draw_hard_partners
+from vrs_lmeval.records import (
+    ABSENT,
+    BLANK,
+    GREY,
+    GUESS,
+    PARAPHRASE,
+    QUESTION_SHUFFLED,
+    QUESTION_SHUFFLED_ABSENT,
+    REAL,
+    ROTATED,
+    SHUFFLED,
+    SHUFFLED_HARD,
+    WITHOUT_IMAGES,
+    Perturbation,
+    Sample,
+)
+from vrs_lmeval.variants.partners import HardPartner, derange, draw_hard_partners
+from vrs_lmeval.variants.prompt_variants import (
+    ask_other_question,
+    ask_other_question_without_image,
+    ask_paraphrase,
+    rotate_options,
+    show_absent,
+    show_guess,
+)
 from vrs_lmeval.variants.severities import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
-from vrs_lmeval.variants.two_step_changes import PerturbFunction, prepare
-
-__all__ = ["Split", "Variant", "VariantError", "VariantImage", "VariantRule", "derange", "make_rule", "read_variants"]
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """What variants are drawn from: all questions of a split, and (width, height) of every image by its id."""
-
-    samples: Sequence[Sample]
-    sizes: Mapping[str, tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class VariantRule:
-    """`choose`: sample -> the `image_id` of the sample whose image is shown, None where none fits. `change`: id of the
-    image shown -> how it is changed. `evidence` is what the results should say of the draw."""
-
-    choose: Callable[[Sample], str | None] = lambda sample: sample.image_id
-    change: Callable[[str], Perturbation] = lambda image_id: Perturbation.identity()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One column of the experiment: a name, the kind of change it makes, and all of that kind's parameters."""
-
-    name: str
-    kind: str
-    parameters: Mapping[str, Any]
-
-
-QUARTER_TURNS = ("rotate_90", "rotate_270")
-"""The perturbations that change an image's size."""
-
-
-class VariantImage(Image.Image):
-    """An RGB image that is decoded and perturbed when its pixels are asked for, and not kept.
-
-    Pillow asks several times within one call; the store keeps the last few results for that, within its own bound. It
-    is a real `PIL.Image.Image`, so any model class of the harness takes it; `pixels_and_change` lets `vrs-hf` go
-    straight to the fused op. Pickling gives a plain image: the other process has no data set to read from.
-    """
-
-    def __init__(
-        self, source_id: str, perturbation: Perturbation, images: ImageStore, perturb: PerturbFunction
-    ) -> None:
-        super().__init__()
-        self._mode = "RGB"
-        width, height = images.size(source_id)
-        self._size = (height, width) if perturbation.kind in QUARTER_TURNS else (width, height)
-        self.readonly = 1  # Pillow then copies before it writes: the source is shared
-        self.source_id = source_id
-        self.perturbation = perturbation
-        self.store = images
-        self._perturb = perturb
-
-    def pixels_and_change(self) -> tuple[Image.Image, Perturbation]:
-        """An RGB image, shared with others, and the change that the fused op must still make to show this one.
-
-        Most often the image as it is in the data set. A JPEG's losses are no change of the fused op: they are in the
-        image already.
-        """
-        return prepare(self.store.open(self.source_id), self.perturbation, self._perturb)
-
-    def _render(self) -> Image.Image:
-        image, change = self.pixels_and_change()
-        return image if change == Perturbation.identity() else self._perturb(image, change)
-
-    @property
-    def im(self) -> Any:
-        """Pillow's pixel memory: every method of the base class reaches the pixels through it."""
-        if self._im is not None:
-            return self._im
-        return self.store.open_changed(self.source_id, self.perturbation, self._render).im
-
-    @im.setter
-    def im(self, pixels: Any) -> None:
-        self._im = pixels
-
-    def load(self) -> Any:
-        """Pixel access as in the base class, whose own `load` would find no pixel memory here."""
-        super().load()
-        return self.im.pixel_access(self.readonly)
-
-    def __reduce__(self) -> Any:
-        return (Image.frombytes, (self.mode, self.size, self.tobytes()))
+from vrs_lmeval.variants.variant import Split, Variant, VariantError, VariantRule
 
 
 def show_real(split: Split) -> VariantRule:
@@ -180,6 +115,12 @@ VARIANTS: Mapping[str, Callable[..., VariantRule]] = {
     BLANK: show_blank,
     SHUFFLED: show_shuffled,
     SHUFFLED_HARD: show_shuffled_hard,
+    ABSENT: show_absent,
+    GUESS: show_guess,
+    QUESTION_SHUFFLED: ask_other_question,
+    QUESTION_SHUFFLED_ABSENT: ask_other_question_without_image,
+    PARAPHRASE: ask_paraphrase,
+    ROTATED: rotate_options,
 }
 
 
@@ -192,11 +133,16 @@ def read_variants(entries: Iterable[str | Mapping[str, Any]], draws: int = 1) ->
     names = [variant.name for variant in variants]
     if len(set(names)) != len(names):
         raise VariantError(f"variants: each name may stand once, got {', '.join(names)}")
-    if REAL not in names:
-        raise VariantError(f"variants: {REAL!r} is missing; every measure compares with it")
+    if REAL not in names and not shows_no_image(variants):
+        raise VariantError(f"variants: {REAL!r} is missing; every measure of images compares with it")
     if draws > 1 and SHUFFLED not in names:
         raise VariantError(f"draws: {draws} draws need the variant {SHUFFLED!r}")
     return variants
+
+
+def shows_no_image(variants: Iterable[Variant]) -> bool:
+    """Whether none of them shows an image, so that a model without eyes can be asked."""
+    return all(variant.kind in WITHOUT_IMAGES for variant in variants)
 
 
 def _draw_again(variant: Variant, draws: int) -> list[Variant]:

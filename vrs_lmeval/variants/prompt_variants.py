@@ -1,0 +1,133 @@
+"""Variants of the prompt: the question without its image, another image's question, the same one in other words.
+
+The image, where there is one, is the question's own, so all of them share its prefix.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from vrs_lmeval.benchmark.question_types import find_closed_form
+from vrs_lmeval.keyed_draws import make_key
+from vrs_lmeval.reading.normalisation import normalise
+from vrs_lmeval.records import PARAPHRASE, QUESTION_SHUFFLED, ROTATED, Sample
+from vrs_lmeval.variants.variant import Split, VariantError, VariantRule
+
+GUESS_PREFACE = "There is no image for this question. Guess the answer."
+"""What guess mode says, after the words of Mirage (arXiv 2603.21687), whose prompt is not quoted there."""
+
+_MARKS = re.compile(r"^(?:[^\S\n]*<image>)+[^\S\n]*\n|[^\S\n]*<image>", re.MULTILINE)
+"""Images' marks in a prompt (the harness's placeholder): their line where they have one to themselves, or one mark."""
+
+
+def leave_out_images(prompt: str, preface: str = "") -> str:
+    """A prompt without the marks of its images, after `preface` where there is one."""
+    return "\n".join(filter(None, (preface, _MARKS.sub("", prompt).lstrip())))
+
+
+def show_absent(split: Split) -> VariantRule:
+    """No image, no mark, the same question, and no word about it: Mirage's setting (arXiv 2603.21687)."""
+    return VariantRule(shows_images=False)
+
+
+def show_guess(split: Split, preface: str = GUESS_PREFACE) -> VariantRule:
+    """No image either, but the model is told so, and asked to guess: what the text alone gives to who knows it."""
+    if not isinstance(preface, str) or not preface.strip():
+        raise VariantError(f"variant guess: preface should be a sentence, it is {preface!r}")
+    return VariantRule(shows_images=False, preface=preface.strip())
+
+
+def ask_other_question(split: Split, seed: int = 0) -> VariantRule:
+    """The question's own image with the yes/no question of another image, scored against its own gold.
+
+    Yes/no questions alone are asked so: of these, both golds fit any question. The other question is the next one of
+    other words and another image in a circle of all yes/no questions, whose order is drawn by a keyed hash: it depends
+    on the whole split and the seed alone.
+    """
+    circle = sorted(
+        (sample for sample in split.samples if find_closed_form(sample) == "yes/no"),
+        key=lambda sample: make_key(f"question:{seed}:{sample.sample_id}"),
+    )
+    partners = {sample.sample_id: _find_next(circle, place) for place, sample in enumerate(circle)}
+    others = {sample_id: other.question for sample_id, other in partners.items() if other is not None}
+    if not others:
+        raise VariantError(f"variant {QUESTION_SHUFFLED}: no yes/no question has one of another image beside it")
+    return VariantRule(
+        choose=lambda sample: sample.image_id if sample.sample_id in others else None,
+        ask=lambda sample: replace(sample, question=others[sample.sample_id]),
+        evidence={"asked": len(others), "without_partner": len(split.samples) - len(others)},
+    )
+
+
+def ask_other_question_without_image(split: Split, seed: int = 0) -> VariantRule:
+    """The same other question and no image: what a model without eyes makes of a question's words."""
+    return replace(ask_other_question(split, seed), shows_images=False)
+
+
+def _find_next(circle: Sequence[Sample], place: int) -> Sample | None:
+    own = circle[place]
+    for other in (*circle[place + 1 :], *circle[:place]):
+        if not set(other.images) & set(own.images) and normalise(other.question) != normalise(own.question):
+            return other
+    return None
+
+
+def ask_paraphrase(split: Split) -> VariantRule:
+    """The same image and gold, in the words of another question that the data links to it as a paraphrase.
+
+    Of several, the next one in the order of a keyed hash. Questions without one are not asked so, and are counted; so
+    are those whose paraphrases have other golds, which then are not the same question.
+    """
+    groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in split.samples:
+        if sample.paraphrase_group is not None:
+            groups[sample.paraphrase_group, sample.image_id].append(sample)
+    others: dict[str, str] = {}
+    with_other_golds = 0
+    for group in groups.values():
+        circle = sorted(group, key=lambda sample: make_key(f"paraphrase:{sample.sample_id}"))
+        for place, sample in enumerate(circle):
+            reworded = [
+                other
+                for other in (*circle[place + 1 :], *circle[:place])
+                if normalise(other.question) != normalise(sample.question)
+            ]
+            alike = [other for other in reworded if _have_same_golds(sample, other)]
+            with_other_golds += bool(reworded) and not alike
+            if alike:
+                others[sample.sample_id] = alike[0].question
+    if not others:
+        raise VariantError(
+            f"variant {PARAPHRASE}: no question is linked to another of its image with the same gold; name the column "
+            "that links them, `columns: {paraphrase_group: ...}`"
+        )
+    counts = {
+        "asked": len(others),
+        "with_other_golds": with_other_golds,
+        "without_paraphrase": len(split.samples) - len(others) - with_other_golds,
+    }
+    return VariantRule(
+        choose=lambda sample: sample.image_id if sample.sample_id in others else None,
+        ask=lambda sample: replace(sample, question=others[sample.sample_id]),
+        evidence=counts,
+    )
+
+
+def _have_same_golds(one: Sample, other: Sample) -> bool:
+    return {normalise(gold) for gold in one.golds} == {normalise(gold) for gold in other.golds}
+
+
+def rotate_options(split: Split, by: int = 1) -> VariantRule:
+    """The same question, its options moved up by `by` places, the first ones last (arXiv 2509.18234).
+
+    Questions of `by` options or fewer are not asked so: they would have an order that another rotation has.
+    """
+    if isinstance(by, bool) or not isinstance(by, int) or by < 1:
+        raise VariantError(f"variant {ROTATED}: by should be a whole number from 1, it is {by!r}")
+    return VariantRule(
+        choose=lambda sample: sample.image_id if by < len(sample.options) else None,
+        ask=lambda sample: replace(sample, options=(*sample.options[by:], *sample.options[:by])),
+    )

@@ -1,0 +1,48 @@
+"""What a variant is: a column of the experiment, and the rule that it is for one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from vrs_lmeval.records import Perturbation, Sample
+
+
+class VariantError(ValueError):
+    """A task's `variants:` names something that does not exist or does not fit its data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What variants are drawn from: all questions of a split, and (width, height) of every image by its id."""
+
+    samples: Sequence[Sample]
+    sizes: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantRule:
+    """What is shown and asked under one variant.
+
+    `choose`: sample -> the `image_id` of the sample whose image is shown, None where the question is not asked so.
+    `change`: id of the image shown -> how it is changed. `ask`: sample -> the question as it is put, its golds kept.
+    With `shows_images` False the prompt has no image and no mark of one, and `choose` says only whether it is asked;
+    `preface` is what then stands before the prompt. `evidence` is what the results should say of the draw.
+    """
+
+    choose: Callable[[Sample], str | None] = lambda sample: sample.image_id
+    change: Callable[[str], Perturbation] = lambda image_id: Perturbation.identity()
+    ask: Callable[[Sample], Sample] = lambda sample: sample
+    shows_images: bool = True
+    preface: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One column of the experiment: a name, the kind of change it makes, and all of that kind's parameters."""
+
+    name: str
+    kind: str
+    parameters: Mapping[str, Any]
