@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from vrs_lmeval.metrics import (
     baselines,
+    calibration,
     further_variants,
     open_answers,
     option_likelihoods,
@@ -28,12 +29,13 @@ METRICS: Mapping[str, Metric] = {
         question_sets,
         visual_claims,
         option_likelihoods,
+        calibration,
         further_variants,
         baselines,
     )
     for metric in family.METRICS
 }
-"""Every metric of known variants, by name; a further variant adds `acc_<variant>`, a breakdown `<metric>_<field>_..`"""
+"""Every metric of known variants, by name; further variants and breakdowns add their own (`selection.py`)."""
 
 FORMS: Mapping[str, Form] = {
     **FORMS_OF_QUESTIONS,
