@@ -172,7 +172,7 @@ def draw_reliability(models: Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]) 
 
     `models`: label, and the bins of each variant. A marker's area grows with its questions. None where none has bins.
     """
-    drawn = [(label, bins) for label, bins in models if any(variant in bins for variant in VARIANTS)]
+    drawn = [(label, bins) for label, bins in models if bins]
     if not drawn:
         return None
     figure = _make_panels([_cut(label) for label, _ in drawn], RELIABILITY_ROWS)
@@ -187,7 +187,7 @@ def draw_reliability(models: Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]) 
                 is_first = all(variant not in before for _, before in drawn[:place])
                 figure.add_trace(_draw_bins(bins[variant], variant, index, showlegend=is_first), **cell)
     figure.update_xaxes(range=[0, 1.02], dtick=0.5, title="confidence", title_standoff=4)
-    figure.update_yaxes(range=[0, 1.02], dtick=0.25, automargin=True)
+    figure.update_yaxes(range=[-0.02, 1.02], dtick=0.25, automargin=True)
     figure.update_yaxes(title="accuracy", col=1)
     return figure
 

@@ -17,6 +17,7 @@ from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import describe_power
 from vrs_lmeval.leaderboard.reliability import Bin, find_reliability
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor, format_p_value
+from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_reliability, draw_severity, draw_vrs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
@@ -88,12 +89,13 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
 
 
 Reliability = Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]
-"""By model, its label and the bins of every variant that has some."""
+"""By model, its label and the bins of those of VARIANTS that have some."""
 
 
 def _find_reliability(board: TaskBoard) -> Reliability:
     """Of the first MANY_MODELS."""
-    return [(standing.label, find_reliability(standing.run)) for standing in board.standings[:MANY_MODELS]]
+    found = [(standing.label, find_reliability(standing.run)) for standing in board.standings[:MANY_MODELS]]
+    return [(label, {name: bins[name] for name in VARIANTS if name in bins}) for label, bins in found]
 
 
 def _draw_all(
