@@ -3,8 +3,10 @@
 Every data set has a known VRS: question i on image g has the difference correct(real) - correct(shuffled) in -1, 0, 1
 with mean VRS and a share of discordant pairs; an image's questions copy a common draw with probability `CORRELATION`,
 which makes that their correlation. In the rows with partners an image has a trait that makes it easy as asked and
-misleading (or easy) as another's partner. `python bench/bench_intervals.py --data-sets 2000` makes the tables of
-docs/metrics.md and docs/leaderboard.md; their standard error is sqrt(.05 * .95 / data sets), half a point for 2,000.
+misleading (or easy) as another's partner. Calibration: an answer of confidence p is right with a known probability;
+the questions of an image share a draw that makes them right together. `python bench/bench_intervals.py --data-sets
+2000` makes the tables of docs/metrics.md and docs/leaderboard.md; their standard error is sqrt(.05 * .95 / data sets),
+half a point for 2,000.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from scipy import stats
 
 from vrs_lmeval.leaderboard.pairs import compare_pairs
 from vrs_lmeval.records import Interval
-from vrs_lmeval.uncertainty.clusters import resample_means
-from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.clusters import Clusters, resample_means
+from vrs_lmeval.uncertainty.confidences import add_gaps, arrange_in_bins
+from vrs_lmeval.uncertainty.forms import BRIER, CALIBRATION_ERROR, MEAN, OVERCONFIDENCE
 from vrs_lmeval.uncertainty.intervals import find_bootstrap_interval, find_interval, find_t_interval
 from vrs_lmeval.uncertainty.model_groups import (
     bootstrap_group_difference,
@@ -33,6 +36,15 @@ SKEWED = "three in four images have one question, the others 5 to 11"
 SIZES = {"2.2 an image (VQA-RAD)": 2.2, "11 an image (SLAKE)": 11.0, SKEWED: None}
 RELIANCE = {"VRS .10": (0.10, 0.30), "near the ceiling, VRS .97": (0.97, 0.97)}
 PARTNERS = {"easy as asked, misleading as a partner": 1, "easy both ways": -1}
+CALIBRATIONS = {
+    "calibrated": lambda p: p,
+    "overconfident by .10": lambda p: p - 0.10,
+    "overconfident by .20": lambda p: p - 0.20,
+    "overconfident where sure, underconfident where not": lambda p: 0.65 + 0.4 * (p - 0.65),
+    "nearly always right, and says so": lambda p: 0.97 + 0.03 * (p - 0.5),
+}
+"""The chance that an answer of confidence p is right. Confidences are .5 to 1, as of two options."""
+
 FLIPS = RESAMPLES = 999
 BOUNDS = (-1.0, 1.0)
 
@@ -145,7 +157,12 @@ def draw_models(generator: np.random.Generator, clusters: npt.NDArray[np.int64],
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-sets", type=int, default=500, help="simulated data sets a row")
-    tables = {"intervals": print_intervals, "partners": print_partners, "groups": print_groups}
+    tables = {
+        "intervals": print_intervals,
+        "partners": print_partners,
+        "groups": print_groups,
+        "calibration": print_calibration,
+    }
     parser.add_argument("--only", choices=tables, help="one of the tables")
     chosen = parser.parse_args()
     for name, print_table in tables.items():
@@ -194,6 +211,69 @@ def print_groups(data_sets: int) -> None:
     for models in (2, 3, 5, 10):
         shares = " | ".join(f"{100 * share:.1f} %" for share in simulate_groups(generator, models, data_sets))
         print(f"| {models} | {shares} |", flush=True)
+
+
+def draw_answers(generator: np.random.Generator, clusters: Indices, name: str) -> tuple[Floats, Floats, Floats]:
+    """Confidences, chances to be right, and whether it was; an image's questions share CORRELATION of a normal draw."""
+    sure = name.startswith("nearly")
+    confidences = 0.5 + 0.5 * generator.beta(20 if sure else 1.2, 0.8, len(clusters))
+    chances = CALIBRATIONS[name](confidences)
+    shared, own = generator.standard_normal(clusters.max() + 1)[clusters], generator.standard_normal(len(clusters))
+    drawn = np.sqrt(CORRELATION) * shared + np.sqrt(1 - CORRELATION) * own
+    return confidences, chances, (stats.norm.cdf(drawn) < chances).astype(np.float64)
+
+
+def resample_calibration(pairs: Floats, clusters: Clusters, key: str) -> Interval:
+    """The percentiles that the project does not show: `combine` over resampled images, in the bins of the whole."""
+    summands = arrange_in_bins(pairs)
+    values = add_gaps(resample_means(summands, clusters, key=key, resamples=RESAMPLES))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return Interval(float(add_gaps(summands.sum(axis=0))), float(low), float(high), "", len(pairs), 0)
+
+
+def print_calibration(data_sets: int) -> None:
+    generator = np.random.default_rng(20261126)
+    print(
+        "\n| model | questions | true error | mean estimate | in the table | too low | too high | mean width", end=" "
+    )
+    print("| percentile bootstrap | overconfidence | Brier score |")
+    print("|---" * 11 + "|")
+    for name in CALIBRATIONS:
+        for per_image in SIZES.values():
+            for questions in (50, 100, 451):
+                row = simulate_calibration(generator, name, questions, per_image, data_sets)
+                told = [f"{number:.3f}" if place in (0, 1, 5) else f"{100 * number:.1f} %" for place, number in row]
+                size = "skewed" if per_image is None else f"{per_image:g} an image"
+                print(f"| {name} | {questions}, {size} | {' | '.join(told)} |", flush=True)
+
+
+def simulate_calibration(
+    generator: np.random.Generator, name: str, questions: int, per_image: float | None, data_sets: int
+) -> list[tuple[int, float]]:
+    """The columns of the table, numbered. The true error is that between the limits of each data set's own bins."""
+    sums = np.zeros(9)
+    for index in range(data_sets):
+        clusters = make_clusters(generator, questions, per_image)
+        confidences, chances, right = draw_answers(generator, clusters, name)
+        pairs, images = np.column_stack([confidences, right]), list(map(str, clusters))
+        truth = float(add_gaps(arrange_in_bins(np.column_stack([confidences, chances])).sum(axis=0)))
+        places = list(zip(pairs.tolist(), images, strict=True))
+        found = find_interval(CALIBRATION_ERROR, places, (0.0, 1.0))
+        resampled = resample_calibration(pairs, clusters, f"bench/{index}")
+        over = find_interval(OVERCONFIDENCE, places, BOUNDS)
+        brier = find_interval(BRIER, places, (0.0, 1.0))
+        sums += [
+            truth,
+            found.estimate,
+            covers(found, truth),
+            found.high < truth,
+            found.low > truth,
+            found.high - found.low,
+            covers(resampled, truth),
+            covers(over, float((confidences - chances).mean())),
+            covers(brier, float((chances * (1 - confidences) ** 2 + (1 - chances) * confidences**2).mean())),
+        ]
+    return list(enumerate((sums / data_sets).tolist()))
 
 
 if __name__ == "__main__":

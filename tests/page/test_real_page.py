@@ -135,3 +135,16 @@ def test_severity_curves_are_drawn_for_the_robust_task_alone(page):
     assert curves.count() == 1
     part = page.locator("section[aria-labelledby=vrs_sample_robust]")
     assert "gaussian blur" in part.locator("[aria-label^='Accuracy by severity']").inner_text()
+
+
+@needs_chromium
+def test_reliability_is_drawn_for_the_task_by_likelihood_alone(page, board):
+    page.wait_for_selector(".js-plotly-plot .main-svg")
+    assert page.locator("h3", has_text="Is an answer right as often as it is probable?").count() == 1
+    part = page.locator("section[aria-labelledby=vrs_sample_mc]")
+    chart = part.locator("[aria-label^='Accuracy against confidence']").inner_text()
+    assert all(word in chart for word in ("sighted", "blind", "real", "blank", "shuffled", "confidence"))
+    part.locator("summary", has_text="Accuracy by confidence, in numbers").click()
+    rows = part.locator("[aria-label='Accuracy by confidence on vrs_sample_mc'] tbody tr").all_inner_texts()
+    counted = sum(int(row.split("\t")[4]) for row in rows)
+    assert counted == 2 * 3 * LIMIT  # every question of both models under three variants stands in a bin

@@ -123,6 +123,17 @@ def test_the_task_asks_every_option_under_every_variant_and_measures_by_hand():
     from_blank = jensenshannon([0.8, 0.2], [0.5, 0.5], base=2) ** 2
     assert measured["divergence_from_blank"] == pytest.approx(from_blank)
     assert measured["divergence_from_shuffled"] == pytest.approx(jensenshannon([0.8, 0.2], [0.2, 0.8], base=2) ** 2 / 2)
+    # Real: sure by .8, always right. Blank: "yes" by .5, right in three of four. Shuffled: sure by .8, right in two.
+    calibration = {"": (0.8, 1), "_blank": (0.5, 0.75), "_shuffled": (0.8, 0.5)}
+    for end, (confidence, right) in calibration.items():
+        assert measured[f"overconfidence{end}"] == pytest.approx(confidence - right)
+        assert measured[f"ece{end}"] == pytest.approx(abs(confidence - right))
+        brier = right * (1 - confidence) ** 2 + (1 - right) * confidence**2
+        assert measured[f"brier{end}"] == pytest.approx(brier)
+    assert "ece_absent" not in measured
+    logged = [sample["ece_shuffled"] for sample in results["samples"]["vrs_vqa_rad_mc"]]
+    assert sorted(right for _, right in logged) == [0, 0, 1, 1]
+    assert [confidence for confidence, _ in logged] == pytest.approx([0.8] * 4)
     assert measured["parse_failure_rate"] == 0
     assert "claim_rate" not in measured
     json.dumps(results["samples"], default=str)

@@ -6,7 +6,7 @@ from support.naive_metrics import naive_mean
 
 
 def naive_text_metrics(rows):
-    """Of rows {variant: (value or None, remark or None, declines, claims)}; "gold" is right; some variants may lack.
+    """Of rows {variant: (value or None, remark or None, declines, claims)}; "gold" is right; some variants may lack."""
 
     def right(row, variant):
         return float(row[variant][0] == "gold")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from vrs_lmeval.metrics import (
     baselines,
+    calibration,
     further_variants,
     image_remarks,
     open_answers,
@@ -34,12 +35,13 @@ METRICS: Mapping[str, Metric] = {
         image_remarks,
         rewordings,
         option_likelihoods,
+        calibration,
         further_variants,
         baselines,
     )
     for metric in family.METRICS
 }
-"""Every metric of known variants, by name; a further variant adds `acc_<variant>`, a breakdown `<metric>_<field>_..`"""
+"""Every metric of known variants, by name; further variants and breakdowns add their own (`selection.py`)."""
 
 FORMS: Mapping[str, Form] = {
     **FORMS_OF_QUESTIONS,

@@ -20,10 +20,11 @@ from functools import lru_cache
 from typing import Any
 
 from vrs_lmeval.benchmark.question_types import find_question_form
+from vrs_lmeval.metrics import calibration
 from vrs_lmeval.metrics.baselines import make_majority
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.metrics.metric import Column, Metric
-from vrs_lmeval.metrics.question import Question, is_draw, majority_by
+from vrs_lmeval.metrics.question import LIKELIHOODS, Question, is_draw, majority_by
 from vrs_lmeval.metrics.reliance import make_variant_accuracy
 from vrs_lmeval.records import BLANK, QUESTION_SHUFFLED, REAL, SHUFFLED, WITHOUT_IMAGES, Sample
 
@@ -36,8 +37,9 @@ LARGEST_BREAKDOWN = 16
 def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> dict[str, Metric]:
     """The metrics of a task with these variants and this knowledge, by name.
 
-    Variants whose accuracy is no metric of its own add `acc_<variant>`; further draws of shuffled do not. Raises
-    ValueError where a variant's accuracy would take another metric's name ("closed").
+    Variants whose accuracy is no metric of its own add `acc_<variant>`, and with likelihoods `ece_<variant>` and
+    `overconfidence_<variant>`; further draws of shuffled do not. Raises ValueError where a variant's accuracy would
+    take another metric's name ("closed").
     """
     return dict(_select(tuple(variants), frozenset(known)))
 
@@ -45,7 +47,10 @@ def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> d
 @lru_cache(maxsize=64)
 def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Metric]:
     named = {REAL, BLANK, SHUFFLED, QUESTION_SHUFFLED, *WITHOUT_IMAGES, *filter(is_draw, variants)}
-    extra = [make_variant_accuracy(variant) for variant in variants if variant not in named]
+    further = [variant for variant in variants if variant not in named]
+    extra = [make_variant_accuracy(variant) for variant in further]
+    if LIKELIHOODS in known:
+        extra += [metric for variant in further for metric in calibration.make_for_variant(variant)]
     if taken := [metric.name for metric in extra if metric.name in METRICS]:
         raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")
     chosen = [metric for metric in METRICS.values() if metric.needs <= set(variants) and metric.knows <= known]

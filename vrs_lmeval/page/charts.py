@@ -6,13 +6,15 @@ import html
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from plotly import graph_objects as go
 from plotly.subplots import make_subplots
 
 from vrs_lmeval.leaderboard.board import Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
+from vrs_lmeval.leaderboard.reliability import Bin
+from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.records import Interval
 
 COLOUR_OF_TRAINING = {
@@ -49,6 +51,12 @@ LONGEST_LINE = 18
 """Characters of a name on the forest plot's axis: a phone needs the room for the plot."""
 
 PANELS_A_ROW, ROWS_OF_A_PANEL = 2, 6
+
+RELIABILITY_ROWS = 9
+"""Rows of a panel that is nearly square on a desktop."""
+
+SYMBOLS_OF_VARIANTS = ("circle", "square", "diamond", "triangle-up")
+"""In the order of `calibration.VARIANTS`."""
 
 MANY_ROWS = 40
 FIGURE_HEIGHT, ROW_HEIGHT, LOW_ROW_HEIGHT = 140, 34, 18  # pixels, around the axes and per model, and per one of many
@@ -132,11 +140,7 @@ def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
     if not kinds:
         return None
     columns = min(PANELS_A_ROW, len(kinds))
-    rows = math.ceil(len(kinds) / columns)
-    titles = [kind.replace("_", " ") for kind in kinds]
-    figure = make_subplots(rows, columns, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.35 / rows)
-    figure.update_layout(_layout(rows * ROWS_OF_A_PANEL))
-    figure.update_layout(margin_t=70, legend_y=1 + 30 / figure.layout.height)  # above the titles of the first row
+    figure = _make_panels([kind.replace("_", " ") for kind in kinds], ROWS_OF_A_PANEL)
     for index, (standing, of_model) in enumerate(zip(standings, curves, strict=True)):
         first = next((kind for kind in kinds if kind in of_model), None)
         line = {
@@ -160,6 +164,70 @@ def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
             )
     figure.update_xaxes(dtick=1)
     figure.update_yaxes(range=[0, 1.02], automargin=True)
+    return figure
+
+
+def draw_reliability(models: Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]) -> go.Figure | None:
+    """Accuracy against confidence, a panel per model and a line per variant; on the diagonal a model is calibrated.
+
+    `models`: label, and the bins of each variant. A marker's area grows with its questions. None where none has bins.
+    """
+    drawn = [(label, bins) for label, bins in models if bins]
+    if not drawn:
+        return None
+    figure = _make_panels([_cut(label) for label, _ in drawn], RELIABILITY_ROWS)
+    for place, (_, bins) in enumerate(drawn):
+        cell = {"row": place // PANELS_A_ROW + 1, "col": place % PANELS_A_ROW + 1}
+        diagonal = {"color": "#333333", "width": 1, "dash": "dot"}
+        figure.add_trace(
+            go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, showlegend=False, hoverinfo="skip"), **cell
+        )
+        for index, variant in enumerate(VARIANTS):
+            if variant in bins:
+                is_first = all(variant not in before for _, before in drawn[:place])
+                figure.add_trace(_draw_bins(bins[variant], variant, index, showlegend=is_first), **cell)
+    figure.update_xaxes(range=[0, 1.02], dtick=0.5, title="confidence", title_standoff=4)
+    figure.update_yaxes(range=[-0.02, 1.02], dtick=0.25, automargin=True)
+    figure.update_yaxes(title="accuracy", col=1)
+    return figure
+
+
+def _draw_bins(bins: Sequence[Bin], variant: str, index: int, *, showlegend: bool) -> go.Scatter:
+    accuracies = [each.accuracy for each in bins]
+    most = max(accuracy.n for accuracy in accuracies)
+    return go.Scatter(
+        x=[each.confidence for each in bins],
+        y=[accuracy.estimate for accuracy in accuracies],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": [accuracy.high - accuracy.estimate for accuracy in accuracies],
+            "arrayminus": [accuracy.estimate - accuracy.low for accuracy in accuracies],
+            "color": f"{CURVE_COLOURS[index]}66",  # pale: the bars of three variants cross
+            "thickness": 1,
+            "width": 2,
+        },
+        text=[f"{accuracy.n} questions on {accuracy.clusters} images" for accuracy in accuracies],
+        hovertemplate=f"{escape(variant)}: confidence %{{x:.3f}}, accuracy %{{y:.3f}}, %{{text}}<extra></extra>",
+        name=escape(variant),
+        legendgroup=variant,
+        showlegend=showlegend,
+        mode="lines+markers",
+        line={"color": CURVE_COLOURS[index], "width": 1.5},
+        marker={
+            "symbol": SYMBOLS_OF_VARIANTS[index],
+            "size": [max(5.0, 11 * math.sqrt(accuracy.n / most)) for accuracy in accuracies],
+        },
+    )
+
+
+def _make_panels(titles: Sequence[str], rows_of_a_panel: int) -> go.Figure:
+    """PANELS_A_ROW panels beside each other, with the legend above the titles of the first row."""
+    columns = min(PANELS_A_ROW, len(titles))
+    rows = math.ceil(len(titles) / columns)
+    figure = make_subplots(rows, columns, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.35 / rows)
+    figure.update_layout(_layout(rows * rows_of_a_panel))
+    figure.update_layout(margin_t=70, legend_y=1 + 30 / figure.layout.height)
     return figure
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,9 +15,11 @@ from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import describe_power
+from vrs_lmeval.leaderboard.reliability import Bin, find_reliability
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor, format_p_value
+from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.metrics.catalogue import METRICS
-from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_severity, draw_vrs
+from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_reliability, draw_severity, draw_vrs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.page.thumbnails import Pictures
 from vrs_lmeval.records import Interval
@@ -59,6 +61,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         bar=_draw_bar,
         figure=_embed,
     )
+    reliability = {task.task: _find_reliability(task) for task in board.boards}
     return environment.get_template("page.html").render(
         board=board,
         headings={
@@ -69,7 +72,8 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
             }
             for task in board.boards
         },
-        charts=_draw_all(board),
+        charts=_draw_all(board, reliability),
+        reliability=reliability,
         browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
         slices={task.task: _find_slice_rows(task) for task in board.boards},
         metric_tables={task.task: _list_metrics(task) for task in board.boards},
@@ -84,12 +88,25 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
     )
 
 
-def _draw_all(board: Leaderboard) -> Mapping[str, Mapping[str, go.Figure | None]]:
+Reliability = Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]
+"""By model, its label and the bins of those of VARIANTS that have some."""
+
+
+def _find_reliability(board: TaskBoard) -> Reliability:
+    """Of the first MANY_MODELS."""
+    found = [(standing.label, find_reliability(standing.run)) for standing in board.standings[:MANY_MODELS]]
+    return [(label, {name: bins[name] for name in VARIANTS if name in bins}) for label, bins in found]
+
+
+def _draw_all(
+    board: Leaderboard, reliability: Mapping[str, Reliability]
+) -> Mapping[str, Mapping[str, go.Figure | None]]:
     return {
         task.task: {
             "vrs": draw_vrs(task),
             "accuracy": draw_accuracy(task),
             "severity": draw_severity(task, MANY_MODELS),
+            "reliability": draw_reliability(reliability[task.task]),
         }
         for task in board.boards
     }

@@ -16,19 +16,23 @@ gradient of a form at the total sums, a cluster's residual is r = g . (its sums)
   images say little of how they cluster: where fewer than FEW_DIFFERING differ, limits count an image for at most WORTH
   questions.
 
+- A value that chance lifts (a sum of absolute values) comes with its `Lift`, scaled as the spread is to the error
+  without partners and least errors.
+
 What cannot be had is NaN with a reason, never 0.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from vrs_lmeval.uncertainty.clusters import Clusters, Floats, number_clusters
+from vrs_lmeval.uncertainty.confidences import Lift
 from vrs_lmeval.uncertainty.forms import Form, Units
 from vrs_lmeval.uncertainty.limits import UNBOUNDED, Bounds
 
@@ -49,6 +53,8 @@ it, 95 % intervals near the ceiling covered 82 to 92 %.)"""
 NAN = float("nan")
 
 Indices = npt.NDArray[np.int64]
+
+NO_PARTNERS: Indices = np.empty((0, 2), dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Estimate:
     units: int
     clusters: int
     reason: str | None  # why there is no error
+    lift: Lift | None = None
 
 
 def sum_up(quantity: Quantity) -> tuple[Quantity, Floats, Indices]:
@@ -94,7 +101,7 @@ def find_partners_of(units: Units, codes: Indices) -> Indices:
 def find_partners(clusters: Clusters, codes: Indices, partners: Sequence[str | None] | None) -> Indices:
     """(P, 2) of each two clusters that a question joins, once; empty where none were asked together."""
     if partners is None:
-        return np.empty((0, 2), dtype=np.int64)
+        return NO_PARTNERS
     code_of = dict(zip(clusters, codes.tolist(), strict=True))
     joined = {
         tuple(sorted((code, code_of[partner])))
@@ -123,7 +130,7 @@ def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
     """From the sums (G, k) of the clusters; those without weight (that it does not apply to, say) do not count."""
     form, units = quantity.form, quantity.units
     applying = np.flatnonzero(sums[:, form.weight] > 0)
-    value, error, spread, freedom = estimate_value(form, units), NAN, NAN, NAN
+    value, error, spread, freedom, lift = estimate_value(form, units), NAN, NAN, NAN, None
     if not np.isnan(value) and len(applying) > 1:
         with np.errstate(divide="ignore", invalid="ignore"):
             gradient = form.differentiate(sums.sum(axis=0))
@@ -133,9 +140,23 @@ def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
             error = find_error(residuals, shares, partners)
             spread = max(error, find_least_error(linear[units.summands[:, form.weight] > 0], shares, differing))
             freedom = min(find_freedom(shares), 1 + differing)
+            if form.find_lift is not None:
+                plain = find_error(residuals, shares, NO_PARTNERS)
+                lift, spread = _find_lift(form.find_lift, sums, shares, spread, plain)
     reason = _why_degenerate(units, len(applying), value, error)
     error = error if reason is None else NAN
-    return Estimate(value, error, spread, freedom, int(units.applies.sum()), len(applying), reason)
+    return Estimate(value, error, spread, freedom, int(units.applies.sum()), len(applying), reason, lift)
+
+
+def _find_lift(
+    find: Callable[[Floats, Floats], Lift], sums: Floats, shares: Floats, spread: float, plain: float
+) -> tuple[Lift, float]:
+    """The lift, and the spread that it allows; `plain` is the error of which `spread` may be an increase."""
+    totals = sums.sum(axis=0)
+    lift = find(totals, (sums - shares[:, None] * totals) / np.sqrt(1 - shares)[:, None])
+    scale = spread / plain if plain > NO_SPREAD else 1.0
+    scaled = Lift(lift.mean * scale, lift.deviation * scale, lift.least_error)
+    return scaled, max(spread, lift.least_error)
 
 
 def find_error(residuals: Floats, shares: Floats, partners: Indices) -> float:

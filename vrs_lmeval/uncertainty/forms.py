@@ -16,6 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from vrs_lmeval.uncertainty.clusters import Clusters, Floats
+from vrs_lmeval.uncertainty.confidences import (
+    Lift,
+    add_gaps,
+    allow_for_unseen,
+    arrange_in_bins,
+    average,
+    differentiate_average,
+    differentiate_gaps,
+    find_lift,
+    split_brier,
+    split_overconfidence,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,11 @@ class Form:
 
     `combine` maps sums (..., k) to values (...), `differentiate` sums (k,) to the gradient (k,). The summand in place
     `weight` says how much a question weighs. A form whose unit is not the question has `regroup`: what was read of all
-    questions -> a number for each unit, of which it is the mean, and the units' clusters.
+    questions -> a number for each unit, of which it is the mean, and the units' clusters. One in which a question's
+    summands depend on the others has `arrange`: what was read of all questions (n, w) -> summands (n, k).
+
+    `find_lift` (of the total sums and the clusters' deviations from their shares) is given where limits need more than
+    the standard error: by how much chance lifts the value. `why_no_bootstrap`: resampling would mislead.
     """
 
     name: str
@@ -34,6 +50,9 @@ class Form:
     width: int | None = 2
     weight: int = 1
     regroup: Callable[[Sequence[Any]], tuple[list[float], list[str]]] | None = None
+    arrange: Callable[[Floats], Floats] | None = None
+    find_lift: Callable[[Floats, Floats], Lift] | None = None
+    why_no_bootstrap: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +75,11 @@ def gather(form: Form, values: Sequence[Any], images: Clusters, partners: Sequen
         numbers, clusters = form.regroup(given)
         return Units(np.column_stack([numbers, np.ones(len(numbers))]), np.ones(len(numbers), dtype=bool), clusters)
     applies = np.array([value is not None for value in values], dtype=bool)
-    summands = np.zeros((len(values), len(given[0]) if given else form.width or 2))
-    if given:
-        summands[applies] = given
+    rows = np.array(given) if given else np.zeros((0, form.width or 2))
+    if given and form.arrange is not None:
+        rows = form.arrange(rows)
+    summands = np.zeros((len(values), rows.shape[1]))
+    summands[applies] = rows
     return Units(summands, applies, images, partners)
 
 
@@ -128,6 +149,13 @@ def _differentiate_spread(sums: Floats) -> Floats:
     return np.append(slopes, -(slopes * means).sum())
 
 
+def _read_confidence(value: Any) -> list[float]:
+    confidence, right = map(expect_number, expect_list(value, 2))
+    if not (0 <= confidence <= 1 and 0 <= right <= 1):
+        raise ValueError(f"{value!r} should be a confidence and a score, both in 0..1")
+    return [confidence, right]
+
+
 MEAN = Form("mean", lambda value: [expect_number(value), 1.0], divide, differentiate_quotient)
 RATIO = Form("ratio of means", _read_ratio, divide, differentiate_quotient)
 RATIO_TO_DIFFERENCE = Form(
@@ -156,7 +184,44 @@ SPREAD = Form(
 )
 """Sample standard deviation of the means sums[:-1] / sums[-1], from one number a draw."""
 
+CALIBRATION_ERROR = Form(
+    "expected calibration error",
+    _read_confidence,
+    add_gaps,
+    differentiate_gaps,
+    width=3,
+    weight=-1,
+    arrange=arrange_in_bins,
+    find_lift=find_lift,
+    why_no_bootstrap="resampling adds chance to a value that chance lifts already: its percentiles do not cover",
+)
+"""From one (confidence, right) a question, in equal-mass bins (`confidences.py`)."""
+
+OVERCONFIDENCE = Form(
+    "mean gap of confidence",
+    lambda value: split_overconfidence(*_read_confidence(value)),
+    average,
+    differentiate_average,
+    width=4,
+    weight=-1,
+    find_lift=allow_for_unseen,
+)
+BRIER = Form(
+    "mean squared gap of confidence",
+    lambda value: split_brier(*_read_confidence(value)),
+    average,
+    differentiate_average,
+    width=4,
+    weight=-1,
+    find_lift=allow_for_unseen,
+)
+"""Both from the same pair."""
+
 FORMS: Mapping[str, Form] = {
-    form.name: form for form in (MEAN, RATIO, RATIO_TO_DIFFERENCE, RATE_TIMES_COMPLEMENT, SPREAD)
+    form.name: form
+    for form in (
+        *(MEAN, RATIO, RATIO_TO_DIFFERENCE, RATE_TIMES_COMPLEMENT, SPREAD),
+        *(CALIBRATION_ERROR, OVERCONFIDENCE, BRIER),
+    )
 }
 """By the name that a run logs; `metrics.question_sets` adds those whose unit is a set."""

@@ -36,6 +36,7 @@ from vrs_lmeval.uncertainty.limits import (
     UNBOUNDED,
     Bounds,
     find_exact_limits,
+    find_lifted_limits,
     find_limits,
 )
 
@@ -118,7 +119,7 @@ def find_both_intervals(
         for quantity, of_cluster, (low, high, empty) in zip(chunk, sums, limits, strict=True):
             found_estimate = estimate(quantity, of_cluster, find_partners_of(quantity.units, codes))
             analytic = _find_analytic(found_estimate, quantity.bounds, level)
-            found.append(Intervals(analytic, _describe_bootstrap(analytic, low, high, empty)))
+            found.append(Intervals(analytic, _describe_bootstrap(quantity.form, analytic, low, high, empty)))
     return found
 
 
@@ -141,7 +142,9 @@ def _take_mean(values: Values, clusters: Clusters) -> Quantity:
 def _find_analytic(found: Estimate, bounds: Bounds, level: float) -> Interval:
     method, reason = T_METHOD, found.reason
     low, high = NAN, NAN
-    if reason is None:
+    if reason is None and found.lift is not None:
+        low, high, method = find_lifted_limits(found.value, found.lift, found.spread, found.freedom, bounds, level)
+    elif reason is None:
         low, high, method = find_limits(found.value, found.spread, found.freedom, bounds, level)
     elif reason in (ALL_EQUAL, CLUSTERS_ALIKE) and all(map(math.isfinite, bounds)):
         low, high = find_exact_limits(found.value, found.clusters, bounds)
@@ -173,8 +176,9 @@ def _find_percentiles(values: Floats, empty: float, level: float) -> tuple[float
     return float(low), float(high)
 
 
-def _describe_bootstrap(analytic: Interval, low: float, high: float, empty: float) -> Interval:
+def _describe_bootstrap(form: Form, analytic: Interval, low: float, high: float, empty: float) -> Interval:
     reason = ALL_ALIKE if analytic.method == EXACT_METHOD else analytic.reason
+    reason = form.why_no_bootstrap or reason
     if reason is not None:
         low = high = NAN
     elif empty > MOST_EMPTY:

@@ -3,6 +3,8 @@
 - A quantity with two limits has the score interval of Wilson (1927, J. Am. Stat. Assoc. 22:209-212) for an effective
   number of questions, share * (1 - share) / error^2 (as Korn and Graubard 1998, Survey Methodology 24:193-201).
 - One with a single limit has the t interval of the logarithm of its distance from it; one without, the t interval.
+- One that chance lifts (an expected calibration error) has limits of its own: downward, all that chance may have added
+  is taken off; upward, the t interval, since what is lifted is seldom too low.
 - Where no cluster differs there is no spread, but still an exact bound: a share that was 0 in G independent draws is
   below 1 - .05^(1/G) (Clopper and Pearson 1934, Biometrika 26:404-413).
 """
@@ -13,9 +15,12 @@ import math
 
 from scipy import stats
 
+from vrs_lmeval.uncertainty.confidences import Lift
+
 T_METHOD = "clustered t (CR2)"
 SCORE_METHOD = "clustered score (CR2)"
 LOG_METHOD = "clustered t of the logarithm (CR2)"
+LIFT_METHOD = "clustered t (CR2), what chance adds taken off below"
 EXACT_METHOD = "exact bound over images: none differs"
 
 Bounds = tuple[float, float]
@@ -55,6 +60,15 @@ def _find_score_limits(share: float, error: float, quantile: float) -> tuple[flo
     centre = (share + weight / 2) / (1 + weight)
     half = math.sqrt(spread * weight + weight**2 / 4) / (1 + weight)
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def find_lifted_limits(
+    value: float, lift: Lift, error: float, freedom: float, bounds: Bounds, level: float = 0.95
+) -> tuple[float, float, str]:
+    """Low and high within `bounds`, and by which method, of an estimate that chance lifts by `lift` at most."""
+    quantile = float(stats.t.ppf((1 + level) / 2, freedom))
+    low, high = value - lift.mean - quantile * lift.deviation, value + quantile * error
+    return max(bounds[0], low), min(bounds[1], high), LIFT_METHOD if lift.mean else T_METHOD
 
 
 def find_exact_limits(value: float, clusters: int, bounds: Bounds) -> tuple[float, float]:
