@@ -20,7 +20,9 @@ from vrs_lmeval.records import AnswerType, Sample
 
 logger = logging.getLogger(__name__)
 
-PLAIN_COLUMNS = Columns(options="options", question_type="question_type", modality="modality")
+PLAIN_COLUMNS = Columns(
+    options="options", answer_type="answer_type", question_type="question_type", modality="modality"
+)
 """The columns of the rows that `row_shapes` gives, beside "set"."""
 
 
