@@ -302,14 +302,14 @@ def write_slake(data_dir: Path) -> None:
         (2, "en", "What modality is used?", "MRI", "OPEN", "Modality"),
         (1, "en", "Is the lung healthy?", "Yes", "CLOSED", "Abnormality"),
         (2, "en", "Is this a CT or an MRI?", "MRI", "CLOSED", "Modality"),
-        (1, "zh", "图中包含肝脏吗？", "包含", "CLOSED", "Organ"),  # noqa: RUF001 - as published: full-width marks
-        (2, "zh", "图中包含肝脏吗？", "不包含", "CLOSED", "Organ"),  # noqa: RUF001
-        (1, "zh", "肺部是否异常？", "是", "CLOSED", "Abnormality"),  # noqa: RUF001
-        (2, "zh", "肺部是否异常？", "否", "CLOSED", "Abnormality"),  # noqa: RUF001
-        (1, "zh", "图中有没有肿块？", "没有", "CLOSED", "Abnormality"),  # noqa: RUF001
-        (1, "zh", "这是CT还是MRI？", "CT", "CLOSED", "Modality"),  # noqa: RUF001
-        (2, "zh", "病变在哪里？", "左肺，右肺", "OPEN", "Position"),  # noqa: RUF001
-        (1, "zh", "图中有几个肾脏？", "两个", "OPEN", "Quantity"),  # noqa: RUF001
+        (1, "zh", "图中包含肝脏吗？", "包含", "CLOSED", "Organ"),
+        (2, "zh", "图中包含肝脏吗？", "不包含", "CLOSED", "Organ"),
+        (1, "zh", "肺部是否异常？", "是", "CLOSED", "Abnormality"),
+        (2, "zh", "肺部是否异常？", "否", "CLOSED", "Abnormality"),
+        (1, "zh", "图中有没有肿块？", "没有", "CLOSED", "Abnormality"),
+        (1, "zh", "这是CT还是MRI？", "CT", "CLOSED", "Modality"),
+        (2, "zh", "病变在哪里？", "左肺，右肺", "OPEN", "Position"),
+        (1, "zh", "图中有几个肾脏？", "两个", "OPEN", "Quantity"),
     )
     rows = [
         {"img_id": picture, "img_name": f"xmlab{picture}/source.jpg", "question": question, "answer": answer,

@@ -1,9 +1,9 @@
 """Row shapes: takes a row as a benchmark publishes it, gives its questions as plain rows; one function a benchmark.
 
 Only benchmarks that `columns` cannot describe have one. A plain row has `image` (one, or a list in the prompt's order),
-`question` and `answer` (one, or a list of alternatives), and may have `options`, `answer_type`, `question_type`, `modality` and `set`
-(which names the questions that the benchmark scores together). A row that is not of the benchmark (another language, another
-subject) gives none. Where the prompt shows an image amid the text, the
+`question` and `answer` (one, or a list of alternatives), and may have `options`, `answer_type`, `question_type`,
+`modality` and `set` (which names the questions that the benchmark scores together). A row that is not of the benchmark
+(another language, another subject) gives none. Where the prompt shows an image amid the text, the
 question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
 
 Schemas are those of the data sets' cards and of their own evaluation code; a missing key raises KeyError, which
