@@ -159,11 +159,20 @@ def _read_statement(clause: str, asked: str) -> str | None:
     target = (found[1] if found else asked).removesuffix("的").removesuffix("了")
     stated = _count_denials(clause, target)
     if stated is None:
-        return "yes" if len(clause) > 1 and asked.endswith(clause) and not found else None
+        return None if found else _read_predicate(clause, asked, is_local)
     rest = clause.replace(target, "", 1)
     if not stated:
         return None if is_local else "no"
     return "yes" if _ASSERTS.search(rest) or not found else None
+
+
+def _read_predicate(clause: str, asked: str, is_local: bool) -> str | None:
+    """The same for a question that names no object ("心脏增大了吗"): its last words, perhaps denied amid them."""
+    said = _NEGATION.sub("", clause).removesuffix("的").removesuffix("了")
+    if len(said) < 2 or not asked.removesuffix("的").removesuffix("了").endswith(said):  # one character is in any word
+        return None
+    is_denied = len(_NEGATION.findall(clause)) % 2 == 1
+    return ("no" if is_denied else "yes") if not (is_denied and is_local) else None
 
 
 def _shortest_object(asked: str) -> str:
