@@ -41,7 +41,7 @@ _OBJECT = re.compile(
 )
 _DENIED_QUESTION = re.compile("没有|未见|不存在|不包含|不包括|看不到")
 _ASSERTS = re.compile("有|存在|可见|包含|包括|含|显示|看到|看见|见|是|为|属于|出现|提示|位于|在")
-_NEGATION = re.compile("不是|并非|没有|没|未|无|不|排除|缺乏")
+_NEGATION = re.compile("并非|并?(?:不是|没有|没|未|无|不)|排除|缺乏")
 _NO_NEGATION = re.compile("不仅|不但|不过|不论|不断|无论|无名|不同|不规则|不均匀|不能排除|不除外")
 _LEFT_OPEN = re.compile("不能排除|不除外|可能")
 _PLACES = "左右"
