@@ -157,6 +157,66 @@ def test_mmmu_shows_pictures_where_they_are_called_for(known_runs):
     assert len(seen) == 3 * len(MMMU_SUBJECTS)
 
 
+def test_mmmu_pro_keeps_the_health_subjects_and_shows_ten_options(known_runs):
+    results, seen = run_known(known_runs, "vrs_mmmu_pro_med")
+    documents = [document for document, _, _ in seen[::3]]
+    assert [document["question_type"] for document in documents] == ["Clinical_Medicine", "Pharmacy"]
+    assert [document["golds"] for document in documents] == [["finding 9"], ["unlike"]]
+    assert [names for _, names, _ in seen[::3]] == ["a", "bc"]
+    assert "\nJ. finding 9\nAnswer with the option's letter" in seen[0][2]
+    assert seen[3][2].startswith("Compare <image> and <image>.\nA. alike\n")
+    assert measure(results, "vrs_mmmu_pro_med")["acc_question_type_pharmacy"] == 1
+
+
+def test_medframeqa_shows_all_frames_in_their_order(known_runs):
+    _, seen = run_known(known_runs, "vrs_medframeqa")
+    assert [names for _, names, _ in seen[::3]] == ["ab", "cdefg"]
+    assert [document["golds"] for document, _, _ in seen[::3]] == [["cyst"], ["mass"]]
+    assert seen[3][2].startswith("<image><image><image><image><image>\nWhich finding is common to all frames?\nA. eff")
+
+
+def test_radimagenet_vqa_asks_each_of_its_three_kinds_in_its_own_prompt(known_runs):
+    results, seen = run_known(known_runs, "vrs_radimagenet_vqa")
+    documents = [document for document, _, _ in seen[::3]]
+    assert [document["golds"] for document in documents] == [
+        ["ankle foot"], ["hip"], ["yes"], ["no"], ["plantar fascia tear"],
+    ]  # fmt: skip
+    assert [document["answer_type"] for document in documents] == ["closed"] * 4 + ["open"]
+    letter = "D. ankle foot\nAnswer with the option's letter from the given choices directly."
+    assert seen[0][2] == f"<image>\nWhat is the anatomical region?\nA. hip\nB. brain\nC. spine\n{letter}"
+    short = "Answer the question using a single word or phrase."
+    assert seen[6][2] == f"<image>\nIs an abnormality present?\n{short}"
+    assert measure(results, "vrs_radimagenet_vqa")["acc_question_type_anatomy"] == 1
+
+
+def test_slake_of_its_authors_is_parted_by_language(known_runs):
+    seen = {task: run_known(known_runs, task)[1][::3] for task in ("vrs_slake_original", "vrs_slake_zh")}
+    shown = [(document["question"], names) for document, names, _ in seen["vrs_slake_original"]]
+    assert shown[:2] == [("What modality is used?", "a"), ("What modality is used?", "b")]
+    assert [document["answer_type"] for document, _, _ in seen["vrs_slake_original"]] == ["open"] * 2 + ["closed"] * 2
+    document, names, prompt = seen["vrs_slake_zh"][1]
+    assert (names, prompt) == ("b", "<image>\n图中包含肝脏吗？\n请用一个词或短语回答问题。")
+    assert (document["golds"], document["modality"], document["question_type"]) == (["不包含"], "CT", "Organ")
+    assert len(seen["vrs_slake_zh"]) == 8
+
+
+def test_slake_in_chinese_reads_what_a_model_says_in_a_sentence():
+    said = {
+        "图中包含肝脏吗？": {"a": "是的，图中包含肝脏。", "b": "图像中没有肝脏。"},
+        "肺部是否异常？": {"a": "肺部异常。", "b": "未见明显异常。"},
+        "图中有没有肿块？": {"a": "没有发现肿块", "b": ""},
+        "这是CT还是MRI？": {"a": "这是一张CT图像，不是MRI。", "b": "MRI"},
+        "病变在哪里？": {"b": "左肺、右肺"},
+        "图中有几个肾脏？": {"a": "2个"},
+    }
+    results, _ = run("vrs_slake_zh", lambda document, names: said[document["question"]].get(names, "无法确定。"))
+    measured = measure(results, "vrs_slake_zh")
+    assert measured["acc"] == 1
+    # Eight questions under three variants: all eight blank ones are refused, and three that show the other picture.
+    assert measured["parse_failure_rate"] == pytest.approx(11 / 24)
+    assert results["configs"]["vrs_slake_zh"]["vrs"]["dataset"]["unanswerable_golds"] == 0
+
+
 def test_omnimedvqa_reads_its_two_spellings_of_modality(known_runs):
     _, seen = run_known(known_runs, "vrs_omnimedvqa")
     documents = [document for document, _, _ in seen[::3]]

@@ -83,10 +83,15 @@ def test_only_the_files_that_a_task_names_are_read_and_its_results_name_their_co
         *(f"rippleripple/ProbMed/probmed/{name}.jpg" for name in "ab"),
         "SimulaMet-HOST/Kvasir-VQA/data/raw-00000-of-00001.parquet",
         "shahab7899/MediConfusion/dataset.json",
+        "SuhaoYu1020/MedFrameQA/data/test-00000-of-00001.parquet",
+        "raidium/RadImageNet-VQA/benchmark/test-00000-of-00001.parquet",
+        "MMMU/MMMU_Pro/standard (10 options)/test-00000-of-00001.parquet",
+        "BoKelvin/SLAKE/test.json",
+        "BoKelvin/SLAKE/imgs.zip",
     }
-    data = {name for name in hub.fetched if not name.endswith("README.md") and not name.startswith("MMMU/")}
+    data = {name for name in hub.fetched if not name.endswith("README.md") and not name.startswith("MMMU/MMMU/")}
     assert data - training == expected
-    assert {name.rsplit("/")[-1] for name in hub.fetched if name.startswith("MMMU/")} == {
+    assert {name.rsplit("/")[-1] for name in hub.fetched if name.startswith("MMMU/MMMU/")} == {
         "validation-00000-of-00001.parquet"
     }
     # The question-only baseline: two columns of text out of a megabyte.

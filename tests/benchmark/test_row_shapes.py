@@ -3,6 +3,7 @@
 import pytest
 
 from vrs_lmeval.benchmark.row_shapes import (
+    shape_medframeqa,
     shape_mediconfusion,
     shape_medxpertqa,
     shape_mmmu,
@@ -50,6 +51,15 @@ def test_medxpertqa_options_come_in_the_order_of_their_letters_in_both_schemas()
     listed = [{"letter": "B", "content": "y"}, {"letter": "A", "content": "x"}]
     assert hub == shape_medxpertqa({**shared, "options": listed, "label": ["B"]})
     assert (hub[0]["question"], hub[0]["options"], hub[0]["answer"]) == ("Q?", ["x", "y"], "y")
+
+
+@pytest.mark.parametrize("answer", ["B", "healing"])
+def test_medframeqa_is_the_same_in_both_layouts(answer):
+    shared = {"question": "Which?", "options": ["growth", "healing"], "organ": "lung", "modality": "CT"}
+    frames = {"image_1": "x", "image_2": "y", "image_3": None, "image_4": None, "image_5": None, "image_url": "u"}
+    authors = shape_medframeqa({**shared, **frames, "correct_answer": "B"})
+    assert authors == shape_medframeqa({**shared, "image": ["x", "y"], "answer": answer})
+    assert (authors[0]["image"], authors[0]["answer"]) == (["x", "y"], "healing")
 
 
 def test_omnimedvqa_has_as_many_options_as_there_are():

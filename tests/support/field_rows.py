@@ -204,11 +204,139 @@ def write_mediconfusion(data_dir: Path) -> None:
         (images / f"{name}.jpg").write_bytes(jpeg(name))
 
 
+MMMU_PRO_ROWS = (
+    # subject, question, options, answer, images in image_1, image_2
+    ("Clinical_Medicine", "<image 1> What is shown?", [f"finding {number}" for number in range(10)], "J", "a"),
+    ("Pharmacy", "Compare <image 1> and <image 2>.", ["alike", "unlike"], "B", "bc"),
+    ("Physics", "<image 1> How fast is it?", ["slow", "fast"], "A", "d"),
+)
+
+
+def write_mmmu_pro(data_dir: Path) -> None:
+    """Parquet, all subjects in one split: options as the text of a list, up to ten."""
+    text = Value("string")
+    names = ["id", "question", "options", "explanation", "img_type", "answer", "topic_difficulty", "subject"]
+    features = Features(dict.fromkeys(names, text) | {f"image_{number}": Image() for number in range(1, 8)})
+    rows = []
+    for number, (subject, question, options, answer, pictures) in enumerate(MMMU_PRO_ROWS):
+        rows.append(
+            dict.fromkeys(features)
+            | {"id": f"test_{subject}_{number}", "subject": subject, "question": question, "answer": answer}
+            | {"options": str(options)}
+            | {f"image_{place}": _png(name) for place, name in enumerate(pictures, start=1)}
+        )
+    folder = data_dir / "MMMU" / "MMMU_Pro" / "standard (10 options)"
+    folder.mkdir(parents=True)
+    Dataset.from_list(rows, features=features).to_parquet(folder / "test-00000-of-00001.parquet")
+    (folder.parent / "vision").mkdir()
+    (folder.parent / "vision" / "test-00000-of-00001.parquet").write_bytes(b"nobody should read it")
+
+
+MEDFRAMEQA_ROWS = (
+    # question, options, letter, pictures
+    ("Which change is seen?", ["growth", "calcification", "healing", "none", "bleeding", "cyst"], "F", "ab"),
+    ("Which finding is common to all frames?", ["effusion", "mass", "air", "fracture"], "B", "cdefg"),
+)
+
+
+def write_medframeqa(data_dir: Path) -> None:
+    """Parquet in the layout of the authors' copy: a column for each of up to five frames, a letter for an answer."""
+    text = Value("string")
+    names = ["question_id", "system", "organ", "keyword", "modality", "video_id", "question", "correct_answer"]
+    frames = {f"image_{number}": Image() for number in range(1, 6)}
+    features = Features(
+        dict.fromkeys(names, text) | {"options": [text]} | frames | {"image_url": [text], "reasoning_chain": text}
+    )
+    rows = [
+        dict.fromkeys(features)
+        | {"question_id": f"q{number}", "organ": "lung", "modality": "CT", "question": question}
+        | {"options": options, "correct_answer": letter}
+        | {f"image_{place}": _png(name) for place, name in enumerate(pictures, start=1)}
+        for number, (question, options, letter, pictures) in enumerate(MEDFRAMEQA_ROWS)
+    ]
+    folder = data_dir / "SuhaoYu1020" / "MedFrameQA" / "data"
+    folder.mkdir(parents=True)
+    Dataset.from_list(rows, features=features).to_parquet(folder / "test-00000-of-00001.parquet")
+
+
+def write_radimagenet_vqa(data_dir: Path) -> None:
+    """Parquet: three kinds of questions in one split, what is known of the image in a struct."""
+    text = Value("string")
+    about = ["content_type", "correct_text", "location", "modality", "pathology", "question_id"]
+    features = Features(
+        {"image": Image(), "question": text, "choices": [text], "answer": text, "question_type": text}
+        | {"metadata": dict.fromkeys(about, text) | {"is_abnormal": Value("bool")}}
+    )
+    regions = ["hip", "brain", "spine", "ankle foot"]
+    rows = [
+        {
+            "image": _png(name),
+            "question": question,
+            "choices": choices,
+            "answer": answer,
+            "question_type": question_type,
+            "metadata": dict.fromkeys(about) | {"content_type": asked, "modality": "MRI", "is_abnormal": name == "a"},
+        }
+        for name, question, choices, answer, question_type, asked in (
+            ("a", "What is the anatomical region?", regions, "D", "multiple_choice", "anatomy"),
+            ("b", "What is the anatomical region?", regions, "A", "multiple_choice", "anatomy"),
+            ("a", "Is an abnormality present?", None, "yes", "closed", "abnormality"),
+            ("b", "Is an abnormality present?", None, "no", "closed", "abnormality"),
+            ("a", "What pathology is depicted?", None, "plantar fascia tear", "open", "pathology"),
+        )
+    ]
+    folder = data_dir / "raidium" / "RadImageNet-VQA" / "benchmark"
+    folder.mkdir(parents=True)
+    Dataset.from_list(rows, features=features).to_parquet(folder / "test-00000-of-00001.parquet")
+    (folder.parent / "instruct").mkdir()
+    (folder.parent / "instruct" / "train-00000-of-00001.parquet").write_bytes(b"nobody should read it")
+
+
+def write_slake(data_dir: Path) -> None:
+    """JSON of both languages; the pictures in a zip, each in a folder of its own with its boxes."""
+    folder = data_dir / "BoKelvin" / "SLAKE"
+    folder.mkdir(parents=True)
+    questions = (
+        # picture, language, question, answer, answer type, content
+        (1, "en", "What modality is used?", "CT", "OPEN", "Modality"),
+        (2, "en", "What modality is used?", "MRI", "OPEN", "Modality"),
+        (1, "en", "Is the lung healthy?", "Yes", "CLOSED", "Abnormality"),
+        (2, "en", "Is this a CT or an MRI?", "MRI", "CLOSED", "Modality"),
+        (1, "zh", "图中包含肝脏吗？", "包含", "CLOSED", "Organ"),
+        (2, "zh", "图中包含肝脏吗？", "不包含", "CLOSED", "Organ"),
+        (1, "zh", "肺部是否异常？", "是", "CLOSED", "Abnormality"),
+        (2, "zh", "肺部是否异常？", "否", "CLOSED", "Abnormality"),
+        (1, "zh", "图中有没有肿块？", "没有", "CLOSED", "Abnormality"),
+        (1, "zh", "这是CT还是MRI？", "CT", "CLOSED", "Modality"),
+        (2, "zh", "病变在哪里？", "左肺，右肺", "OPEN", "Position"),
+        (1, "zh", "图中有几个肾脏？", "两个", "OPEN", "Quantity"),
+    )
+    rows = [
+        {"img_id": picture, "img_name": f"xmlab{picture}/source.jpg", "question": question, "answer": answer,
+         "q_lang": language, "location": "Abdomen", "modality": "CT", "answer_type": answer_type, "base_type": "vqa",
+         "triple": ["vhead", "_", "_"], "qid": number, "content_type": content}
+        for number, (picture, language, question, answer, answer_type, content) in enumerate(questions)
+    ]  # fmt: skip
+    (folder / "test.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
+    (folder / "train.json").write_bytes(b"nobody should read it")
+    members = {f"imgs/xmlab{picture}/source.jpg": jpeg(name) for picture, name in ((1, "a"), (2, "b"))}
+    boxes = {f"imgs/xmlab{picture}/detection.json": b"[]" for picture in (1, 2)}
+    write_zip(folder / "imgs.zip", members | boxes)
+
+
+def _png(name: str) -> dict[str, Any]:
+    return {"bytes": encode(PICTURES[name], "PNG"), "path": f"{name}.png"}
+
+
 def write_zip(path: Path, members: Mapping[str, bytes]) -> None:
     """A zip file of these members."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
+
+
+def write_nothing_more(data_dir: Path) -> None:
+    """For a task that reads another one's files."""
 
 
 FIELD: Mapping[str, Callable[[Path], None]] = {
@@ -219,6 +347,11 @@ FIELD: Mapping[str, Callable[[Path], None]] = {
     "vrs_vqa_med_2019": write_vqa_med_2019,
     "vrs_kvasir_vqa": write_kvasir,
     "vrs_mediconfusion": write_mediconfusion,
+    "vrs_medframeqa": write_medframeqa,
+    "vrs_radimagenet_vqa": write_radimagenet_vqa,
+    "vrs_mmmu_pro_med": write_mmmu_pro,
+    "vrs_slake_original": write_slake,
+    "vrs_slake_zh": write_nothing_more,
 }
 
 

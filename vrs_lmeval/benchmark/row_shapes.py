@@ -1,8 +1,9 @@
 """Row shapes: takes a row as a benchmark publishes it, gives its questions as plain rows; one function a benchmark.
 
 Only benchmarks that `columns` cannot describe have one. A plain row has `image` (one, or a list in the prompt's order),
-`question` and `answer` (one, or a list of alternatives), and may have `options`, `question_type`, `modality` and `set`
-(which names the questions that the benchmark scores together). Where the prompt shows an image amid the text, the
+`question` and `answer` (one, or a list of alternatives), and may have `options`, `answer_type`, `question_type`,
+`modality` and `set` (which names the questions that the benchmark scores together). A row that is not of the benchmark
+(another language, another subject) gives none. Where the prompt shows an image amid the text, the
 question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
 
 Schemas are those of the data sets' cards and of their own evaluation code; a missing key raises KeyError, which
@@ -14,11 +15,21 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from string import ascii_uppercase
 from typing import Any
 
 PlainRow = dict[str, Any]
 Row = Mapping[str, Any]
+
+MMMU_HEALTH = (
+    "Basic_Medical_Science",
+    "Clinical_Medicine",
+    "Diagnostics_and_Laboratory_Medicine",
+    "Pharmacy",
+    "Public_Health",
+)
+"""MMMU's discipline "Health and Medicine" (its `eval/utils/data_utils.py`, DOMAIN_CAT2SUB_CAT)."""
 
 PROBMED_KINDS = ("modality", "body_part", "abnormality", "entity", "grounding")
 
@@ -55,6 +66,67 @@ def shape_mmmu(row: Row) -> list[PlainRow]:
             "options": options,
             "answer": take_option(options, row["answer"]) if options else _read_list(row["answer"]),
             "question_type": row.get("subfield"),
+        }
+    ]
+
+
+def shape_mmmu_pro_health(row: Row) -> list[PlainRow]:
+    """MMMU-Pro, "standard (10 options)": MMMU's row with `subject` for `subfield`, all disciplines in one file."""
+    if row["subject"] not in MMMU_HEALTH:
+        return []
+    return [{**shaped, "question_type": row["subject"]} for shaped in shape_mmmu(row)]
+
+
+def shape_medframeqa(row: Row) -> list[PlainRow]:
+    """MedFrameQA: its authors' copy has `image_1` to `image_5` and `correct_answer`, a letter; OctoMed's has a list
+    `image` and `answer`. Questions have up to six options."""
+    in_columns = "image_1" in row
+    images = [row.get(f"image_{number}") for number in range(1, 6)] if in_columns else list(row["image"])
+    options = list(row["options"])
+    answer = row["correct_answer"] if "correct_answer" in row else row["answer"]
+    return [
+        {
+            "image": [image for image in images if image is not None],
+            "question": row["question"],
+            "options": options,
+            "answer": take_option(options, answer) if len(answer.strip()) == 1 else answer,
+            "question_type": row.get("organ"),
+            "modality": row.get("modality"),
+        }
+    ]
+
+
+def shape_radimagenet_vqa(row: Row) -> list[PlainRow]:
+    """RadImageNet-VQA, its benchmark: `choices` and a letter where `question_type` says so, else yes, no or words.
+
+    A question's type is what it asks of (`metadata.content_type`: abnormality, anatomy, pathology).
+    """
+    options = list(row["choices"] or [])
+    return [
+        {
+            "image": row["image"],
+            "question": row["question"],
+            "options": options,
+            "answer": take_option(options, row["answer"]) if options else row["answer"],
+            "answer_type": "open" if row["question_type"] == "open" else "closed",
+            "question_type": row["metadata"].get("content_type"),
+            "modality": row["metadata"].get("modality"),
+        }
+    ]
+
+
+def shape_slake(row: Row, language: str) -> list[PlainRow]:
+    """SLAKE as its authors hold it: both languages ("en", "zh") in one file, `img_name` a path in `imgs.zip`."""
+    if row["q_lang"] != language:
+        return []
+    return [
+        {
+            "image": row["img_name"],
+            "question": row["question"],
+            "answer": row["answer"],
+            "answer_type": row["answer_type"],
+            "question_type": row["content_type"],
+            "modality": row["modality"],
         }
     ]
 
@@ -120,6 +192,11 @@ def shape_mediconfusion(row: Row) -> list[PlainRow]:
 ROW_SHAPES: Mapping[str, Callable[[Row], list[PlainRow]]] = {
     "medxpertqa": shape_medxpertqa,
     "mmmu": shape_mmmu,
+    "mmmu_pro_health": shape_mmmu_pro_health,
+    "medframeqa": shape_medframeqa,
+    "radimagenet_vqa": shape_radimagenet_vqa,
+    "slake_en": partial(shape_slake, language="en"),
+    "slake_zh": partial(shape_slake, language="zh"),
     "omnimedvqa": shape_omnimedvqa,
     "probmed": shape_probmed,
     "vqa_med_2019": shape_vqa_med_2019,

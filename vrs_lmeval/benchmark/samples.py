@@ -15,13 +15,19 @@ from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, 
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
+from vrs_lmeval.reading import chinese
+from vrs_lmeval.reading.chinese_characters import has_han
 from vrs_lmeval.reading.option_names import count_collisions
 from vrs_lmeval.records import AnswerType, Sample
 
 logger = logging.getLogger(__name__)
 
 PLAIN_COLUMNS = Columns(
-    options="options", question_type="question_type", modality="modality", paraphrase_group="paraphrase_group"
+    options="options",
+    answer_type="answer_type",
+    question_type="question_type",
+    modality="modality",
+    paraphrase_group="paraphrase_group",
 )
 """The columns of the rows that `row_shapes` gives, beside "set"."""
 
@@ -158,9 +164,14 @@ def decide_answer_type(
     """Closed where there are options, or every gold is yes or no; by `yes_no_or_choice` also where the question
     offers "a or b".
 
+    Chinese questions: "A还是B" offers, and yes or no is what "...吗" and "是否 ..." are answered by (`chinese.py`).
     The second rule recovers the official labels of VQA-RAD and SLAKE exactly (facts: 272 closed and 179 open in
     VQA-RAD's test split, checked in the tests). PathVQA takes the first: it has open questions with " or ".
     """
+    if has_han(question):
+        polar = all(chinese.read_yes_no(gold, question).is_parsed for gold in golds)
+        offers = rule == "yes_no_or_choice" and bool(chinese.find_alternatives(question))
+        return "closed" if options or offers or (polar and chinese.asks_yes_no(question)) else "open"
     if options or all(gold.strip().lower() in {"yes", "no"} for gold in golds):
         return "closed"
     return "closed" if rule == "yes_no_or_choice" and " or " in question.lower() else "open"

@@ -11,8 +11,10 @@ import re
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
+from vrs_lmeval.reading import chinese
+from vrs_lmeval.reading.chinese_characters import has_han
+from vrs_lmeval.reading.chinese_options import read_given_options
 from vrs_lmeval.reading.choices import (
-    CONTRADICTORY,
     NEUTRAL,
     NO_WORDS,
     YES_WORDS,
@@ -36,6 +38,15 @@ from vrs_lmeval.reading.normalisation import (
     word_set,
 )
 from vrs_lmeval.reading.option_names import find_same_option
+from vrs_lmeval.reading.reasons import (
+    CONTRADICTORY,
+    EMPTY,
+    NO_BLOCK,
+    REFUSAL,
+    UNCLOSED_BLOCK,
+    UNDECIDED,
+    UNFINISHED,
+)
 from vrs_lmeval.reading.refusals import ASSISTANT_TALK, DOUBT_ONLY, DOUBTS, REFUSES
 from vrs_lmeval.reading.said_text import THOUGHT_CLOSES, THOUGHT_OPENS, cut_next_turn, find_said_text
 from vrs_lmeval.reading.statements import (
@@ -49,23 +60,16 @@ from vrs_lmeval.reading.statements import (
 )
 from vrs_lmeval.records import Answer, Sample
 
-PARSER_VERSION = "3"
+PARSER_VERSION = "4"
 """Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
-
-EMPTY = "empty"
-UNFINISHED = "unfinished reasoning"
-REFUSAL = "refusal"
-UNDECIDED = "no decisive token"
-NO_BLOCK = "no answer block"
-UNCLOSED_BLOCK = "unclosed answer block"
 
 _LABEL_STARTS = r"(?:^|[\n.!?:]\s*)"
 _LABEL_LEADS = (
     _LABEL_STARTS + r"(?:(?:so|thus|therefore|hence|actually|wait|finally|no|on second thoughts?),?\s+)*"
-    r"(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
+    r"(?:(?:因此|所以|综上(?:所述)?|故),?\s*)?(?:the\s+|my\s+)?(?:(?:final|correct|best)\s+)*"
 )
 _ANSWER_LABEL = re.compile(
-    rf"{_LABEL_LEADS}(?:正确|最终)?(?:答案\s*(?::|是|为)|选项\s*:?)|{_LABEL_STARTS}(?:final\s+)?answer[^\S\n]*\n|"
+    rf"{_LABEL_LEADS}(?:正确|最终)?(?:答案\s*(?:应该)?\s*(?::|是|为)|选项\s*:?|回?答\s*:)|{_LABEL_STARTS}(?:final\s+)?answer[^\S\n]*\n|"
     rf"{_LABEL_LEADS}answer\s*(?::|(?:to the question )?is\b"
     r"(?!\s+(?:based|because|derived|inferred|obtained|determined|supported|due|not)\b)\s*:?)",
     re.IGNORECASE,
@@ -131,6 +135,8 @@ def _read_final_text(final: str, sample: Sample) -> Answer:
         return _read_signs(final, sample)
     if ASSISTANT_TALK.search(fold(final)):
         return Answer(None, REFUSAL)
+    if chinese.is_chinese(sample):
+        return _read_chinese(final, sample)
     if sample.answer_type == "open":
         return _read_open(final)
     if sample.options:
@@ -138,6 +144,16 @@ def _read_final_text(final: str, sample: Sample) -> Answer:
     if " or " in sample.question.lower():
         return _read_alternatives(final, sample)
     return read_yes_no(final, sample.question)
+
+
+def _read_chinese(final: str, sample: Sample) -> Answer:
+    """An answer to a Chinese question; "No" and "yes, ..." in English are read by the other rules."""
+    if sample.options:
+        return read_given_options(final, sample)
+    if sample.answer_type == "open":
+        return chinese.read_open(final) if has_han(final) else _read_open(final)
+    is_english = not has_han(final) and chinese.asks_yes_no(sample.question)
+    return (read_yes_no if is_english else chinese.read_closed)(final, sample.question)
 
 
 def parse_tagged_answer(text: str, sample: Sample) -> Answer:

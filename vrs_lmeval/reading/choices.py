@@ -20,17 +20,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from vrs_lmeval.reading import chinese
 from vrs_lmeval.reading.normalisation import fold, name_text, normalise, split_words, word_set
 from vrs_lmeval.reading.option_names import find_same_option, fold_text, name_options
+from vrs_lmeval.reading.reasons import CONTRADICTORY, NEGATED, NO_CHOICE
 from vrs_lmeval.records import Answer, Sample
 
 YES_WORDS = frozenset({"yes", "yeah", "yep", "true", "是"})
 NO_WORDS = frozenset({"no", "nope", "false", "否"})
 """The synonyms that lmms-eval takes (`lmms_eval/tasks/slake/utils.py`, EN_YES and EN_NO), and the Chinese words."""
-
-CONTRADICTORY = "contradictory"
-NO_CHOICE = "no option named"
-NEGATED = "negated option"
 
 _NEGATORS = word_set(
     "not no without never neither nor cannot cant isnt arent wasnt werent doesnt dont didnt other unlikely hardly"
@@ -112,7 +110,10 @@ def find_choices(sample: Sample) -> tuple[str, ...]:
     """
     if sample.answer_type != "closed":
         return ()
-    return name_options(sample.options) if sample.options else find_alternatives(sample.question)
+    if sample.options:
+        return name_options(sample.options)
+    find = chinese.find_alternatives if chinese.is_chinese(sample) else find_alternatives
+    return find(sample.question)
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
@@ -380,6 +381,8 @@ def _adds_nothing(mention: _Mention, asked: set[str], counts: tuple[bool, bool])
 def read_gold(gold: str, sample: Sample) -> str:
     """A gold answer in the words in which `answers.parse_answer` gives the same answer."""
     whole = name_text(gold)
+    if sample.answer_type == "closed" and chinese.is_chinese(sample):
+        return chinese.read_gold(gold, sample)
     choices = find_choices(sample)
     if sample.answer_type == "closed" and sample.options:
         if (same := find_same_option(gold, sample.options)) is not None:

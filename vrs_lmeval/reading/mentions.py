@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from itertools import dropwhile, takewhile
 from typing import NamedTuple
 
+from vrs_lmeval.reading import chinese
+from vrs_lmeval.reading.chinese_characters import has_han
 from vrs_lmeval.reading.choices import NOT_ONLY, PAUSE, VERBS, find_runs, split_sentences
 from vrs_lmeval.reading.normalisation import close_abbreviations, fold, split_words, word_set
 from vrs_lmeval.reading.statements import AFTER_NO, PHRASE_ENDS, SEEN
@@ -88,6 +90,8 @@ def says(text: str, phrase: str) -> bool:
 
     A phrase without a normalised word is never said. A denial counts where it stands before the run.
     """
+    if has_han(text):
+        return chinese.says(text, phrase)
     words = _read_words(text)
     runs = find_runs([word.text for word in words], split_words(phrase))
     return any(not words[start].is_denied for start in runs)

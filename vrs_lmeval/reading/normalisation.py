@@ -11,6 +11,7 @@ or loses a distinction:
 - a full stop stays only where it is a decimal point, and dotted abbreviations close up ("p.a." -> "pa");
 - "x ray", "x-ray" and "xray" are one word (so lmms-eval, `tasks/slake/utils.py`);
 - "gray" is "grey";
+- spaces beside Chinese characters are dropped, and each such character is a word (`chinese_characters.py`);
 - text is brought to Unicode form NFKC first, so that a non-breaking space or a full-width letter is the plain one.
 """
 
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+
+from vrs_lmeval.reading.chinese_characters import close_up, split_characters
 
 ARTICLES = frozenset({"a", "an", "the"})
 
@@ -56,7 +59,7 @@ def normalise(text: str) -> str:
     folded = _THOUSANDS_COMMA.sub("", close_abbreviations(fold(text)))
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
     kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
-    return _X_RAY.sub("xray", " ".join(kept))
+    return close_up(_X_RAY.sub("xray", " ".join(kept)))
 
 
 def name_text(text: str) -> str:
@@ -77,7 +80,7 @@ def has_sign_or_letter(text: str) -> bool:
 
 def split_words(text: str) -> list[str]:
     """The normalised words of `text`, in order."""
-    return normalise(text).split()
+    return split_characters(normalise(text))
 
 
 def word_set(words: str) -> frozenset[str]:

@@ -11,6 +11,8 @@ import string
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vrs_lmeval.reading.chinese import is_chinese
+from vrs_lmeval.reading.chinese_options import YES_NO as CHINESE_YES_NO
 from vrs_lmeval.reading.choices import read_gold
 from vrs_lmeval.reading.option_names import name_options
 from vrs_lmeval.records import Answer, Sample
@@ -23,11 +25,11 @@ LogProbabilities = tuple[float, ...]
 
 
 def offer_options(sample: Sample) -> Sample | None:
-    """The sample with its options, or with "yes" and "no" where these are its answers; None for any other question."""
+    """The sample with its options, or with "yes" and "no" (in its language) where these are its answers; else None."""
     if sample.options:
         return sample
     if {read_gold(gold, sample) for gold in sample.golds} <= {"yes", "no"}:
-        return replace(sample, options=("yes", "no"))
+        return replace(sample, options=CHINESE_YES_NO if is_chinese(sample) else ("yes", "no"))
     return None
 
 

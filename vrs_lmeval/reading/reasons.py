@@ -1,0 +1,11 @@
+"""Why a text gives no answer: the words that an unparsable `Answer` carries into logs and tables."""
+
+EMPTY = "empty"
+UNFINISHED = "unfinished reasoning"
+REFUSAL = "refusal"
+UNDECIDED = "no decisive token"
+NO_BLOCK = "no answer block"
+UNCLOSED_BLOCK = "unclosed answer block"
+CONTRADICTORY = "contradictory"
+NO_CHOICE = "no option named"
+NEGATED = "negated option"
