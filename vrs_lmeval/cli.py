@@ -28,6 +28,7 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_json,
     make_board_markdown,
     make_board_notes,
+    make_necessary_table,
     make_task_notes,
     make_task_table,
 )
@@ -48,6 +49,11 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 CONTROLS = ("sighted", "blind")
 DEMO_TASK = "vrs_sample"
+
+NOT_TOLD = (
+    "no question can be told to need the image: a model beside each must have been asked without one "
+    "(vrs_mirage, or vrs_mirage_text by a model without eyes)"
+)
 
 
 @app.command()
@@ -118,6 +124,12 @@ def leaderboard(
             "--images", help="Show in that browser what the models saw. The page then holds patients' images."
         ),
     ] = False,
+    vision_necessary: Annotated[
+        bool,
+        typer.Option(
+            "--vision-necessary", help="Also each model on the questions that no other model answers without an image."
+        ),
+    ] = False,
 ) -> None:
     """Rank models by how much they look at the image, and compare training on synthetic with authentic pairs."""
     try:
@@ -127,7 +139,8 @@ def leaderboard(
     except (MissingPagePackageError, UnreadableCardsError) as error:
         console.print(f"[red]vrs leaderboard:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
-    shown = _show_board(results, cards, {"html": html, "json": json, "csv": csv, "md": md}, samples, images)
+    files = {"html": html, "json": json, "csv": csv, "md": md}
+    shown = _show_board(results, cards, files, samples, images, vision_necessary)
     if not shown:
         console.print("[red]vrs leaderboard:[/red] no run could be shown; the reasons are above", highlight=False)
         raise typer.Exit(2)
@@ -144,13 +157,18 @@ def _show_board(
     files: Mapping[str, Path | None],
     samples: int = SHOWN_SAMPLES,
     images: bool = False,
+    vision_necessary: bool = False,
 ) -> bool:
     """The leaderboard on the terminal and in `files`; whether any run could be shown."""
     runs, problems = read_folders(folders)
-    board = make_leaderboard(runs, cards, problems)
+    board = make_leaderboard(runs, cards, problems, vision_necessary)
     for task in board.boards:
         console.print()
         console.print(make_task_table(task))
+        if (necessary := make_necessary_table(task)) is not None:
+            console.print(necessary)
+        elif vision_necessary:
+            console.print(f"{task.task}: {NOT_TOLD}", highlight=False)
         _print_notes(make_task_notes(task))
     console.print()
     _print_notes(make_board_notes(board))

@@ -21,7 +21,9 @@ from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix, find_apart
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
+from vrs_lmeval.leaderboard.text_floors import TextFloor, find_floors, shows_no_image
 from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES, find_unread, judge
+from vrs_lmeval.leaderboard.vision_necessary import VisionNecessary, find_vision_necessary
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.forms import MEAN
 from vrs_lmeval.uncertainty.intervals import Place, find_interval
@@ -58,7 +60,8 @@ class TaskBoard:
     """The models on one task, the highest VRS (of answers read under both images) first; tests of every two.
 
     `detectable`: difference of two models' VRS found with 80 % power, the median over pairs; `needed_images`: how many
-    images like these find PLANNED_DIFFERENCE so. Both NaN without a pair that differs.
+    images like these find PLANNED_DIFFERENCE so. Both NaN without a pair that differs. `floors`: models that were asked
+    the same questions without any image; `vision_necessary`: the models on the questions that need it, where asked for.
     """
 
     task: str
@@ -69,6 +72,8 @@ class TaskBoard:
     pairs: tuple[PairTest, ...]
     detectable: float
     needed_images: float
+    floors: tuple[TextFloor, ...] = ()
+    vision_necessary: VisionNecessary | None = None
 
     @cached_property
     def p_values(self) -> list[list[float]]:
@@ -100,21 +105,31 @@ class Leaderboard:
 
 
 def make_leaderboard(
-    runs: Sequence[Run], cards: Mapping[str, ModelCard], problems: Sequence[UnreadableResultsError] = ()
+    runs: Sequence[Run],
+    cards: Mapping[str, ModelCard],
+    problems: Sequence[UnreadableResultsError] = (),
+    vision_necessary: bool = False,
 ) -> Leaderboard:
     """Runs of any models and tasks -> the leaderboard.
 
     Of each task the largest set of comparable runs is shown (data, variants, prompt, parser and questions are the
-    same); the others are left out by name and reason, and so are the `problems` of what could not be read.
+    same); the others are left out by name and reason, and so are the `problems` of what could not be read. Runs without
+    any image are floors of the boards of their questions. `vision_necessary` adds the models' numbers on the questions
+    that no other model answers without an image.
     """
-    left_out = [LeftOut(f"{run.model} on {run.task}", _WITHOUT_VRS) for run in runs if not _has_vrs(run)]
+    text_runs = _keep_newest([run for run in runs if shows_no_image(run)])
+    left_out = [
+        LeftOut(f"{run.model} on {run.task}", _WITHOUT_VRS)
+        for run in runs
+        if not _has_vrs(run) and not shows_no_image(run)
+    ]
     left_out += [LeftOut("unreadable", str(problem)) for problem in problems]
     runs = [run for run in runs if _has_vrs(run)]
     kept: dict[str, list[Run]] = {}
     for task in dict.fromkeys(run.task for run in runs):
         kept[task], refused = _split_comparable([run for run in runs if run.task == task])
         left_out += refused
-    models = list(dict.fromkeys(run.model for run in runs))
+    models = list(dict.fromkeys(run.model for run in (*runs, *text_runs)))
     card_of = {model: find_card(cards, model) for model in models}
     given = [card_of[model].label for model in models]
     made = make_labels(models)
@@ -123,10 +138,41 @@ def make_leaderboard(
         for model, label, made_label in zip(models, given, made, strict=True)
     }
     boards = tuple(_make_board(task, chosen, card_of, labels) for task, chosen in kept.items())
+    boards, unused = _add_floors(boards, text_runs, labels, vision_necessary)
+    left_out += unused
     contrasts = contrast_groups(kept, card_of, labels)
     return Leaderboard(boards, tuple(contrasts), tuple(left_out))
 
 
+def _keep_newest(runs: Sequence[Run]) -> list[Run]:
+    """Of each model and task the last one."""
+    return list({(run.model, run.task): run for run in runs}.values())
+
+
+def _add_floors(
+    boards: Sequence[TaskBoard], text_runs: Sequence[Run], labels: Mapping[str, str], vision_necessary: bool
+) -> tuple[tuple[TaskBoard, ...], list[LeftOut]]:
+    """The boards with their floors, and with the questions that need the image; the runs that are a floor of none."""
+    used: set[tuple[str, str]] = set()
+    reasons: dict[tuple[str, str], str] = {}
+    extended = []
+    for board in boards:
+        runs = [standing.run for standing in board.standings]
+        floors, refused = find_floors(board.task, runs, labels, text_runs)
+        used |= {(floor.run.model, floor.run.task) for floor in floors}
+        reasons |= {(run.model, run.task): reason for run, reason in refused}
+        of_floors = [floor.run for floor in floors]
+        chosen = find_vision_necessary(runs, labels, of_floors) if vision_necessary else None
+        extended.append(replace(board, floors=tuple(floors), vision_necessary=chosen))
+    unused = [
+        LeftOut(f"{run.model} on {run.task}", reasons.get((run.model, run.task), _WITHOUT_BOARD))
+        for run in text_runs
+        if (run.model, run.task) not in used
+    ]
+    return tuple(extended), unused
+
+
+_WITHOUT_BOARD = "it shows no image, and no model that sees was asked its questions"
 _WITHOUT_VRS = "it has no VRS: the task was run without the variants real and shuffled"
 
 

@@ -7,7 +7,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,15 @@ from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
+from vrs_lmeval.leaderboard.text_floors import TextFloor
+from vrs_lmeval.leaderboard.vision_necessary import NecessaryRow, VisionNecessary
 from vrs_lmeval.records import Interval
+
+TEXT_ONLY = "text alone"
+"""Where a table says what a model was trained on, of one that was shown no image."""
+
+NECESSARY = "questions that no other model answers without an image"
+NECESSARY_HEADINGS = ["model", "rank", "questions", "images", "accuracy", "VRS"]
 
 SHOWN = ("acc", "acc_blank", "acc_shuffled", "vrs", "vrs_of_ceiling", "vrs_from_unread", "parse_failure_rate")
 RANKS = (
@@ -54,6 +62,21 @@ def make_task_table(task: TaskBoard) -> Table:
         table.add_column(heading, justify="right")
     for standing in task.standings:
         table.add_row(*map(escape, _cells(task, standing)))
+    for floor in task.floors:
+        table.add_row(*map(escape, _floor_cells(task, floor)), style="dim")
+    return table
+
+
+def make_necessary_table(task: TaskBoard) -> Table | None:
+    """The models on the questions that need the image; None where that was not asked for, or cannot be told."""
+    if task.vision_necessary is None:
+        return None
+    table = Table(title=escape(f"{task.task}: {NECESSARY}"), title_justify="left")
+    table.add_column("model", overflow="fold")
+    for heading in NECESSARY_HEADINGS[1:]:
+        table.add_column(heading, justify="right")
+    for row in task.vision_necessary.rows:
+        table.add_row(*map(escape, _necessary_cells(row)))
     return table
 
 
@@ -63,7 +86,33 @@ def make_task_notes(task: TaskBoard) -> list[str]:
     warnings = [
         f"! {standing.label}: {'; '.join(standing.warnings)}." for standing in task.standings if standing.warnings
     ]
-    return [*(standing.verdict for standing in task.standings), *power, *warnings]
+    floors = [describe_text_floor(floor) for floor in task.floors]
+    necessary = [] if task.vision_necessary is None else [describe_selection(task.vision_necessary)]
+    return [*(standing.verdict for standing in task.standings), *floors, *necessary, *power, *warnings]
+
+
+def describe_text_floor(floor: TextFloor) -> str:
+    """What a model without eyes gets right, and which models that see are not shown to be above it."""
+    said = [
+        f"{words} {format_cell(name, floor.metrics, with_interval=(name,))}"
+        for name, words in (("acc_absent", "without a word about it"), ("acc_guess", "told to guess"))
+        if name in floor.metrics
+    ]
+    below = [label for label, above in floor.above.items() if not above.low > 0]
+    text = f"{floor.label} was shown no image, and is right {', '.join(said)}."
+    if below:
+        verb = "is" if len(below) == 1 else "are"
+        text += f" With the image, {', '.join(below)} {verb} not shown to be right more often."
+    return text
+
+
+def describe_selection(chosen: VisionNecessary) -> str:
+    """How the questions that need the image were chosen, and how their ranks are found."""
+    return (
+        "Questions that need the image: each model is judged on those that no other model answers without one (absent "
+        f"or guess; asked so: {', '.join(chosen.chosen_by)}). So models differ in their questions, and a question that "
+        "all guess wrong counts as needing it. Ranks hold jointly at 95 % (Bonferroni)."
+    )
 
 
 def make_board_notes(board: Leaderboard) -> list[str]:
@@ -94,6 +143,11 @@ def make_board_markdown(board: Leaderboard) -> str:
         headings = ["model", "rank", *(HEADINGS[name] for name in _names(task)), "training data"]
         lines += [f"## {_title(task)}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
         lines += [make_markdown_row(_cells(task, standing)) for standing in task.standings]
+        lines += [make_markdown_row(_floor_cells(task, floor)) for floor in task.floors]
+        if task.vision_necessary is not None:
+            lines += ["", f"### {NECESSARY}", "", make_markdown_row(NECESSARY_HEADINGS)]
+            lines += ["|---" * len(NECESSARY_HEADINGS) + "|"]
+            lines += [make_markdown_row(_necessary_cells(row)) for row in task.vision_necessary.rows]
         floor = describe_floor(task.blind_floor, task.standings[0].metrics)
         lines += ["", f"{floor} {RANKS}", ""]
         lines += [*_list_items(make_task_notes(task)), ""]
@@ -113,6 +167,10 @@ def make_board_csv(board: Leaderboard) -> str:
         for standing in task.standings:
             for name, value in standing.metrics.items():
                 writer.writerow(_csv_row(task, standing, name, value))
+        for floor in task.floors:
+            for name, value in floor.metrics.items():
+                row = {"task": task.task, "model": floor.label, "training": TEXT_ONLY, "metric": name}
+                writer.writerow(row | _csv_interval(value))
     return out.getvalue()
 
 
@@ -135,7 +193,19 @@ def _describe_task(task: TaskBoard) -> dict[str, Any]:
         "detectable_difference": task.detectable,
         "images_needed_for_0.05": task.needed_images,
         "models": [_describe_standing(standing) for standing in task.standings],
+        "text_floors": [_describe_floor(floor) for floor in task.floors],
+        "vision_necessary": None if task.vision_necessary is None else asdict(task.vision_necessary),
         "pairs": [_describe_pair(task, pair) for pair in task.pairs],
+    }
+
+
+def _describe_floor(floor: TextFloor) -> dict[str, Any]:
+    return {
+        "model": floor.run.model,
+        "label": floor.label,
+        "task": floor.run.task,
+        "metrics": {name: asdict(value) for name, value in floor.metrics.items()},
+        "accuracy_with_image_above_it": {label: asdict(value) for label, value in floor.above.items()},
     }
 
 
@@ -172,14 +242,20 @@ def _describe_standing(standing: Standing) -> dict[str, Any]:
 
 def _csv_row(task: TaskBoard, standing: Standing, name: str, value: Interval) -> dict[str, Any]:
     row = {"task": task.task, "model": standing.label, "best_rank": standing.best_rank, "metric": name}
-    row |= {"worst_rank": standing.worst_rank, "n": value.n, "images": value.clusters, "method": value.method}
+    row |= {"worst_rank": standing.worst_rank}
     row |= {field: getattr(standing.card, field) for field in ("training", "base", "size")}
     bootstrap = standing.bootstraps[name]
-    numbers = {"estimate": value.estimate, "low": value.low, "high": value.high}
-    numbers |= {"bootstrap_low": bootstrap.low, "bootstrap_high": bootstrap.high}
-    return (
-        row | {key: "" if math.isnan(number) else number for key, number in numbers.items()} | {"reason": value.reason}
-    )
+    limits = {"bootstrap_low": bootstrap.low, "bootstrap_high": bootstrap.high}
+    return row | _csv_interval(value) | _leave_out_nan(limits)
+
+
+def _csv_interval(value: Interval) -> dict[str, Any]:
+    numbers = _leave_out_nan({"estimate": value.estimate, "low": value.low, "high": value.high})
+    return numbers | {"n": value.n, "images": value.clusters, "method": value.method, "reason": value.reason}
+
+
+def _leave_out_nan(numbers: Mapping[str, float]) -> dict[str, Any]:
+    return {key: "" if math.isnan(number) else number for key, number in numbers.items()}
 
 
 def _title(task: TaskBoard) -> str:
@@ -195,3 +271,24 @@ def _cells(task: TaskBoard, standing: Standing) -> list[str]:
     cells = [standing.label, str(best) if best == worst else f"{best}-{worst}"]
     cells += [format_cell(name, standing.metrics, with_interval=("vrs",)) for name in _names(task)]
     return [*cells, standing.card.training or "not given"]
+
+
+def _floor_cells(task: TaskBoard, floor: TextFloor) -> list[str]:
+    """Its accuracy without an image, under that heading; nothing where an image is needed."""
+    shown = {"acc": "acc_absent", "parse_failure_rate": "parse_failure_rate"}
+    cells = [
+        format_cell(shown[name], floor.metrics) if shown.get(name) in floor.metrics else "" for name in _names(task)
+    ]
+    return [f"{floor.label} (no image)", "", *cells, TEXT_ONLY]
+
+
+def _necessary_cells(row: NecessaryRow) -> list[str]:
+    rank = str(row.best_rank) if row.best_rank == row.worst_rank else f"{row.best_rank}-{row.worst_rank}"
+    intervals = {"acc": row.accuracy, "vrs": row.vrs}
+    return [
+        row.label,
+        rank,
+        str(row.questions),
+        str(row.images),
+        *(format_cell(name, intervals, with_interval=("acc", "vrs")) for name in intervals),
+    ]

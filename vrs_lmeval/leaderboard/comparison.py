@@ -157,6 +157,14 @@ def check_comparable(reference: Run, other: Run) -> None:
         )
 
 
+def describe_other_prompt(first: Run, second: Run) -> str | None:
+    """What of data, prompt and parser differs between runs that may have other variants; None where nothing does."""
+    for name, one, other in zip(_CONDITIONS, _conditions(first), _conditions(second), strict=True):
+        if one != other and name not in _OF_VARIANTS:
+            return f"different {name} than {first.task} ({_describe_difference(one, other)})"
+    return None
+
+
 def _list_images(sample: ScoredSample) -> dict[str, str | None]:
     """The image that each variant showed."""
     return {name: answer.image_id for name, answer in sample.answers.items()}
@@ -173,6 +181,9 @@ _CONDITIONS = (
     "generation settings",
     "system instruction",
 )
+
+
+_OF_VARIANTS = ("variants", "version of the variants", "task version")
 
 
 def _conditions(run: Run) -> tuple[Any, ...]:
