@@ -41,8 +41,10 @@ _ASKS_WHAT_IT_IS = re.compile(
 _OPENS_WITH_AN_ANSWER = re.compile(r"^\W*(?:yes|no)(?=\W*$|[,:]| (?:this|the|it)\b)|^\W*(?:是|不是|否)")
 _OPENS_WITH_YES = re.compile(r"^\W*(?:yes|yeah|yep)\b")
 _ANSWERS = re.compile(
-    r"\banswer(?: is| ?:)|\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|"
-    r"choose|pick)\b|\bmost likely\b|答案"
+    r"^(?:yes|[a-e])$|\bgoing by\b|\bjudging (?:from|by)\b|\b(?:based on|by) (?:prior|the history)\b|\bthat said\b|"
+    r"\bassum\w+|\bprobabl[ey]\b|\bid (?:say|guess|go|answer)\b|\bnevertheless\b|\bguess is\b|\banswer(?: is| ?:)|"
+    r"\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|choose|pick)\b|\bmost "
+    r"likely\b|答案"
 )
 _VERBS_OF_ANSWERS = (
     r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|"
@@ -55,13 +57,20 @@ _DECLINES_TOO = re.compile(
     r"(?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b|\binsufficient (?:information|detail|"
     r"data|context)\b|\binformation (?:\w+ ){0,3}insufficient\b|\b(?:decline|refuse|would rather not|prefer not) "
     r"(?:to )?\w+|\b(?:not|isnt) possible to\b|\bimpossible to\b|\bcannot be used to\b|\b(?:must|have to) decline\b|"
-    r"\bnothing (?:for me )?to (?:evaluate|assess|analy[sz]e|answer)\b|^\W*(?:sorry|apologies)\b"
-    r"|无法(?:回答|判断|确定|得知|"
-    r"诊断|评估|作答|辨别)|不能(?:回答|判断|确定)|不知道|不确定|看不出|不清楚"
+    r"\bnothing (?:for me )?to (?:evaluate|assess|analy[sz]e|answer)\b|^\W*(?:sorry|apologies)\b|\b(?:im|i am|i was|"
+    r"and am|so am)(?: \w+){0,2} (?:unable|not able) to \w+|\bi(?: \w+ly)? (?:cannot|cant|can not|couldnt|could "
+    r"not) (?:\w+ly )?(?:grade|name|measure|characteri[sz]e|guess|produce|rate|stage|classify|count|speak|do)\b|"
+    r"\bcannot produce\b|\b(?:i wont|i will not|i would not|id rather not|i wouldnt) (?:\w+ )?(?:guess|answer|"
+    r"speculate|comment|give|provide|diagnose|be able)\b|\bnot assessable\b|\bno (?:answer|diagnosis) (?:(?:can|"
+    r"could) be|possible)\b|\bneither\b.{0,60}\bcan be (?:assessed|evaluated)\b|\bno (?:basis for|way of "
+    r"knowing)\b|\bimpossible for me to\b|无法(?:从[^,]{0,8})?(?:作出|做出)?(?:回答|判断|确定|得知|诊断|评估|"
+    r"作答|辨别)|不能(?:作出|做出|"
+    r"提供)?(?:回答|判断|确定|诊断|医疗诊断)|不知道|不确定|看不出|不清楚"
 )
 """Forms that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
 
 _SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|[。\n]+")
+_BRACKETED_FIRST = re.compile(r"^\(([^()]*)\)")
 _QUOTES = re.compile('["\u201c\u201d()\\[\\]]+')
 
 
@@ -133,4 +142,8 @@ def _say(sentences: list[str], patterns: tuple[re.Pattern[str], ...]) -> bool:
 def _read_sentences(text: str) -> list[str]:
     """The folded sentences of what was said, without quotation marks and brackets."""
     said = cut_next_turn(take_off_latex(find_said_text(text) or ""))
-    return [sentence.strip() for sentence in _SENTENCE_END.split(_QUOTES.sub("", fold(said))) if sentence.strip()]
+    return [
+        sentence.strip()
+        for sentence in _SENTENCE_END.split(_QUOTES.sub("", _BRACKETED_FIRST.sub(r"\1. ", fold(said))))
+        if sentence.strip()
+    ]
