@@ -102,5 +102,6 @@ $(TORCHVISION_VENV)/.installed: $(SOURCES)
 	@touch $@
 
 # How much of the corpus of answers the parser reads as a reader does; errors in the held-out fifth are not listed.
+# Then precision and recall of remarks on the image.
 parser-report: $(VENV)/.installed-dev
 	$(BIN)/python -m tools.report_parser --errors

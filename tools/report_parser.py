@@ -72,7 +72,8 @@ def main() -> None:
             if not item.is_held_out and judge(item) != "right":
                 got = parse_answer(item.text, item.sample)
                 print(f"{judge(item):13} {item.sample.sample_id} {item.kind}: {item.text!r} -> {got}, not {item.label}")
-        print(*report_remarks.list_errors(), sep="\n")
+        for error in report_remarks.list_errors():
+            print(error)
     print(f"Parser version {PARSER_VERSION}\n\n{write_table(items)}")
     print(f"\nRemarks version {REMARKS_VERSION}\n\n{report_remarks.write_table()}")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 DATA = Path(__file__).parents[1] / "data"
 
 SETS = {"image_remarks": "development", "image_remarks_held_out": "held out"}
-"""Written beside the lexicon; written by another model session that saw no code."""
+"""By the session that wrote the lexicon; by another that saw no code. The first line of each file says so."""
 
 
 class Labelled(NamedTuple):
@@ -21,8 +21,9 @@ class Labelled(NamedTuple):
 
 
 def read_labelled(name: str) -> list[Labelled]:
-    """The rows of `<name>.tsv` (text, remark or "none", declines as 0 or 1), in the file's order."""
+    """The rows of `<name>.tsv` (text, remark or "none", declines as 0 or 1) below its first line, in order."""
     with (DATA / f"{name}.tsv").open(encoding="utf-8", newline="") as lines:
+        next(lines)
         rows = list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [
         Labelled(row["text"], None if row["remark"] == "none" else row["remark"], row["declines"] == "1")

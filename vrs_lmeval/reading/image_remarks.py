@@ -31,37 +31,95 @@ REMARKS_VERSION = "1"
 MISSING, BLANK, MISMATCH = "missing", "blank", "mismatch"
 
 _PICTURE = r"(?:image|picture|photo|scan|film|slide|x ?-?ray|radiograph|study|section|view|plane)"
-_ASKS_WHAT_IT_IS = re.compile(
-    r"\bmodality\b|\b(?:what|which) (?:(?:kind|type|sort) of (?:\w+ )?(?:ima|scan|mri|x)\w*|imaging|image|scan|"
-    rf"organs?|body part|part of the body)\b|\b(?:is|was|are) (?:this|it|that|these|the {_PICTURE})(?: shown| "
-    rf"above)? (?:an?|of|the) (?:[\w/-]+ ){{0,3}}?(?:{KIND_OF_IMAGE}|{_PICTURE}\b|{BODY})|\b(?:does|do) (?:\w+ "
-    rf"){{0,3}}?{_PICTURE} (?:contain|show|include|have|display) (?:\w+ ){{0,3}}?{BODY}|\b(?:is|are|can) (?:there "
-    rf")?{BODY}(?: be)? (?:visible|seen|shown|present|in)\b|是什么|什么部位|哪个|是.{{0,20}}吗"
+_ASKS_WHAT_IT_IS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\bmodality\b",
+        r"\b(?:what|which) (?:(?:kind|type|sort) of (?:\w+ )?(?:ima|scan|mri|x)\w*|imaging|image|scan|organs?|body "
+        r"part|part of the body)\b",
+        rf"\b(?:is|was|are) (?:this|it|that|these|the {_PICTURE})(?: shown| above)? (?:an?|of|the) (?:[\w/-]+ "
+        rf"){{0,3}}?(?:{KIND_OF_IMAGE}|{_PICTURE}\b|{BODY})",
+        rf"\b(?:does|do) (?:\w+ ){{0,3}}?{_PICTURE} (?:contain|show|include|have|display) (?:\w+ ){{0,3}}?{BODY}",
+        rf"\b(?:is|are|can) (?:there )?{BODY}(?: be)? (?:visible|seen|shown|present|in)\b",
+        r"是什么",
+        r"什么部位",
+        r"哪个",
+        r"是.{0,20}吗",
+    )
 )
+"""Questions whose answer says what the image is, or what part is in it: "Is this an MRI?"."""
+
 _OPENS_WITH_AN_ANSWER = re.compile(r"^\W*(?:yes|no)(?=\W*$|[,:]| (?:this|the|it)\b)|^\W*(?:是|不是|否)")
 _OPENS_WITH_YES = re.compile(r"^\W*(?:yes|yeah|yep)\b")
-_ANSWERS = re.compile(
-    r"\banswer(?: is| ?:)|\bwould be\b|\bin general\b|\b(?:best|educated) guess\b|\bwould (?:say|guess|answer|"
-    r"choose|pick)\b|\bmost likely\b|答案"
+_ANSWERS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"^(?:yes|[a-e])$",
+        r"\bgoing by\b",
+        r"\bjudging (?:from|by)\b",
+        r"\b(?:based on|by) (?:prior|the history)\b",
+        r"\bthat said\b",
+        r"\bassum\w+",
+        r"\bprobabl[ey]\b",
+        r"\bid (?:say|guess|go|answer)\b",
+        r"\bnevertheless\b",
+        r"\bguess is\b",
+        r"\banswer(?: is| ?:)",
+        r"\bwould be\b",
+        r"\bin general\b",
+        r"\b(?:best|educated) guess\b",
+        r"\bwould (?:say|guess|answer|choose|pick)\b",
+        r"\bmost likely\b",
+        r"答案",
+    )
 )
+"""By these a text names an answer, though it cannot see."""
+
 _VERBS_OF_ANSWERS = (
     r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|"
     r"assist|evaluate|describe|comment|give|make|offer|discern|verif(?:y|ied)|analy[sz]e|establish|ascertain|decide|"
     r"draw|infer|reach)(?:d|ed)?\b"
 )
-_DECLINES_TOO = re.compile(
-    rf"\b{CANNOT} (?:\w+ly )?(?:be )?(?:\w+ly )?{_VERBS_OF_ANSWERS}|\b(?:no answer|answer(?:ing)?|diagnosis|"
-    r"assessment) (?:is|would be|can be) (?:not possible|impossible|possible)\b|\b(?:un|not )answerable\b|\bnot "
-    r"(?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b|\binsufficient (?:information|detail|"
-    r"data|context)\b|\binformation (?:\w+ ){0,3}insufficient\b|\b(?:decline|refuse|would rather not|prefer not) "
-    r"(?:to )?\w+|\b(?:not|isnt) possible to\b|\bimpossible to\b|\bcannot be used to\b|\b(?:must|have to) decline\b|"
-    r"\bnothing (?:for me )?to (?:evaluate|assess|analy[sz]e|answer)\b|^\W*(?:sorry|apologies)\b"
-    r"|无法(?:回答|判断|确定|得知|"
-    r"诊断|评估|作答|辨别)|不能(?:回答|判断|确定)|不知道|不确定|看不出|不清楚"
+_DECLINES_TOO = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\b{CANNOT} (?:\w+ly )?(?:be )?(?:\w+ly )?{_VERBS_OF_ANSWERS}",
+        r"\b(?:no answer|answer(?:ing)?|diagnosis|assessment) (?:is|would be|can be) (?:not possible|impossible|"
+        r"possible)\b",
+        r"\b(?:un|not )answerable\b",
+        r"\bnot (?:enough|sufficient) (?:\w+ )?(?:information|detail|data|context)\b",
+        r"\binsufficient (?:information|detail|data|context)\b",
+        r"\binformation (?:\w+ ){0,3}insufficient\b",
+        r"\b(?:decline|refuse|would rather not|prefer not) (?:to )?\w+",
+        r"\b(?:not|isnt) possible to\b",
+        r"\bimpossible to\b",
+        r"\bcannot be used to\b",
+        r"\b(?:must|have to) decline\b",
+        r"\bnothing (?:for me )?to (?:evaluate|assess|analy[sz]e|answer)\b",
+        r"^\W*(?:sorry|apologies)\b",
+        r"\b(?:im|i am|i was|and am|so am)(?: \w+){0,2} (?:unable|not able) to \w+",
+        r"\bi(?: \w+ly)? (?:cannot|cant|can not|couldnt|could not) (?:\w+ly )?(?:grade|name|measure|characteri[sz]e|"
+        r"guess|produce|rate|stage|classify|count|speak|do)\b",
+        r"\bcannot produce\b",
+        r"\b(?:i wont|i will not|i would not|id rather not|i wouldnt) (?:\w+ )?(?:guess|answer|speculate|comment|"
+        r"give|provide|diagnose|be able)\b",
+        r"\bnot assessable\b",
+        r"\bno (?:answer|diagnosis) (?:(?:can|could) be|possible)\b",
+        r"\bneither\b.{0,60}\bcan be (?:assessed|evaluated)\b",
+        r"\bno (?:basis for|way of knowing)\b",
+        r"\bimpossible for me to\b",
+        r"无法(?:从[^,]{0,8})?(?:作出|做出)?(?:回答|判断|确定|得知|诊断|评估|作答|辨别)",
+        r"不能(?:作出|做出|提供)?(?:回答|判断|确定|诊断|医疗诊断)",
+        r"不知道",
+        r"不确定",
+        r"看不出",
+        r"不清楚",
+    )
 )
 """Forms that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
 
 _SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|[。\n]+")
+_BRACKETED_FIRST = re.compile(r"^\(([^()]*)\)")
 _QUOTES = re.compile('["\u201c\u201d()\\[\\]]+')
 
 
@@ -85,7 +143,7 @@ def find_remark(text: str, question: str = "") -> str | None:
         return BLANK
     if _say(sentences, DOES_NOT_FIT):
         return MISMATCH
-    is_answer = _ASKS_WHAT_IT_IS.search(fold(question)) or _OPENS_WITH_AN_ANSWER.search("".join(sentences[:1]))
+    is_answer = _say([fold(question)], _ASKS_WHAT_IT_IS) or _OPENS_WITH_AN_ANSWER.search("".join(sentences[:1]))
     if not is_answer and _say(sentences, IS_ANOTHER):
         return MISMATCH
     return MISSING if _say(sentences, REQUESTS) else None
@@ -100,7 +158,7 @@ def declines(text: str) -> bool:
     same, declines.
     """
     sentences = _read_sentences(text)
-    names_answer = _say(sentences, (_ANSWERS,))
+    names_answer = _say(sentences, _ANSWERS)
     if not names_answer and _say(sentences, (ASSISTANT_TALK, *CANNOT_SEE, *REQUESTS)):
         return True
     if _OPENS_WITH_YES.search("".join(sentences[:1])):
@@ -113,7 +171,7 @@ def declines(text: str) -> bool:
 
 def _says_it_cannot_tell(sentence: str) -> bool:
     """A mere lack of sight, which the parser's lexicon holds too, is judged with the rest of the text."""
-    refusals = (match.group() for pattern in (REFUSES, _DECLINES_TOO) for match in pattern.finditer(sentence))
+    refusals = (match.group() for pattern in (REFUSES, *_DECLINES_TOO) for match in pattern.finditer(sentence))
     return any(not _say([refusal], CANNOT_SEE) for refusal in refusals) or _only_doubts(sentence)
 
 
@@ -133,4 +191,8 @@ def _say(sentences: list[str], patterns: tuple[re.Pattern[str], ...]) -> bool:
 def _read_sentences(text: str) -> list[str]:
     """The folded sentences of what was said, without quotation marks and brackets."""
     said = cut_next_turn(take_off_latex(find_said_text(text) or ""))
-    return [sentence.strip() for sentence in _SENTENCE_END.split(_QUOTES.sub("", fold(said))) if sentence.strip()]
+    return [
+        sentence.strip()
+        for sentence in _SENTENCE_END.split(_QUOTES.sub("", _BRACKETED_FIRST.sub(r"\1. ", fold(said))))
+        if sentence.strip()
+    ]

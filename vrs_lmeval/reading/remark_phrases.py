@@ -9,9 +9,9 @@ import re
 
 _MADE_OF = (
     r"(?:(?:medical|clinical|diagnostic|radiolog\w+|patholog\w+|histo\w+|microscop\w+|fundus|retinal|ophthalm\w+|"
-    r"endoscop\w+|dermato\w+|chest|thora\w+|brain|head|cranial|abdom\w+|pelvi[cs]|knee|hand|foot|hip|spin\w+|"
-    r"cardiac|heart|breast|liver|kidney|renal|lung|dental|skull|skin|x ?-?ray|ct|mri?|pet|ultrasound|plain|frontal) "
-    r")"
+    r"endoscop\w+|dermato\w+|chest|thora\w+|gallbladder|thyroid|prostate|colon|bone|gastric|brain|head|cranial|"
+    r"abdom\w+|pelvi[cs]|knee|hand|foot|hip|spin\w+|cardiac|heart|breast|liver|kidney|renal|lung|dental|skull|skin|"
+    r"x ?-?ray|ct|mri?|pet|ultrasound|plain|frontal) )"
 )
 """What stands before "image" and says what it is an image of, or how it was made."""
 
@@ -41,7 +41,7 @@ _WHICH_AFTER = (
     r"displayed|submitted|file|for this question|in your \w+|(?:that )?(?:you|i) (?:\w+ ){0,2}\w+|that (?:is|was|"
     r"has been) \w+))?"
 )
-_THE_IMAGE = rf"(?:\b{_DET} (?:whole |entire |full )?|(?:^|[,:] ?|- )){_IMAGE}{_WHICH_AFTER}"
+_THE_IMAGE = rf"(?:\b(?<!of )(?<!in ){_DET} (?:whole |entire |full )?|(?:^|[,:] ?|- )){_IMAGE}{_WHICH_AFTER}"
 _IS = (
     r"(?:is|are|was|were|(?:has|have|had|could|can|may|might|must|to) (?:been|be)|(?:seems?|appears?) to (?:be|have "
     r"been))"
@@ -49,7 +49,7 @@ _IS = (
 _BE = rf"(?:{_IS}|seems?|appears?|looks?)"
 _NOT = r"(?:not|never|isnt|arent|wasnt|werent|hasnt|havent)"
 _DOES_NOT = r"(?:does not|doesnt|do not|dont|did not|didnt|fails? to|failed to|cannot|cant|can not|could not|couldnt)"
-_ENDS = r"(?= ?$|[,:]| -| to me\b)"
+_ENDS = r"(?= ?$|[,:/]| -| to me\b)"
 CANNOT = (
     r"(?:cannot|cant|can not|could not|couldnt|wont be able to|unable to|(?:not|isnt|wasnt) (?:currently )?(?:able|"
     r"equipped|designed|configured|set up|in a position) to|(?:in|not )capable of|(?:no|lacks?|without|(?:do not|"
@@ -115,6 +115,21 @@ REQUESTS = tuple(
 NOT_GIVEN = tuple(
     re.compile(pattern)
     for pattern in (
+        r"\b(?:image|picture|scan|x ?-?ray|photo)s?:? (?:is |was )?not (?:provided?|given|available|attached|found|"
+        r"included|supplied|uploaded)\b",
+        r"\b(?:image|picture|photo) (?:missing|unavailable)\b|\bnot (?:give|send|upload|attach|provide) (?:an? |the "
+        r"|any )?(?:image|picture)\b",
+        r"\bonly (?:received|have|got|see|have access to|been given|was given)(?: access to)? (?:the |your "
+        r")?(?:text|question|words)\b",
+        rf"\bno {_IMAGE} (?:came|comes|has reached|reached|accompan\w+|arrived|has arrived|(?:on|at) my (?:end|"
+        r"side))\b",
+        rf"\bwhere is (?:the|your) {_IMAGE}|\b(?:i am|im|we are) missing (?:the|your|an) {_IMAGE}",
+        rf"\bthere {_DOES_NOT} (?:appear|seem) to be (?:an?|any) {_IMAGE}(?! (?:of|showing)\b)",
+        rf"\b{_IMAGE}.{{0,20}}?\b(?:which|that|it) {_NOT} (?:been )?(?:provided|attached|uploaded|included|given|"
+        r"supplied|shared)\b",
+        rf"\bbut (?:not|no)(?: {_DET})? {_IMAGE}{_ENDS}",
+        r"(?:没有|没|未)(?:看到|收到|见到|上传|提供|附带)[^,]{0,8}(?:图像|图片|影像|照片)(?!异常|上|中|显示|"
+        r"改变|证据)|缺少(?:图像|图片|影像|照片)",
         rf"\bno {_IMAGE}(?: of (?:[\w-]+ ){{0,4}}[\w-]+)?(?: {_IS})?(?: {_ADVERB})? {_GIVEN}",
         rf"\bno {_IMAGE}(?:{_ENDS}| (?:{_TO_LOOK}|for me|{_HERE}|so|at all|but)\b)",
         rf"\bnot (?:any|a single) {_IMAGE}(?:{_ENDS}| (?:{_GIVEN}|{_TO_LOOK}|for me|{_HERE}))",
@@ -140,14 +155,19 @@ NOT_GIVEN = tuple(
         r"\b(?:nothing|anything) (?:is |was |has been |seems to be )?(?:attached|uploaded|enclosed)\b",
         r"\bmissing (?:image|picture|photo|scan|attachment|file)\b",
         r"\b(?:only|just) (?:the |a )?(?:text|words|written question)\b",
-        r"(?:没有|没|未|无|并未|尚未|未能)(?:看到|见到|收到|提供|上传|附上|附带|附加|找到|发现)?(?:任何|相关|这张|该|您的|实际的?|医学)*(?:图像|图片|影像|照片|附图)(?!异常|"
+        r"(?:没有|没|未|无|并未|尚未|未能)(?:看到|见到|收到|提供|上传|附上|附带|附加|找到|发现)?(?:任何|相关|"
+        r"这张|该|您的|实际的?|医学)*(?:图像|图片|影像|照片|附图)(?!异常|"
         r"上|中|学|显示|改变|证据|特征|表现)",
-        r"(?:图像|图片|影像|照片|附件)(?:并未|未|没有|尚未|未能|没)(?:被|成功|能)?(?:提供|上传|附上|加载|显示出来|收到|附带)",
+        r"(?:图像|图片|影像|照片|附件)(?:并未|未|没有|尚未|未能|没)(?:被|成功|能)?(?:提供|上传|附上|加载|"
+        r"显示出来|收到|附带)",
         r"(?:图像|图片|影像|照片|附件)(?:似乎|可能)?(?:缺失|丢失|无法(?:显示|加载|打开|查看))",
     )
 )
 
-_COLOUR = r"(?:black(?!\W+(?:and\W+|n\W+)?white)|gr[ea]y(?!\W?scale|\W?matter)|white(?! matter))"
+_COLOUR = (
+    r"(?:(?:mid|light|dark|medium|jet|pitch)[- ])?(?:black(?!\W+(?:and\W+|n\W+)?white)|"
+    r"gr[ea]y(?!\W?scale|\W?matter)|white(?! matter))"
+)
 _EMPTY = (
     r"(?:blank|empty|featureless|unreadable|illegible|corrupt(?:ed)?|(?:not|un) ?-?(?:readable|legible)|(?:un|"
     r"in)decipherable)"
@@ -181,9 +201,20 @@ _IN_THE_IMAGE = rf"(?:in|on|within|from) (?:{_DET} )?{_IMAGE}"
 SHOWS_NOTHING = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"\bimages? (?:is |are )?(?:all|completely|entirely|totally) (?:{_COLOUR}|{_EMPTY})\b|\bits blank\b|"
+        r"\bgarbled\b",
+        r"\b(?:image|file|data|picture)(?: file)? (?:(?:is|looks?|seems?|appears?) )?(?:to be )?corrupt(?:ed)?\b",
+        rf"\b(?:plain|flat|solid|uniform|single)(?: {_WHOLLY})* {_COLOUR}(?: {_COLOUR})? (?:image|picture|rectangle|"
+        r"square|tone|field|canvas)\b",
+        rf"\b(?:just|only|nothing but|all) {_COLOUR} pixels\b|\bsame (?:pixel )?value (?:everywhere|throughout)\b",
+        r"\b(?:all|entirely|just|only) (?:one|a single|the same) colou?r\b",
+        rf"{_THE_IMAGE} (?:is|appears|seems|looks)(?: to be)?(?: {_ADVERB})? uniform(?:{_ENDS}| and\b)",
+        rf"(?:{_THE_IMAGE}|\bit) (?:has|shows?|contains?) no (?:structures?|features?|contents?|details?){_ENDS}",
+        r"(?:图像|图片|影像|照片|画面|图中)[^,]{0,8}(?:均匀的?|单一的?|一片)(?:灰|黑|白|漆黑)|(?:图像|图片|"
+        r"影像|照片)[^,]{0,6}损坏",
         rf"{_THE_IMAGE} (?:{_BE}|is|comes? up|came up|came through|turns out)(?: to be| as)?(?: {_ADVERB})*(?: "
         rf"(?:{_WHOLLY}))* (?:{_EMPTY}|{_COLOUR})(?:,? (?:and |or )?(?:{_WHOLLY}|{_EMPTY}|{_COLOUR}))*(?:{_ENDS}| "
-        r"(?:with (?:no|nothing)|without|and|so|but|because|since|which|throughout)\b)",
+        r"(?:with (?:no|nothing)|without|and|so|but|i|because|since|which|throughout)\b)",
         rf"{_THE_IMAGE} {_BE} (?:completely|entirely|totally|all) dark{_ENDS}",
         rf"\bit (?:is|seems|appears)(?: to be)?(?: {_ADVERB})? blank\b|\b(?:it is|its) all {_COLOUR}{_ENDS}|"
         r"\bblacked out\b",
@@ -191,7 +222,7 @@ SHOWS_NOTHING = tuple(
         rf")?(?:{_WHOLLY}|{_COLOUR}|{_EMPTY}))* {_AREA}",
         rf"\b(?:uniform|solid|featureless|blank|empty)(?: (?:{_WHOLLY}|{_COLOUR}))* (?:square|rectangle|canvas|image|"
         r"picture|screen)\b",
-        rf"\b(?:is|in|of|only|just|entirely|shows|contains)(?: an?)? (?:uniform|solid|single|one)(?: (?:{_WHOLLY}))* "
+        rf"\b(?:is|only|just|entirely|shows|contains)(?: an?)? (?:uniform|solid|single|one)(?: (?:{_WHOLLY}))* "
         rf"(?:colou?r|shade of {_COLOUR})\b",
         rf"\b(?:all|only thing|what) i (?:can )?see is(?: {_WHOLLY})* (?:{_COLOUR}|{_EMPTY})\b",
         r"\b(?:but|only|just)(?: an?)? dark (?:rectangle|square|screen)\b|\bplaceholder(?: image)?\b",
@@ -218,17 +249,21 @@ SHOWS_NOTHING = tuple(
         r"\b(?:blank|all[- ]black|all[- ]gr[ea]y|all[- ]white) (?:images?|pictures?|photo|scan|x ?-?ray|slide|"
         r"screen|page|frame)",
         r"\b(?:all|every)(?: of)?(?: the)? pixels?\b",
-        r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:似乎|看起来|好像|显示|几乎|完全|整个|全部|只)*(?:是|为|呈)?(?:一片|一张|完全|全部)?(?:空白|全黑|纯黑|黑屏|全白|纯白|"
+        r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:似乎|看起来|好像|显示|几乎|完全|整个|全部|只)*(?:是|为|"
+        r"呈)?(?:一片|一张|完全|全部)?(?:空白|全黑|纯黑|黑屏|全白|纯白|"
         r"纯色|纯灰|全灰|灰色|黑色|白色|空的|模糊不清|无法辨认)(?!区域|部分|的?病|的?阴影|的?结节|质)",
         r"(?:空白|纯色|纯黑|纯灰|纯白|全黑|全灰)(?:色)?的?(?:图像|图片|影像|照片|画面)",
         r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:没有|无)(?:任何|可见的?)*(?:内容|信息|可见|东西)",
     )
 )
 
-_QUESTION = r"(?:question|query|prompt)"
+_QUESTION = r"(?:question|query|prompt|stem)"
 _ASKED = rf"(?:{_QUESTION}|request|description|text|asked|mentioned|described)\b"
 _MATCH = r"(?:match|fit|correspond|relate|align|belong|pertain|agree|go with)(?:es|s|ed|ing)?(?: to| with)?"
-_ASKS = r"(?:asks?|asked|is|refers?|mentions?|concerns?|pertains?|relates|assumes|talks|seems|appears)\b"
+_ASKS = (
+    r"(?:presupposes|describes|states|says|specifies|expects|asks?|asked|is|"
+    r"refers?|mentions?|concerns?|pertains?|relates|assumes|talks|seems|appears)\b"
+)
 _UNRELATED = r"(?:unrelated|irrelevant|mismatched|not (?:\w+ly )?(?:related|relevant|pertinent|applicable))\b"
 _OTHER = (
     r"(?:different|another|wrong) (?:(?:body|anatomical) (?:part|region|area|structure|site)|part of the body|organ|"
@@ -237,6 +272,29 @@ _OTHER = (
 DOES_NOT_FIT = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"\b(?:{_QUESTION} {_ASKS}|you (?:ask|asked|are asking|want to know|describe|mention|"
+        rf"expect)\b).{{0,100}}?(?:\b(?:but|whereas|however|yet|while)|,) (?:what i see|here is|(?:{_DET} "
+        rf")?{_IMAGE}{_WHICH_AFTER}) (?:shows?|is|depicts?|displays?|contains?|an?|chest)\b(?! (?:no|none|not|normal|"
+        r"clear)\b)",
+        rf"{_THE_IMAGE}.{{0,100}}?\b(?:but|while|whereas|however|yet|although|though),? you (?:ask|asked|are asking|"
+        r"want to know)\b",
+        r"\byou (?:describe|call|label|refer to|state|say) (?:this|it|that)\b.{0,50}?(?:\bbut|,) (?:this|it|that|"
+        r"its|this is|it is) (?:is |clearly )?(?:actually|really|in fact|clearly)\b",
+        r"\b(?:not|rather than|instead of) (?:an?|the) (?:[\w-]+ ){1,6}?(?:(?:that |which )?(?:you|(?:the|"
+        rf"your) {_QUESTION})(?: {_ADVERB})? (?:ask|mention|describe|state|refer|specif)\w*|in (?:the|"
+        rf"your) {_QUESTION})\b",
+        rf"\bnot (?:an?|the) (?:[\w-]+ ){{1,5}}?as (?:you|the {_QUESTION}|your {_QUESTION}|stated|described|claimed|"
+        r"mentioned)\b",
+        r"\b(?:not|isnt|wasnt)(?: of| from)? the (?:organ|body part|region|structure|area|modality)\b.{0,15}?(?:ask|"
+        r"mention|question|describ)",
+        r"\b(?:these|they|the two) (?:do not|dont) (?:seem to )?(?:match|go together|fit|correspond)\b",
+        r"\b(?:question|image|prompt)[ /-]+(?:question|image|prompt) mismatch\b|\bnot the (?:right|correct) "
+        r"(?:image|picture|scan)\b",
+        rf"{_THE_IMAGE} {_DOES_NOT} (?:fit|match){_ENDS}|\b{_OTHER} entirely\b",
+        r"[与和跟](?:所问的?)?(?:问题|题目|题干)[^,]{0,8}(?:不符|不匹配|不一致|无关|不相关)|图文不符|"
+        r"错误的(?:图像|图片|影像|照片)",
+        r"(?:题目|问题|题干)[^。]{0,20}但[^。]{0,6}(?:图|这)[^。]{0,6}是|而(?:不是|非)(?:您|你|题目|"
+        r"问题)所?[说问述提]",
         rf"{_THE_IMAGE}(?: and the {_QUESTION})? {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? {_MATCH} ?(?:(?:the|"
         rf"your|this|what)(?: \w+){{0,4}}? {_ASKED}|each other)",
         rf"\b{_QUESTION}(?: and the image)?(?: \w+){{0,6}}? {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? "
@@ -267,8 +325,10 @@ DOES_NOT_FIT = tuple(
         rf"this) {_IMAGE}{_WHICH_AFTER} (?:shows?|is|depicts?|appears|displays?)\b(?! (?:no|none|not)\b)",
         rf"\b(?:while|although|whereas|though) (?:the|your) {_QUESTION} {_ASKS}.{{0,100}}?, (?:the|"
         rf"this) {_IMAGE}{_WHICH_AFTER} (?:shows?|is|depicts?|appears|displays?)\b(?! (?:no|none|not)\b)",
-        r"(?:图像|图片|影像|照片)(?:内容)?(?:与|和|跟)[^,]{0,6}(?:问题|题目|提问)[^,]{0,4}(?:不符|不匹配|不一致|无关|不相关|不对应|没有关系)",
-        r"(?:问题|题目|提问)(?:与|和|跟)[^,]{0,6}(?:图像|图片|影像|照片)[^,]{0,4}(?:不符|不匹配|不一致|无关|不相关|不对应|没有关系)",
+        r"(?:图像|图片|影像|照片)(?:内容)?(?:与|和|跟)[^,]{0,6}(?:问题|题目|提问)[^,]{0,4}(?:不符|不匹配|"
+        r"不一致|无关|不相关|不对应|没有关系)",
+        r"(?:问题|题目|提问)(?:与|和|跟)[^,]{0,6}(?:图像|图片|影像|照片)[^,]{0,4}(?:不符|不匹配|不一致|无关|"
+        r"不相关|不对应|没有关系)",
     )
 )
 _SHOWS_A = (
@@ -276,17 +336,25 @@ _SHOWS_A = (
     r"actually|only|just))?(?: (?:of|from))?(?: (?:an?|the))?(?: (?!(?:in|on|at|of|to|with|within|near|"
     rf"from)\b)[\w-]+){{0,2}}? (?:{_A_KIND_OF_IMAGE}|{BODY})(?: (?:image |scan )?of {BODY})?"
 )
-_SUBJECT = rf"(?:{_THE_IMAGE}|\b(?:this|it))"
-_A_THING = rf"(?:(?:of |from )?(?:an? |the )?{_A_KIND_OF_IMAGE}|(?:of |from )?{BODY}(?: tissue| structures?)?)"
+_SUBJECT = rf"(?:{_THE_IMAGE}|\b(?:this|it|that))"
+_A_THING = rf"(?:(?:of |from )?(?:an? |the )?{_A_KIND_OF_IMAGE}|(?:of |from |an? ){BODY}(?: tissue| structures?)?)"
+_A_PART = rf"(?:{_A_THING}|{BODY}(?: tissue| structures?)?)"
 IS_ANOTHER = tuple(
     re.compile(pattern)
     for pattern in (
+        rf"(?:(?:{_SUBJECT}|\bwhat\b.{{0,20}}?) (?:is|was|shows?|depicts?|contains?|displays?|seems|appears|looks)\b|"
+        rf"\bi see\b).{{0,60}}?(?:,| and| but)? (?:not|rather than|instead of) (?:an? |the ){_A_KIND_OF_IMAGE}(?! "
+        r"(?:findings?|signs?)\b)",
+        rf"\bi see .{{0,40}}?, not (?:an?|the) {BODY}",
+        rf"{_THE_IMAGE} (?:isnt|is not|wasnt|was not)(?: {_ADVERB})? (?:of |from )?{BODY}",
+        r"(?:这|图像|图片|影像|照片)[^。]{0,20}(?:而不是|而非|并非)[^,]{0,12}(?:ct|mri|x光|超声|核磁|图像|图片|"
+        r"影像|照片)",
         rf"{_SUBJECT} (?:(?:is|was)(?: {_ADVERB})? not|isnt|wasnt|(?:does not|doesnt)(?: {_ADVERB})? (?:appear|seem|"
         rf"look)(?: to be)?(?: like)?|appears not to be)(?: {_ADVERB})? {_A_THING}",
         rf"{_THE_IMAGE} {_DOES_NOT}(?: seem to| appear to| {_ADVERB})? (?:show|contain|depict|include|display|cover|"
-        rf"feature|capture) {_A_THING}(?:{_ENDS}| (?:at all|but|so|because|since|which|instead)\b)",
+        rf"feature|capture) {_A_PART}(?:{_ENDS}| (?:at all|but|so|because|since|which|instead)\b)",
         rf"{_SUBJECT} (?:is|shows|appears to be) (?:actually|in fact) (?:an? |the )?{_A_KIND_OF_IMAGE}",
-        rf"{_SUBJECT} {_SHOWS_A}.{{0,20}}? and {_DOES_NOT} (?:show|contain|depict|include) {_A_THING}{_ENDS}",
+        rf"{_SUBJECT} {_SHOWS_A}.{{0,20}}? and {_DOES_NOT} (?:show|contain|depict|include) {_A_PART}{_ENDS}",
         rf"{_THE_IMAGE} {_DOES_NOT} (?:show|contain|provide|give|include) (?:any )?information (?:about|on|"
         rf"regarding) {BODY}",
         rf"{_THE_IMAGE} {_DOES_NOT} (?:show|contain|depict|include) (?:the|any) (?:structure|organ|region|area|body "
@@ -298,13 +366,14 @@ IS_ANOTHER = tuple(
         rf"\b{BODY} (?:\w+ ){{0,3}}?{CANNOT}.{{0,40}}? (?:because|since|as|given that) {_SUBJECT} {_SHOWS_A}",
         rf"\b(?:there is no|theres no|no) {BODY}(?: tissue)?(?: (?:is|are|can be))?(?: (?:visible|seen|shown|present|"
         rf"depicted))? {_IN_THE_IMAGE}",
-        rf"{_SUBJECT} {_SHOWS_A},? (?:and |but )?(?:not|rather than|instead of|as opposed to) {_A_THING}(?:{_ENDS}| "
+        rf"{_SUBJECT} {_SHOWS_A},? (?:and |but )?(?:not|rather than|instead of|as opposed to) {_A_PART}(?:{_ENDS}| "
         r"(?:that|which|as|mentioned|so)\b)",
         rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},? (?:so|therefore|thus|hence|which means|and)?,?.{{0,40}}?\b(?:{CANNOT}|"
         rf"not possible|impossible|no way)\b.{{0,60}}? (?:{BODY}|{_A_KIND_OF_IMAGE})",
         rf"{_SUBJECT} {_SHOWS_A}[^,]{{0,30}},.{{0,20}}?\b{_QUESTION}\b.{{0,60}}?\b(?:cannot|cant|can not|not|"
         r"impossible)\b",
-        r"(?:图像|图片|影像|照片|这)(?:中|里|显示)?(?:的)?(?:并)?不是[^,]{0,10}(?:ct|mri|x光片?|x线片?|超声|核磁|图像|图片|影像|照片)",
+        r"(?:图像|图片|影像|照片|这)(?:中|里|显示)?(?:的)?(?:并)?不是[^,]{0,10}(?:ct|mri|x光片?|x线片?|超声|"
+        r"核磁|图像|图片|影像|照片)",
     )
 )
 """That the image is of another kind or part than one that is named: an answer, where that was asked."""
