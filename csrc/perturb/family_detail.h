@@ -152,40 +152,44 @@ struct LowPassed : Detail, RowByRow<LowPassed> {
   }
 };
 
+// Mean colours of the cells, row by row, packed RGB.
+inline std::vector<std::uint8_t> average_cells(const ImageView& image, int edge) {
+  const int rows = (image.height + edge - 1) / edge;
+  const int columns = (image.width + edge - 1) / edge;
+  std::vector<std::uint8_t> cells(std::size_t{3} * rows * columns);
+  std::uint8_t* cell = cells.data();
+  std::vector<std::int64_t> sums;
+  for (int row = 0; row < rows; ++row) {
+    sums.assign(std::size_t{3} * columns, 0);
+    const int end = std::min(image.height, (row + 1) * edge);
+    for (int y = row * edge; y < end; ++y) {
+      const std::uint8_t* pixel = row_of(image, y);
+      for (int column = 0; column < columns; ++column) {
+        const int pixels = std::min(edge, image.width - column * edge);
+        std::int64_t* sum = sums.data() + 3 * column;
+        for (int x = 0; x < pixels; ++x, pixel += image.channels) {
+          for (int c = 0; c < 3; ++c) sum[c] += pixel[c];
+        }
+      }
+    }
+    for (int i = 0; i < 3 * columns; ++i) {
+      const std::int64_t width = std::min(image.width - i / 3 * edge, edge);
+      const std::int64_t pixels = width * (end - row * edge);
+      *cell++ = static_cast<std::uint8_t>((2 * sums[i] + pixels) / (2 * pixels));
+    }
+  }
+  return cells;
+}
+
 // Cells of edge x edge pixels, counted from the top left corner, take their mean colour.
 struct Pixelate : Detail, RowByRow<Pixelate> {
   static constexpr PerturbationDefinition kDefinition = {
       PerturbationKind::pixelate, "pixelate", 1, {{{"edge", 1, kMaxEdge, true}}}};
   static constexpr bool kIsMoving = true;
-  using Cells = std::vector<std::uint8_t>;  // mean colours, row by row, packed RGB
+  using Cells = std::vector<std::uint8_t>;
 
   static Cells derive(const HostSource& source) {
-    const ImageView& image = source.image;
-    const int edge = static_cast<int>(source.perturbation.parameters[0]);
-    const int rows = (image.height + edge - 1) / edge;
-    const int columns = (image.width + edge - 1) / edge;
-    Cells cells;
-    cells.reserve(std::size_t{3} * rows * columns);
-    std::vector<std::int64_t> sums;
-    for (int row = 0; row < rows; ++row) {
-      sums.assign(std::size_t{3} * columns, 0);
-      const int end = std::min(image.height, (row + 1) * edge);
-      for (int y = row * edge; y < end; ++y) {
-        const std::uint8_t* pixel = row_of(image, y);
-        for (int column = 0; column < columns; ++column) {
-          const int pixels = std::min(edge, image.width - column * edge);
-          for (int x = 0; x < pixels; ++x, pixel += image.channels) {
-            for (int c = 0; c < 3; ++c) sums[3 * column + c] += pixel[c];
-          }
-        }
-      }
-      for (int i = 0; i < 3 * columns; ++i) {
-        const std::int64_t width = std::min(image.width - i / 3 * edge, edge);
-        const std::int64_t pixels = width * (end - row * edge);
-        cells.push_back(static_cast<std::uint8_t>((2 * sums[i] + pixels) / (2 * pixels)));
-      }
-    }
-    return cells;
+    return average_cells(source.image, static_cast<int>(source.perturbation.parameters[0]));
   }
   static void write_row(const HostSource& source, const Cells& cells, int y, std::uint8_t* out) {
     const int width = source.image.width;

@@ -167,7 +167,7 @@ struct ImpulseNoise : Noise, RowByRow<ImpulseNoise> {
     return static_cast<int>(std::floor(perturbation.parameters[0] * 65536 + 0.5));
   }
   static int derive(const HostSource& source) { return limit_of(source.perturbation); }
-  static void write_row(const HostSource& source, const int& limit, int y, std::uint8_t* out) {
+  static void write_row(const HostSource& source, int limit, int y, std::uint8_t* out) {
     const auto strike = [&](const std::uint16_t* words, int begin, int count) {
       for (int i = 0; i < count; ++i) {
         if (words[i] < limit) std::fill_n(out + 3 * (begin + i), 3, impulse_level(words[i]));

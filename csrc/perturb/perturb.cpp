@@ -16,6 +16,7 @@ template <typename Kind>
 constexpr bool has_device_half() {
   static_assert(std::is_same_v<decltype(Kind::lay_out), LayOut>);
   static_assert(std::is_same_v<decltype(Kind::change_run), ChangeRun>);
+  static_assert(std::is_same_v<decltype(Kind::kShowsImage), const bool>);
   if constexpr (Kind::kIsMoving) {
     static_assert(std::is_same_v<decltype(Kind::find_source), FindSource>);
   }
@@ -30,7 +31,9 @@ VRS_PERTURBATIONS(VRS_CHECK_KIND)
 template <typename Kind>
 class RowsOf final : public RowWriter {
  public:
-  explicit RowsOf(const HostSource& source) : RowWriter(source), derived_(Kind::derive(source)) {}
+  // Not inlined: together all kinds' loops over the image would share one function's registers.
+  [[gnu::noinline]] explicit RowsOf(const HostSource& source)
+      : RowWriter(source), derived_(Kind::derive(source)) {}
 
   void write_rows(int y, int count, std::uint8_t* out, std::ptrdiff_t pitch) const override {
     Kind::write_rows(source(), derived_, y, count, out, pitch);
