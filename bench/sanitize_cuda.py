@@ -14,28 +14,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
+from support.perturbation_examples import EXAMPLES
 
 from vrs_lmeval.pixels.preprocess import Geometry, count_devices, preprocess
-from vrs_lmeval.records import Perturbation
 
-KEY = 0x0123456789ABCDEF_FEDCBA9876543210
-EVERY_KIND = [
-    Perturbation.identity(),
-    Perturbation.blank(),
-    Perturbation("brightness", (1.3,)),
-    Perturbation("contrast", (0.4,)),
-    Perturbation("gamma", (1.7,)),
-    Perturbation("gaussian_noise", (25.0,), KEY),
-    Perturbation("shot_noise", (12.0,), KEY),
-    Perturbation("speckle_noise", (0.35,), KEY),
-    Perturbation("impulse_noise", (0.09,), KEY),
-    Perturbation("gaussian_blur", (2.0,)),
-    Perturbation("low_pass", (16.0,)),
-    Perturbation("pixelate", (7.0,)),
-    Perturbation("patch_shuffle", (4.0, 3.0), KEY),
-    Perturbation("occlusion", (0.25, 0.25, 0.5, 0.75, 255.0, 0.0, 9.0)),
-    *(Perturbation(kind) for kind in ("flip_horizontal", "flip_vertical", "rotate_90", "rotate_180", "rotate_270")),
-]
 # Sizes that are no multiple of a tile, a chunk or a run; the last is resized rows first.
 SIZES = ((70, 93), (33, 300), (260, 41))
 GEOMETRIES = (
@@ -51,15 +33,15 @@ def main(device: str) -> None:
     arrays = [synthetic_image(*size) for size in SIZES]
     for geometry in GEOMETRIES:
         for dtype, integer in (("float32", torch.int32), ("bfloat16", torch.int16)):
-            expected = torch.as_tensor(preprocess(arrays, EVERY_KIND, geometry, dtype=dtype))
+            expected = torch.as_tensor(preprocess(arrays, EXAMPLES, geometry, dtype=dtype))
             for images in (arrays, [torch.from_numpy(array).to(device) for array in arrays]):
-                actual = preprocess(images, EVERY_KIND, geometry, dtype=dtype, device=device).cpu()
+                actual = preprocess(images, EXAMPLES, geometry, dtype=dtype, device=device).cpu()
                 wrong = (actual.view(integer) != expected.view(integer)).flatten(2).any(-1)
                 for image, change in np.argwhere(wrong.numpy()):
-                    print(f"{geometry}, {dtype}: {EVERY_KIND[change]} of {SIZES[image]} differs from the CPU's bits")
+                    print(f"{geometry}, {dtype}: {EXAMPLES[change]} of {SIZES[image]} differs from the CPU's bits")
                 if wrong.any():
                     sys.exit(1)
-    print(f"{len(EVERY_KIND)} kinds, {len(SIZES)} sizes, {len(GEOMETRIES)} geometries: the CPU's bits")
+    print(f"{len(EXAMPLES)} perturbations, {len(SIZES)} sizes, {len(GEOMETRIES)} geometries: the CPU's bits")
 
 
 if __name__ == "__main__":

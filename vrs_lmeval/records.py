@@ -67,7 +67,7 @@ class Perturbation:
     """A change of one image's pixels: `kind` names its definition, `parameters` are that definition's numbers.
 
     `key` (128 bits) seeds the random kinds; deterministic kinds leave it 0. The definitions stand in
-    `csrc/perturb/perturb.h` and, written to be read, in `pixels/reference.py`.
+    `csrc/perturb/family_*.h` and, written to be read, in `pixels/reference/`.
     """
 
     kind: str = "identity"

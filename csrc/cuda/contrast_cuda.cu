@@ -1,5 +1,5 @@
 // The level tables of contrast, from the mean of each channel. A file of its own, since it alone
-// computes in double, as the host does (perturb_tables.cpp): 768 values a job.
+// computes in double, as the host does (family_levels.h): 768 values a job.
 #include "perturbed_pixels.h"
 #include "prepare_cuda.h"
 

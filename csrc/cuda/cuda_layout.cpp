@@ -18,11 +18,6 @@ std::shared_ptr<const CpuPlan> find_plan(const Geometry& geometry, const Size& s
   return find_cpu_plan(geometry, size.height, size.width, resample_kernels_named("portable"));
 }
 
-bool has_low_pass(const Job& job, const ImageView& image) {
-  return job.perturbation.kind == PerturbationKind::low_pass &&
-         job.perturbation.parameters[0] < std::min(image.height, image.width);
-}
-
 std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
   return {colour[0], colour[1], colour[2], 0};
 }
@@ -30,10 +25,11 @@ std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
 }  // namespace
 
 // One pass over the jobs. Measures where the areas have no memory of the host.
-class WorkWriter {
+class WorkWriter final : public DeviceWriter {
  public:
-  WorkWriter(const WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
-      : layout_(layout),
+  WorkWriter(WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
+      : DeviceWriter(layout.kept_),
+        layout_(layout),
         upload_(upload),
         scratch_(scratch),
         out_(static_cast<std::uint8_t*>(out)) {}
@@ -78,19 +74,12 @@ class WorkWriter {
     return device;
   }
 
-  // The same values of several jobs are placed once.
-  template <typename T>
-  const T* share(const T* values, std::size_t count) {
+  const void* share_bytes(const void* values, std::size_t bytes) override {
     const auto found = shared_.find(values);
-    if (found != shared_.end()) return static_cast<const T*>(found->second);
-    const T* device = place(values, count);
+    if (found != shared_.end()) return found->second;
+    const void* device = place(static_cast<const std::uint8_t*>(values), bytes);
     shared_[values] = device;
     return device;
-  }
-
-  template <typename T>
-  const T* share(const std::vector<T>& values) {
-    return share(values.data(), values.size());
   }
 
   template <typename Job, typename SizeOf>
@@ -154,25 +143,24 @@ class WorkWriter {
     return const_cast<std::uint8_t*>(scratch.pixels);
   }
 
-  // Those of the job that its kernel does not read stay 0.
-  void write_perturbation(const Job& job, const WorkLayout::PlannedJob& planned,
-                          ResampleJob& resample);
-
-  // Adds what the kernel computes first, and shows the job the result instead of the image.
-  void prepare_blur(const std::vector<std::uint16_t>& weights, ResampleJob& resample);
-  void prepare_low_pass(const WorkLayout::PlannedJob& planned, ResampleJob& resample);
-  void prepare_cells(int edge, ResampleJob& resample);
-  void prepare_contrast(double factor, ResampleJob& resample);
+  DevicePerturbation& change() override { return job_->perturbation; }
+  Size image_size() const override { return {job_->image.height, job_->image.width}; }
+  void prepare_blur(const std::vector<std::uint16_t>& weights) override;
+  void prepare_cells(int edge) override;
+  void prepare_low_pass(int lines) override;
+  void prepare_contrast(double factor) override;
 
   ResampleJob resize_job(const DeviceImage& source, const CpuPlan& plan, const DeviceImage& target);
-  void write_job(const Job& job, const WorkLayout::PlannedJob& planned, void* out);
+  void write_job(const Job& job, WorkLayout::PlannedJob& planned, void* out);
 
-  const WorkLayout& layout_;
+  WorkLayout& layout_;
   DeviceArea& upload_;
   DeviceArea& scratch_;
   std::uint8_t* out_;
   const void* values_ = nullptr;
-  std::map<const void*, const void*> shared_;  // by address in the layout
+  ResampleJob* job_ = nullptr;                 // that is being laid out
+  WorkLayout::PlannedJob* planned_ = nullptr;  // of the same
+  std::map<const void*, const void*> shared_;  // by address in the host's memory
   std::map<int, DeviceImage> images_;
   std::vector<PixelCopy> pixel_copies_;
   std::vector<ContrastJob> contrasts_;
@@ -181,11 +169,11 @@ class WorkWriter {
   std::vector<ResampleJob> reductions_, enlargements_, resamples_;
 };
 
-void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights, ResampleJob& resample) {
-  const DeviceImage blurred = reserve_image({resample.image.height, resample.image.width});
+void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights) {
+  const DeviceImage blurred = reserve_image(image_size());
   blurs_.push_back(
-      {resample.image, share(weights), static_cast<int>(weights.size()), pixels_of(blurred)});
-  resample.image = blurred;
+      {job_->image, share(weights), static_cast<int>(weights.size()), pixels_of(blurred)});
+  job_->image = blurred;
 }
 
 ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& plan,
@@ -203,108 +191,55 @@ ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& pla
   return job;
 }
 
-void WorkWriter::prepare_low_pass(const WorkLayout::PlannedJob& planned, ResampleJob& resample) {
-  const ResamplePlan& reduction = planned.reduction->resample;
+void WorkWriter::prepare_low_pass(int lines) {
+  const Size whole = image_size();
+  if (planned_->reduction == nullptr) {
+    const Size reduced = reduced_size(whole, lines);
+    planned_->reduction = find_plan(lanczos_geometry(reduced), whole);
+    planned_->enlargement = find_plan(lanczos_geometry(whole), reduced);
+  }
+  const ResamplePlan& reduction = planned_->reduction->resample;
   const DeviceImage reduced = reserve_image({reduction.height, reduction.width});
-  const DeviceImage enlarged = reserve_image({resample.image.height, resample.image.width});
-  reductions_.push_back(resize_job(resample.image, *planned.reduction, reduced));
-  enlargements_.push_back(resize_job(reduced, *planned.enlargement, enlarged));
-  resample.image = enlarged;
+  const DeviceImage enlarged = reserve_image(whole);
+  reductions_.push_back(resize_job(job_->image, *planned_->reduction, reduced));
+  enlargements_.push_back(resize_job(reduced, *planned_->enlargement, enlarged));
+  job_->image = enlarged;
 }
 
-void WorkWriter::prepare_cells(int edge, ResampleJob& resample) {
-  const int rows = (resample.image.height + edge - 1) / edge;
-  const int columns = (resample.image.width + edge - 1) / edge;
+void WorkWriter::prepare_cells(int edge) {
+  const int rows = (job_->image.height + edge - 1) / edge;
+  const int columns = (job_->image.width + edge - 1) / edge;
   const DeviceImage cells = reserve_image({rows, columns});
-  cells_.push_back({resample.image, edge, rows, columns, pixels_of(cells)});
-  resample.perturbation.patch_height = resample.perturbation.patch_width = edge;
-  resample.image = cells;
+  cells_.push_back({job_->image, edge, rows, columns, pixels_of(cells)});
+  job_->image = cells;
 }
 
-void WorkWriter::prepare_contrast(double factor, ResampleJob& resample) {
+void WorkWriter::prepare_contrast(double factor) {
   constexpr unsigned long long kZeros[3] = {};
   const auto* sums = place(kZeros, 3);
   const auto [host, levels] = scratch_.reserve<std::uint8_t>(3 * 256);
   static_cast<void>(host);
-  contrasts_.push_back({resample.image, factor, const_cast<unsigned long long*>(sums), levels});
-  resample.perturbation.levels = levels;
+  contrasts_.push_back({job_->image, factor, const_cast<unsigned long long*>(sums), levels});
+  job_->perturbation.levels = levels;
 }
 
-void WorkWriter::write_perturbation(const Job& job, const WorkLayout::PlannedJob& planned,
-                                    ResampleJob& resample) {
-  const auto& parameters = job.perturbation.parameters;
-  DevicePerturbation& written = resample.perturbation;
-  written.kind = job.perturbation.kind;
-  written.key = job.perturbation.key;
-  const auto tables = layout_.tables_.find({written.kind, parameters[0]});
-  switch (written.kind) {
-    case PerturbationKind::blank:
-      written.colour = opaque(colour_parameter(job.perturbation, 0));
-      return;
-    case PerturbationKind::occlusion:
-      written.colour = opaque(colour_parameter(job.perturbation, 4));
-      written.region =
-          occluded_region(job.perturbation, {resample.image.height, resample.image.width});
-      return;
-    case PerturbationKind::impulse_noise:
-      written.limit = round_share(parameters[0], 65536);
-      return;
-    case PerturbationKind::patch_shuffle:
-      written.rows = static_cast<int>(parameters[0]);
-      written.columns = static_cast<int>(parameters[1]);
-      written.patch_height = resample.image.height / written.rows;
-      written.patch_width = resample.image.width / written.columns;
-      written.patches = share(planned.patches);
-      return;
-    case PerturbationKind::brightness:
-    case PerturbationKind::gamma:
-      written.levels = share(tables->second.levels[0].data(), 3 * 256);
-      return;
-    case PerturbationKind::gaussian_noise:
-      written.offsets = share(tables->second.offsets);
-      return;
-    case PerturbationKind::speckle_noise:
-      written.factors = share(tables->second.words);
-      return;
-    case PerturbationKind::shot_noise: {
-      const ShotTable& shot = tables->second.shot;
-      written.shot = {shot.stride, share(shot.first_above), share(shot.nearby), share(shot.levels)};
-      return;
-    }
-    case PerturbationKind::contrast:
-      return prepare_contrast(parameters[0], resample);
-    case PerturbationKind::pixelate:
-      return prepare_cells(static_cast<int>(parameters[0]), resample);
-    case PerturbationKind::gaussian_blur:
-      written.kind = PerturbationKind::identity;
-      return prepare_blur(tables->second.words, resample);
-    case PerturbationKind::low_pass:
-      written.kind = PerturbationKind::identity;
-      if (planned.reduction != nullptr) prepare_low_pass(planned, resample);
-      return;
-    case PerturbationKind::identity:
-    case PerturbationKind::flip_horizontal:
-    case PerturbationKind::flip_vertical:
-    case PerturbationKind::rotate_90:
-    case PerturbationKind::rotate_180:
-    case PerturbationKind::rotate_270:
-      return;
-  }
-}
-
-void WorkWriter::write_job(const Job& job, const WorkLayout::PlannedJob& planned, void* out) {
+void WorkWriter::write_job(const Job& job, WorkLayout::PlannedJob& planned, void* out) {
   const Geometry& geometry = layout_.request_.geometry;
   const ImageView& image = layout_.request_.images[job.image];
   const PerturbationKind kind = job.perturbation.kind;
   const Size size = perturbed_size(image, kind);
   const Padding padding = pad_image(geometry, size);
   ResampleJob resample{};
-  if (kind == PerturbationKind::blank) {
-    resample.image = {nullptr, 0, image.height, image.width, 3};  // no pixel of it shows
-  } else {
+  if (with_kind(kind, [](auto each) { return decltype(each)::kShowsImage; })) {
     resample.image = place_image(job.image);
+  } else {
+    resample.image = {nullptr, 0, image.height, image.width, 3};
   }
-  write_perturbation(job, planned, resample);
+  resample.perturbation.kind = kind;
+  resample.perturbation.key = job.perturbation.key;
+  job_ = &resample;
+  planned_ = &planned;
+  with_kind(kind, [&](auto each) { decltype(each)::lay_out(job.perturbation, *this); });
   resample.height = size.height;
   resample.width = size.width;
   resample.top = padding.top;
@@ -323,8 +258,6 @@ void WorkWriter::write_job(const Job& job, const WorkLayout::PlannedJob& planned
 
 WorkLayout::WorkLayout(const Request& request) : request_(request) {
   for (const Job& job : request.jobs) {
-    const TableKey key{job.perturbation.kind, job.perturbation.parameters[0]};
-    if (tables_.count(key) == 0) tables_[key] = make_tables(key);
     jobs_.push_back(plan_job(job));
   }
   DeviceArea upload(nullptr, 0), scratch(nullptr, 0);
@@ -333,68 +266,16 @@ WorkLayout::WorkLayout(const Request& request) : request_(request) {
   scratch_bytes_ = scratch.bytes();
 }
 
-WorkLayout::Tables WorkLayout::make_tables(const TableKey& key) {
-  const auto& [kind, first] = key;
-  Tables tables;
-  switch (kind) {
-    case PerturbationKind::brightness:
-      tables.levels = map_brightness(first);
-      break;
-    case PerturbationKind::gamma:
-      tables.levels = map_gamma(first);
-      break;
-    case PerturbationKind::gaussian_noise:
-      tables.offsets = find_gaussian_noise(first)->offsets;
-      break;
-    case PerturbationKind::speckle_noise:
-      tables.words = *find_speckle_noise(first);
-      break;
-    case PerturbationKind::shot_noise:
-      tables.shot = *find_shot_noise(first);
-      break;
-    case PerturbationKind::gaussian_blur:
-      tables.words = gaussian_weights(first);
-      break;
-    case PerturbationKind::identity:
-    case PerturbationKind::blank:
-    case PerturbationKind::contrast:
-    case PerturbationKind::impulse_noise:
-    case PerturbationKind::low_pass:
-    case PerturbationKind::pixelate:
-    case PerturbationKind::patch_shuffle:
-    case PerturbationKind::occlusion:
-    case PerturbationKind::flip_horizontal:
-    case PerturbationKind::flip_vertical:
-    case PerturbationKind::rotate_90:
-    case PerturbationKind::rotate_180:
-    case PerturbationKind::rotate_270:
-      break;
-  }
-  return tables;
-}
-
 WorkLayout::PlannedJob WorkLayout::plan_job(const Job& job) const {
   const ImageView& image = request_.images[job.image];
-  const auto& parameters = job.perturbation.parameters;
   const Padding padding =
       pad_image(request_.geometry, perturbed_size(image, job.perturbation.kind));
   PlannedJob planned;
   planned.plan = find_plan(request_.geometry, {padding.height, padding.width});
-  if (job.perturbation.kind == PerturbationKind::patch_shuffle) {
-    planned.patches =
-        permute(static_cast<int>(parameters[0] * parameters[1]), job.perturbation.key);
-  }
-  if (has_low_pass(job, image)) {
-    const Size whole{image.height, image.width};
-    const Size reduced = reduced_size(image, static_cast<int>(parameters[0]));
-    planned.reduction = find_plan(lanczos_geometry(reduced), whole);
-    planned.enlargement = find_plan(lanczos_geometry(whole), reduced);
-  }
   return planned;
 }
 
-CudaWork WorkLayout::write(std::uint8_t* host, std::uintptr_t device, void* out,
-                           int threads) const {
+CudaWork WorkLayout::write(std::uint8_t* host, std::uintptr_t device, void* out, int threads) {
   DeviceArea upload(host, device), scratch(nullptr, device + upload_bytes_);
   WorkWriter writer(*this, upload, scratch, out);
   const CudaWork work = writer.write();

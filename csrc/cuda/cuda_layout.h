@@ -10,7 +10,7 @@
 
 #include "contract/preprocess.h"
 #include "cuda_work.h"
-#include "perturb/perturb_tables.h"
+#include "perturb/perturbation_parts.h"
 #include "resample/cpu_plan.h"
 
 namespace vrs {
@@ -49,7 +49,7 @@ class WorkLayout {
 
   // Writes upload_bytes() to `host`, to be copied to `device`, the address of device_bytes() in
   // device memory. `out`: of the batch, in device memory. At most `threads` copy pixels.
-  CudaWork write(std::uint8_t* host, std::uintptr_t device, void* out, int threads) const;
+  CudaWork write(std::uint8_t* host, std::uintptr_t device, void* out, int threads);
 
  private:
   friend class WorkWriter;
@@ -57,23 +57,12 @@ class WorkLayout {
   struct PlannedJob {
     std::shared_ptr<const CpuPlan> plan;
     std::shared_ptr<const CpuPlan> reduction, enlargement;  // low_pass, where it has an effect
-    std::vector<std::int32_t> patches;                      // patch_shuffle
   };
 
-  // What a kind derives from its first parameter, once for all jobs.
-  struct Tables {
-    LevelMaps levels{};                 // brightness, gamma
-    std::vector<std::uint8_t> offsets;  // gaussian_noise
-    std::vector<std::uint16_t> words;   // speckle_noise: factors; gaussian_blur: weights
-    ShotTable shot;                     // shot_noise
-  };
-  using TableKey = std::pair<PerturbationKind, double>;
-
-  static Tables make_tables(const TableKey& key);
   PlannedJob plan_job(const Job& job) const;
 
   const Request& request_;
-  std::map<TableKey, Tables> tables_;
+  DeviceWriter::Kept kept_;  // filled by the pass that measures
   std::vector<PlannedJob> jobs_;
   std::size_t upload_bytes_ = 0;
   std::size_t scratch_bytes_ = 0;

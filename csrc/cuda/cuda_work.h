@@ -7,21 +7,12 @@
 #include <cstdint>
 
 #include "contract/preprocess.h"
-#include "perturb/noise_ops.h"
+#include "perturb/pixel_runs.h"
 
 namespace vrs {
 
 // The size of a batch is a grid's third of 16 bits.
 constexpr int kMaxJobsPerLaunch = 65535;
-
-// Pixels in device memory, rows of packed RGB or RGBX.
-struct DeviceImage {
-  const std::uint8_t* pixels;
-  std::int64_t row_stride;
-  int height;
-  int width;
-  int channels;
-};
 
 // An AxisPlan (resample_plan.h) in device memory.
 struct DeviceAxis {
@@ -32,22 +23,6 @@ struct DeviceAxis {
   int outputs;
   int canvas_offset;
   int coefficient_bits;
-};
-
-// Everything a PerturbationKind reads; each uses its own few.
-struct DevicePerturbation {
-  PerturbationKind kind;
-  std::array<std::uint64_t, 2> key;
-  std::array<std::uint8_t, 4> colour;  // blank, occlusion; the fourth is 0
-  Region region;                       // occlusion
-  int limit;                           // impulse_noise: the first word without effect
-  int rows, columns;                   // patch_shuffle
-  int patch_height, patch_width;       // patch_shuffle; pixelate: of a cell, a pixel of the image
-  const std::uint8_t* levels;          // brightness, contrast, gamma: [3][256]
-  const std::uint8_t* offsets;         // gaussian_noise: NoiseTable::offsets
-  const std::uint16_t* factors;        // speckle_noise
-  ShotView shot;                       // shot_noise
-  const std::int32_t* patches;         // patch_shuffle: the source of each
 };
 
 // One job of the fused kernel. The same kernel serves as a plain resize of uint8 images

@@ -2,11 +2,10 @@
 // the tests can also compile them for the host (tests/cuda_on_cpu).
 #pragma once
 
+#include "contract/host_device.h"
+
 #ifdef VRS_CUDA_ON_CPU
 #include "cuda_on_cpu.h"
-
-#define GPU_UNROLL
-#define GPU_KEEP_LOOP
 #else
 #include <cuda_runtime.h>
 
@@ -17,9 +16,6 @@
 
 // GPU_SHARED(float, tile, [16][33]): one a block, uninitialised.
 #define GPU_SHARED(type, name, extents) __shared__ type name extents
-
-#define GPU_UNROLL _Pragma("unroll")
-#define GPU_KEEP_LOOP _Pragma("unroll 1")
 #endif
 
 namespace vrs {

@@ -1,5 +1,5 @@
 // The kernels that run before the fused one: cells of pixelate, and blur.
-#include "perturb/perturb.h"
+#include "perturb/perturb_kernels.h"
 #include "perturbed_pixels.h"
 #include "prepare_cuda.h"
 

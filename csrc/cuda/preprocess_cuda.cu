@@ -279,7 +279,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   const CurrentDevice current(target.device);
   const auto stream = static_cast<cudaStream_t>(target.stream);
   refuse_captured_uploads(request, stream);
-  const WorkLayout layout(request);
+  WorkLayout layout(request);
   void* device = target.allocate(layout.device_bytes());
   const PinnedMemory pinned(layout.upload_bytes(), stream);
   const CudaWork work =

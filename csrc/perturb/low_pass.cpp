@@ -24,7 +24,7 @@ Geometry lanczos_geometry(const Size& size) {
   return geometry;
 }
 
-Size reduced_size(const ImageView& image, int lines) {
+Size reduced_size(const Size& image, int lines) {
   const double share = static_cast<double>(lines) / std::min(image.height, image.width);
   const auto scale = [=](int edge) { return static_cast<int>(std::floor(edge * share + 0.5)); };
   return {scale(image.height), scale(image.width)};
@@ -61,7 +61,7 @@ Pixels resize(const ImageView& image, const Size& size, const PerturbKernels& ke
 
 LowPass::LowPass(const ImageView& image, int lines, const PerturbKernels& kernels)
     : values_(3 * image.width) {
-  const Size reduced = reduced_size(image, lines);
+  const Size reduced = reduced_size({image.height, image.width}, lines);
   // Enlarging is horizontal first in every order of the passes.
   const Pixels narrow = resize(image, reduced, kernels);
   const Pixels wide = resize(narrow.view, {reduced.height, image.width}, kernels);

@@ -16,7 +16,7 @@ struct CpuPlan;
 Geometry lanczos_geometry(const Size& size);
 
 // What the filter reduces an image to. `lines` is less than the image's shorter edge.
-Size reduced_size(const ImageView& image, int lines);
+Size reduced_size(const Size& image, int lines);
 
 // Holds the image reduced, and then widened again, as the groups of rows that the kernels of the
 // resize take; a row of the result is the enlargement's vertical pass over some of them. The steps

@@ -1,8 +1,8 @@
 // The inner loops of the costly perturbations for the AVX-512 of processors that have VNNI.
 #include <immintrin.h>
 
+#include "noise_tables.h"
 #include "perturb_kernels.h"
-#include "perturb_tables.h"
 #include "perturb_vectors.h"
 
 namespace vrs {

@@ -8,7 +8,7 @@
 
 namespace vrs {
 
-struct NoiseTable;  // perturb_tables.h
+struct NoiseTable;  // noise_tables.h
 
 // The blur's weights are too coarse beyond; three sigma to both sides.
 constexpr int kMaxBlurSigma = 10;

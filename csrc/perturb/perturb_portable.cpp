@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "noise_ops.h"
+#include "noise_tables.h"
 #include "perturb_kernels.h"
-#include "perturb_tables.h"
 #include "runtime/cpu_features.h"
 
 namespace vrs {

@@ -7,8 +7,8 @@
 #include <cstdint>
 
 #include "noise_ops.h"
+#include "noise_tables.h"
 #include "perturb_kernels.h"
-#include "perturb_tables.h"
 #include "philox.h"
 
 namespace vrs {

@@ -85,37 +85,6 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
   return true;
 }
 
-// Time for a source pixel, in units of the resize alone: measured, and rounded.
-int relative_cost(PerturbationKind kind) {
-  switch (kind) {
-    case PerturbationKind::identity:
-      return 1;
-    case PerturbationKind::occlusion:
-    case PerturbationKind::patch_shuffle:
-      return 2;
-    case PerturbationKind::speckle_noise:
-      return 7;
-    case PerturbationKind::shot_noise:
-      return 24;
-    case PerturbationKind::blank:
-    case PerturbationKind::brightness:
-    case PerturbationKind::contrast:
-    case PerturbationKind::gamma:
-    case PerturbationKind::gaussian_noise:
-    case PerturbationKind::impulse_noise:
-    case PerturbationKind::gaussian_blur:
-    case PerturbationKind::low_pass:
-    case PerturbationKind::pixelate:
-    case PerturbationKind::flip_horizontal:
-    case PerturbationKind::flip_vertical:
-    case PerturbationKind::rotate_90:
-    case PerturbationKind::rotate_180:
-    case PerturbationKind::rotate_270:
-      break;
-  }
-  return 4;
-}
-
 // Enough bands for every thread to have two: whole jobs where there are many of them. The costly
 // ones come first, so that none is left to one thread at the end.
 std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
@@ -127,8 +96,10 @@ std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads)
     const int rows = runs[j].plan->rows.outputs;
     const int count = std::clamp(bands_per_job, 1, std::max(rows / kMinRows, 1));
     const PerturbedRows& source = runs[j].source;
+    const int cost_of_pixel =
+        with_kind(source.kind(), [](auto kind) { return decltype(kind)::kCost; });
     const std::int64_t cost =
-        std::int64_t{source.height()} * source.width() * relative_cost(source.kind()) / count;
+        std::int64_t{source.height()} * source.width() * cost_of_pixel / count;
     for (int b = 0; b < count; ++b) {
       bands.push_back({j, rows * b / count, rows * (b + 1) / count, cost});
     }

@@ -73,9 +73,8 @@ void check_options(const Options& options) {
 }
 
 const PerturbationDefinition& definition_of(PerturbationKind kind) {
-  for (const PerturbationDefinition& definition : kPerturbations) {
-    if (definition.kind == kind) return definition;
-  }
+  const auto index = static_cast<std::size_t>(kind);
+  if (index < kPerturbations.size()) return kPerturbations[index];
   reject("perturbation kind " + std::to_string(static_cast<int>(kind)) + " has no definition");
 }
 

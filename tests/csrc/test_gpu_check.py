@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
-from sanitize_cuda import EVERY_KIND
+from sanitize_cuda import EXAMPLES
 
 from vrs_lmeval.pixels.preprocess import count_devices
 from vrs_lmeval.pixels.reference import PERTURBATIONS
@@ -52,7 +52,7 @@ def test_without_nvcc_it_fails_and_says_so(tmp_path: Path) -> None:
 
 
 def test_the_sanitizers_see_every_kind() -> None:
-    assert {change.kind for change in EVERY_KIND} == set(PERTURBATIONS)
+    assert {change.kind for change in EXAMPLES} == set(PERTURBATIONS)
     done = run(sys.executable, BENCH / "sanitize_cuda.py", "cpu")
     assert done.returncode == 0, done.stdout
     assert "the CPU's bits" in done.stdout

@@ -1,52 +1,8 @@
-"""An example of every perturbation, with parameters at which it does something."""
+"""An example of every perturbation, with parameters at which it does something: each stands beside its twin."""
 
-from vrs_lmeval.records import Perturbation
+from vrs_lmeval.pixels.reference.families import EXAMPLES
+from vrs_lmeval.pixels.reference.image_levels import EXAMPLE_KEY
 
-KEY = 0x0123456789ABCDEF_FEDCBA9876543210
-
-EXAMPLES = [
-    Perturbation.identity(),
-    Perturbation.blank((3, 200, 7)),
-    Perturbation("brightness", (0.37,)),
-    Perturbation("brightness", (2.5,)),
-    Perturbation("contrast", (0.0,)),
-    Perturbation("contrast", (1.7,)),
-    Perturbation("gamma", (2.2,)),
-    Perturbation("gaussian_noise", (0.0,), KEY),
-    Perturbation("gaussian_noise", (25.0,), KEY),
-    Perturbation("gaussian_noise", (255.0,), KEY),
-    Perturbation("impulse_noise", (0.0,), KEY),
-    Perturbation("impulse_noise", (0.1,), KEY),
-    Perturbation("impulse_noise", (1.0,), KEY),
-    Perturbation("shot_noise", (1.0,), KEY),
-    Perturbation("shot_noise", (12.0,), KEY),
-    Perturbation("shot_noise", (60.5,), KEY),
-    Perturbation("shot_noise", (500.0,), KEY),
-    Perturbation("speckle_noise", (0.0,), KEY),
-    Perturbation("speckle_noise", (0.35,), KEY),
-    Perturbation("speckle_noise", (3.0,), KEY),
-    Perturbation("gaussian_blur", (0.1,)),
-    Perturbation("gaussian_blur", (0.6,)),
-    Perturbation("gaussian_blur", (1.4,)),
-    Perturbation("gaussian_blur", (2.0,)),
-    Perturbation("gaussian_blur", (10.0,)),
-    Perturbation("low_pass", (1.0,)),
-    Perturbation("low_pass", (9.0,)),
-    Perturbation("low_pass", (32.0,)),
-    Perturbation("low_pass", (4096.0,)),
-    Perturbation("pixelate", (1.0,)),
-    Perturbation("pixelate", (7.0,)),
-    Perturbation("pixelate", (4096.0,)),
-    Perturbation("patch_shuffle", (4.0, 4.0), KEY),
-    Perturbation("patch_shuffle", (3.0, 5.0), KEY),
-    Perturbation("patch_shuffle", (200.0, 2.0), KEY),
-    Perturbation("occlusion", (0.25, 0.1, 0.75, 0.333, 128.0, 0.0, 255.0)),
-    Perturbation("occlusion", (0.9, 0.0, 0.1, 1.0, 0.0, 0.0, 0.0)),
-    Perturbation("occlusion", (0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 3.0)),
-    Perturbation("flip_horizontal"),
-    Perturbation("flip_vertical"),
-    Perturbation("rotate_90"),
-    Perturbation("rotate_180"),
-    Perturbation("rotate_270"),
-]
+KEY = EXAMPLE_KEY
 NAMES = [f"{example.kind}{example.parameters}" for example in EXAMPLES]
+__all__ = ["EXAMPLES", "KEY", "NAMES"]

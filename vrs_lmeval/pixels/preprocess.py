@@ -1,7 +1,7 @@
 """Images x perturbations x geometry -> the pixel batch of a vision model, by the compiled fused op.
 
 The only module that imports `_native`. The arithmetic is that of transformers' image processors on Pillow or on
-torchvision, bit for bit; `preprocess_reference.py` is its twin in numpy, written to be read.
+torchvision, bit for bit; `reference` is its twin in numpy, written to be read.
 """
 
 from __future__ import annotations

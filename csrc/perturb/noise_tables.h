@@ -1,5 +1,4 @@
-// What perturbations derive once per image: tables of levels, weights and permutations; tables of
-// noise, which depend on its parameter alone, are kept.
+// Tables of noise, which depend on its parameter alone, and are kept.
 #pragma once
 
 #include <array>
@@ -7,16 +6,9 @@
 #include <memory>
 #include <vector>
 
-#include "contract/preprocess.h"
 #include "noise_ops.h"
 
 namespace vrs {
-
-using LevelMaps = std::array<std::array<std::uint8_t, 256>, 3>;
-
-LevelMaps map_brightness(double factor);
-LevelMaps map_contrast(const ImageView& image, double factor);
-LevelMaps map_gamma(double exponent);
 
 // |offset| for t, the lower 15 bits of a word.
 struct NoiseTable {
@@ -56,14 +48,5 @@ struct ShotTable {
   ShotView view() const { return {stride, first_above.data(), nearby.data(), levels.data()}; }
 };
 std::shared_ptr<const ShotTable> find_shot_noise(double photons);
-
-// One per tap, symmetric about the middle; they sum to 256.
-std::vector<std::uint16_t> gaussian_weights(double sigma);
-
-// Mean colours of the cells, row by row, packed RGB.
-std::vector<std::uint8_t> average_cells(const ImageView& image, int edge);
-
-// A permutation of 0..count-1 (Fisher-Yates, from the last down).
-std::vector<std::int32_t> permute(int count, const std::array<std::uint64_t, 2>& key);
 
 }  // namespace vrs

@@ -1,32 +1,20 @@
-// What perturbations derive once per image.
-#include "perturb_tables.h"
+// Makes the tables of noise, and keeps them.
+#include "noise_tables.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <utility>
 
 #include "contract/pixel_ops.h"
-#include "philox.h"
 #include "runtime/per_process.h"
 #include "runtime/recent_cache.h"
 
 namespace vrs {
 namespace {
 
-// level_of(channel, level) -> level
-template <typename Function>
-LevelMaps map_levels(const Function& level_of) {
-  LevelMaps maps;
-  for (int c = 0; c < 3; ++c) {
-    for (int level = 0; level < 256; ++level) maps[c][level] = level_of(c, level);
-  }
-  return maps;
-}
-
 constexpr int kWordValues = 65536;
 
-// min(round(scale * z), largest) for the lower 15 bits of a word, z as in perturb.h.
+// min(round(scale * z), largest) for the lower 15 bits of a word, z as in family_noise.h.
 template <typename Value>
 std::vector<Value> round_quantiles(double scale, int largest) {
   constexpr int kEntries = kWordValues / 2;
@@ -145,35 +133,7 @@ std::shared_ptr<const Table> find_table(Table (*tabulate)(double), double parame
       parameter, [=] { return tabulate(parameter); });
 }
 
-const std::uint8_t* row_of(const ImageView& image, int y) {
-  return image.pixels + y * image.row_stride;
-}
-
 }  // namespace
-
-LevelMaps map_brightness(double factor) {
-  return map_levels([=](int, int level) { return round_to_level(level * factor); });
-}
-
-LevelMaps map_contrast(const ImageView& image, double factor) {
-  std::array<std::int64_t, 3> sums{};
-  for (int y = 0; y < image.height; ++y) {
-    std::array<std::uint32_t, 3> row_sums{};  // 65536 pixels of 255 fit
-    const std::uint8_t* pixel = row_of(image, y);
-    for (int x = 0; x < image.width; ++x, pixel += image.channels) {
-      for (int c = 0; c < 3; ++c) row_sums[c] += pixel[c];
-    }
-    for (int c = 0; c < 3; ++c) sums[c] += row_sums[c];
-  }
-  const double pixels = static_cast<double>(image.height) * image.width;
-  return map_levels(
-      [&](int c, int level) { return contrast_level(level, sums[c] / pixels, factor); });
-}
-
-LevelMaps map_gamma(double exponent) {
-  return map_levels(
-      [=](int, int level) { return round_to_level(255 * std::pow(level / 255.0, exponent)); });
-}
 
 std::shared_ptr<const NoiseTable> find_gaussian_noise(double sigma) {
   return find_table(tabulate_gaussian_noise, sigma);
@@ -185,68 +145,6 @@ std::shared_ptr<const std::vector<std::uint16_t>> find_speckle_noise(double sigm
 
 std::shared_ptr<const ShotTable> find_shot_noise(double photons) {
   return find_table(tabulate_shot_noise, photons);
-}
-
-std::vector<std::uint16_t> gaussian_weights(double sigma) {
-  constexpr int kUnit = 256;  // 255 * 256 still fits the 16-bit sums of the blur
-  const int reach = static_cast<int>(std::ceil(3 * sigma));
-  std::vector<double> exact;
-  double sum = 0;
-  for (int i = 0; i <= reach; ++i) {
-    exact.push_back(std::exp(-0.5 * i * i / (sigma * sigma)));
-    sum += i == 0 ? exact[i] : 2 * exact[i];
-  }
-  std::vector<std::uint16_t> outer;
-  int centre = kUnit;
-  for (int i = 1; i <= reach; ++i) {
-    const auto weight = static_cast<std::uint16_t>(std::floor(exact[i] / sum * kUnit + 0.5));
-    if (weight == 0) break;
-    outer.push_back(weight);
-    centre -= 2 * weight;
-  }
-  std::vector<std::uint16_t> weights(outer.rbegin(), outer.rend());
-  weights.push_back(static_cast<std::uint16_t>(centre));
-  weights.insert(weights.end(), outer.begin(), outer.end());
-  return weights;
-}
-
-std::vector<std::uint8_t> average_cells(const ImageView& image, int edge) {
-  const int rows = (image.height + edge - 1) / edge;
-  const int columns = (image.width + edge - 1) / edge;
-  std::vector<std::uint8_t> cells;
-  cells.reserve(std::size_t{3} * rows * columns);
-  std::vector<std::int64_t> sums;
-  for (int row = 0; row < rows; ++row) {
-    sums.assign(std::size_t{3} * columns, 0);
-    const int end = std::min(image.height, (row + 1) * edge);
-    for (int y = row * edge; y < end; ++y) {
-      const std::uint8_t* pixel = row_of(image, y);
-      for (int column = 0; column < columns; ++column) {
-        const int pixels = std::min(edge, image.width - column * edge);
-        for (int x = 0; x < pixels; ++x, pixel += image.channels) {
-          for (int c = 0; c < 3; ++c) sums[3 * column + c] += pixel[c];
-        }
-      }
-    }
-    for (int i = 0; i < 3 * columns; ++i) {
-      const std::int64_t width = std::min(image.width - i / 3 * edge, edge);
-      const std::int64_t pixels = width * (end - row * edge);
-      cells.push_back(static_cast<std::uint8_t>((2 * sums[i] + pixels) / (2 * pixels)));
-    }
-  }
-  return cells;
-}
-
-std::vector<std::int32_t> permute(int count, const std::array<std::uint64_t, 2>& key) {
-  const Philox philox(key);
-  std::vector<std::int32_t> order(count);
-  for (int i = 0; i < count; ++i) order[i] = i;
-  for (int i = count - 1; i > 0; --i) {
-    // A 32-bit draw scaled to 0..i: the bias is under i / 2^32.
-    const std::uint64_t draw = philox.draw(0, static_cast<std::uint32_t>(i))[0];
-    std::swap(order[i], order[(draw * (i + 1)) >> 32]);
-  }
-  return order;
 }
 
 }  // namespace vrs

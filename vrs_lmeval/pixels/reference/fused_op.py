@@ -1,0 +1,79 @@
+"""The steps of the fused op, a function each: perturb -> pad -> resize -> centre crop -> look up."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.reference.families import PERTURBATIONS
+from vrs_lmeval.pixels.reference.image_levels import Levels
+from vrs_lmeval.pixels.reference.resize import resize
+from vrs_lmeval.records import Perturbation
+
+
+def preprocess_reference(
+    images: list[Levels], perturbations: list[Perturbation], geometry: Geometry
+) -> npt.NDArray[np.float32]:
+    """As `pixels.preprocess` for RGB arrays: (N, K, 3, height, width) float32."""
+    batch = [
+        [process_one(perturb(image, perturbation), geometry) for perturbation in perturbations] for image in images
+    ]
+    return np.array(batch, dtype=np.float32)
+
+
+def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
+    """Pad -> resize -> centre crop -> look up, (3, height, width) float32."""
+    if geometry.pad_colour is not None:
+        image = pad_to_square(image, geometry.pad_colour)
+    height, width = resized_size(geometry, *image.shape[:2])
+    image = resize(image, height, width, geometry)
+    image = centre_crop(image, *geometry.crop, larger_before=geometry.arithmetic == "pillow")
+    table = geometry.table()
+    return np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
+
+
+def perturb(image: Levels, change: Perturbation) -> Levels:
+    """The perturbed image, of the same size but for quarter turns."""
+    return PERTURBATIONS[change.kind](image, change)
+
+
+def pad_to_square(image: Levels, colour: tuple[int, int, int]) -> Levels:
+    """The image in the middle of a square of its longer edge; an odd margin is larger after it."""
+    height, width = image.shape[:2]
+    edge = max(height, width)
+    top, left = (edge - height) // 2, (edge - width) // 2
+    square = np.empty((edge, edge, 3), dtype=np.uint8)
+    square[:] = colour
+    square[top : top + height, left : left + width] = image
+    return square
+
+
+def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]:
+    """(height, width) after the resize; the longer edge is truncated, not rounded."""
+    if geometry.resize == "none":
+        return height, width
+    if geometry.resize == "exact":
+        return geometry.size
+    short = geometry.size[0]
+    long = int(short * max(height, width) / min(height, width))
+    return (long, short) if width <= height else (short, long)
+
+
+def centre_crop(image: Levels, height: int, width: int, *, larger_before: bool) -> Levels:
+    """The middle of the image; level 0 around a smaller one, an odd margin larger before it or after it."""
+    canvas = np.zeros((height, width, 3), dtype=np.uint8)
+    rows_from, rows_to = _overlap(image.shape[0], height, larger_before)
+    columns_from, columns_to = _overlap(image.shape[1], width, larger_before)
+    canvas[rows_to, columns_to] = image[rows_from, columns_from]
+    return canvas
+
+
+def _overlap(source: int, target: int, larger_before: bool) -> tuple[slice, slice]:
+    if target <= source:
+        begin = (source - target) // 2
+        return slice(begin, begin + target), slice(0, target)
+    begin = math.ceil((target - source) / 2) if larger_before else (target - source) // 2
+    return slice(0, source), slice(begin, begin + source)
