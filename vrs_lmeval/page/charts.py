@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from vrs_lmeval.leaderboard.board import Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
+from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
 from vrs_lmeval.leaderboard.reliability import Bin
 from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.records import Interval
@@ -190,6 +191,46 @@ def draw_reliability(models: Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]) 
     figure.update_yaxes(range=[-0.02, 1.02], dtick=0.25, automargin=True)
     figure.update_yaxes(title="accuracy", col=1)
     return figure
+
+
+def draw_modalities(
+    models: Sequence[tuple[str, ModalityReliance]], floors: Sequence[tuple[str, Interval]] = ()
+) -> go.Figure | None:
+    """Reliance on the text against reliance on the image, a point a model; models without eyes stand where VRS is 0.
+
+    None where no model was asked another image's question.
+    """
+    if not models:
+        return None
+    figure = _make_figure(9, "reliance on the image (VRS)")
+    figure.add_hline(y=0, line_color="#333333", line_width=1)
+    figure.add_vline(x=0, line_color="#333333", line_width=1)
+    for index, (label, reliance) in enumerate(models):
+        colour = CURVE_COLOURS[index % len(CURVE_COLOURS)]
+        figure.add_trace(_draw_reliance(label, reliance.image, reliance.text, colour, "circle"))
+    for label, text in floors:
+        no_image = Interval(0.0, 0.0, 0.0, "shown no image", text.n, text.clusters)
+        figure.add_trace(_draw_reliance(f"{label} (no image)", no_image, text, "#555555", "x"))
+    figure.update_yaxes(title="reliance on the text")
+    return figure
+
+
+def _draw_reliance(label: str, image: Interval, text: Interval, colour: str, symbol: str) -> go.Scatter:
+    def bar(interval: Interval) -> dict[str, object]:
+        ends = {"array": [interval.high - interval.estimate], "arrayminus": [interval.estimate - interval.low]}
+        return {"type": "data", "symmetric": False, "color": colour, "thickness": 1, "width": 3, **ends}
+
+    return go.Scatter(
+        x=[image.estimate],
+        y=[text.estimate],
+        error_x=bar(image),
+        error_y=bar(text),
+        mode="markers",
+        name=escape(label),
+        marker={"color": colour, "symbol": symbol, "size": 11},
+        text=[f"{text.n} yes/no questions on {text.clusters} images"],
+        hovertemplate=f"{escape(label)}: image %{{x:.3f}}, text %{{y:.3f}}, %{{text}}<extra></extra>",
+    )
 
 
 def _draw_bins(bins: Sequence[Bin], variant: str, index: int, *, showlegend: bool) -> go.Scatter:

@@ -14,12 +14,20 @@ from plotly import graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
-from vrs_lmeval.leaderboard.board_report import describe_power
+from vrs_lmeval.leaderboard.board_report import NECESSARY, describe_power, describe_selection, describe_text_floor
+from vrs_lmeval.leaderboard.modality_reliance import find_modality_reliance
 from vrs_lmeval.leaderboard.reliability import Bin, find_reliability
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor, format_p_value
 from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.metrics.catalogue import METRICS
-from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_reliability, draw_severity, draw_vrs
+from vrs_lmeval.page.charts import (
+    draw_accuracy,
+    draw_contrasts,
+    draw_modalities,
+    draw_reliability,
+    draw_severity,
+    draw_vrs,
+)
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.page.thumbnails import Pictures
 from vrs_lmeval.records import Interval
@@ -56,6 +64,8 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         p_value=format_p_value,
         count=_format_count,
         power=describe_power,
+        text_floor=describe_text_floor,
+        selection=describe_selection,
         floor=lambda task: describe_floor(task.blind_floor, task.standings[0].metrics),
         sortkey=_sort_key,
         bar=_draw_bar,
@@ -85,6 +95,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         is_nan=math.isnan,
         MANY_MODELS=MANY_MODELS,
         MANY_NOTES=MANY_NOTES,
+        NECESSARY=NECESSARY,
     )
 
 
@@ -107,9 +118,20 @@ def _draw_all(
             "accuracy": draw_accuracy(task),
             "severity": draw_severity(task, MANY_MODELS),
             "reliability": draw_reliability(reliability[task.task]),
+            "modalities": _draw_modalities(task),
         }
         for task in board.boards
     }
+
+
+def _draw_modalities(board: TaskBoard) -> go.Figure | None:
+    found = [(standing.label, find_modality_reliance(standing.run)) for standing in board.standings[:MANY_MODELS]]
+    floors = [
+        (floor.label, floor.metrics["text_reliance_absent"])
+        for floor in board.floors
+        if "text_reliance_absent" in floor.metrics
+    ]
+    return draw_modalities([(label, reliance) for label, reliance in found if reliance is not None], floors)
 
 
 def _embed(figure: go.Figure, label: str) -> Markup:
