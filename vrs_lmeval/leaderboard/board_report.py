@@ -19,6 +19,7 @@ from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
 from vrs_lmeval.leaderboard.text_floors import TextFloor
+from vrs_lmeval.leaderboard.verdict import MANY_UNREAD
 from vrs_lmeval.leaderboard.vision_necessary import NecessaryRow, VisionNecessary
 from vrs_lmeval.records import Interval
 
@@ -100,6 +101,9 @@ def describe_text_floor(floor: TextFloor) -> str:
     ]
     below = [label for label, above in floor.above.items() if not above.low > 0]
     text = f"{floor.label} was shown no image, and is right {', '.join(said)}."
+    unread = floor.metrics.get("parse_failure_rate")
+    if unread is not None and unread.estimate > MANY_UNREAD:
+        text += f" {unread.estimate:.0%} of its answers could not be read, so this is a low floor."
     if below:
         verb = "is" if len(below) == 1 else "are"
         text += f" With the image, {', '.join(below)} {verb} not shown to be right more often."

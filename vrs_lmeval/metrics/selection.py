@@ -78,7 +78,7 @@ def measure(columns: Mapping[str, Column], question: Question) -> dict[str, Any]
 def metrics_by(
     fields: Iterable[str], samples: Sequence[Sample], variants: Iterable[str], known: Iterable[str] = ()
 ) -> dict[str, Metric]:
-    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS.
+    """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS; `acc_absent` without images.
 
     `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
     `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
@@ -102,7 +102,8 @@ def metrics_by(
                 LARGEST_BREAKDOWN,
             )
             continue
-        wholes = [METRICS[name] for name in ("acc", "vrs") if METRICS[name].needs <= set(variants)]
+        broken_down = ("acc", "vrs") if REAL in variants else ("acc_absent",)
+        wholes = [METRICS[name] for name in broken_down if METRICS[name].needs <= set(variants)]
         wholes += [make_majority(field)] if majority_by(field) in names else []
         parts_of = [_restrict(whole, field, value) for value in values for whole in wholes]
         metrics |= {part.name: part for part in parts_of}
