@@ -6,7 +6,7 @@ from vrs_lmeval.metrics.metric import DIFFERENCE, OURS, Metric
 from vrs_lmeval.metrics.question import Question, change_between
 from vrs_lmeval.records import REAL, REGION_CONTROL, REGION_COVERED
 
-LOTFINIA = "after Lotfinia et al. (arXiv 2606.17710)"
+LOTFINIA = "after Lotfinia et al. (arXiv 2606.17710); formula ours"
 
 
 def measure_effect(question: Question) -> float | None:
