@@ -23,6 +23,9 @@ in another order."""
 QUESTION_SHUFFLED_ABSENT = "question_shuffled_absent"
 """Another image's question, and no image."""
 
+REGION_COVERED, REGION_CONTROL = "region_covered", "region_control"
+"""Variants of a part of the image: the box that the question asks about is covered, or an equal box elsewhere."""
+
 WITHOUT_IMAGES = frozenset({ABSENT, GUESS, QUESTION_SHUFFLED_ABSENT})
 
 NOT_ASKED = "(not asked: this model takes no prompt without an image)"
@@ -33,6 +36,20 @@ GREY: tuple[int, int, int] = (128, 128, 128)
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A named box in an image: columns `left` to `left + width - 1`, rows `top` to `top + height - 1`, in pixels.
+
+    As the data set has it: it may reach beyond the image.
+    """
+
+    name: str
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One question about its image or images, as the benchmark asks it.
 
@@ -40,7 +57,8 @@ class Sample:
     file encoding or memory addresses, so that two runs can be paired by them. A question with several images lists
     them in `image_ids`, in the prompt's order, and its `image_id` stands for all of them together. `set_id` names the
     questions that a benchmark scores together, `set_size` how many they are. `paraphrase_group` names the questions on
-    one image that ask the same in other words.
+    one image that ask the same in other words. `regions` are the boxes that the data set has of its image, where the
+    task asks for them; they are in no id.
     """
 
     sample_id: str
@@ -55,6 +73,7 @@ class Sample:
     set_id: str | None = None
     set_size: int = 1
     paraphrase_group: str | None = None
+    regions: tuple[Region, ...] = ()
 
     @property
     def images(self) -> tuple[str, ...]:

@@ -124,8 +124,12 @@ _RARE = ("question", "options", "remark")
 
 
 def write_document(sample: Sample) -> dict[str, Any]:
-    """The harness's document of a question; `variants` is added to it when it has been answered."""
+    """The harness's document of a question; `variants` is added to it when it has been answered.
+
+    Without the regions of its image: nothing that reads a log needs them, and requests say which box they covered.
+    """
     document = asdict(sample)
+    del document["regions"]
     document |= {"golds": list(sample.golds), "options": list(sample.options), "image_ids": list(sample.images)}
     document["answer"] = sample.golds[0]
     return document

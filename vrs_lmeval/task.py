@@ -60,11 +60,12 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     Keys beyond the harness's own: `variants` (names, or mappings with parameters), `columns` (which data set column
     holds what) or `row_shape` (a function of `row_shapes`), `closed_rule` (see `samples.decide_answer_type`),
-    `accept_golds_of_duplicates` and `image_share` (see `sources.DatasetSource`), `draws` (of shuffled), `by` (fields to
-    break metrics down by), `question_only` (files of the training split), `prompt_style` (how answers are read:
-    "short", "cot" for reasoning before an `<answer>` block, or "mc" for the options' likelihoods). One document is one
-    question, so `--limit N` means N questions, and its requests reach `process_results` together: paired without
-    bookkeeping. A task whose variants show no image at all asks any model class of the harness, also one without eyes.
+    `accept_golds_of_duplicates`, `image_share` and `regions` (see `sources.DatasetSource`), `draws` (of shuffled),
+    `by` (fields to break metrics down by), `question_only` (files of the training split), `prompt_style` (how answers
+    are read: "short", "cot" for reasoning before an `<answer>` block, or "mc" for the options' likelihoods). One
+    document is one question, so `--limit N` means N questions, and its requests reach `process_results` together:
+    paired without bookkeeping. A task whose variants show no image at all asks any model class of the harness, also one
+    without eyes.
     """
 
     MULTIMODAL = True
@@ -226,12 +227,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     def _check_kinds(self, split: Split) -> None:
         """Every variant once on a small image: a kind that the installed extension lacks is told before inference."""
-        small, image_id = Image.new("RGB", (16, 16)), next(iter(split.sizes))
+        small = Image.new("RGB", (16, 16))
         for variant in self._variants:
-            if not self._rules[variant.name].shows_images:
+            rule = self._rules[variant.name]
+            asked = next((sample for sample in split.samples if rule.choose(sample) is not None), None)
+            if not rule.shows_images or asked is None:
                 continue
             try:
-                perturb(*prepare(small, self._rules[variant.name].change(image_id), perturb))
+                perturb(*prepare(small, rule.change(asked.images[0], asked), perturb))
             except ValueError as error:
                 raise VariantError(f"{self.config.task}, variant {variant.name}: {error}") from error
 
@@ -306,7 +309,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         if source_id != sample.image_id:
             others = tuple(image for image in others if image not in sample.images)
         shown = islice(cycle(others), len(sample.images))
-        return [VariantImage(image, rule.change(image), self._benchmark.images, perturb) for image in shown]
+        return [VariantImage(image, rule.change(image, sample), self._benchmark.images, perturb) for image in shown]
 
 
 def _keep_questions(benchmark: Benchmark, style: PromptStyle) -> Benchmark:
@@ -338,6 +341,7 @@ def _read_source(config: dict[str, Any]) -> DatasetSource:
         closed_rule=config.pop("closed_rule", "yes_no"),
         accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
         image_share=config.pop("image_share", None),
+        regions=config.pop("regions", None),
         **files,
     )
 

@@ -147,6 +147,11 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
             LOOKS,
             r"different data set of vrs_test \(accept_golds_of_duplicates: not given and True\)",
         ),
+        (
+            {"dataset": {"content_sha256": "0", "regions_sha256": "1"}},
+            LOOKS,
+            r"different data set of vrs_test \(regions_sha256: not given and 1\)",
+        ),
         ({"variants": [{"name": "real"}]}, LOOKS, r"different variants of vrs_test \(shuffled: given and not given\)"),
         ({"parser_version": "2"}, LOOKS, r"different parser version of vrs_test \(1 and 2\)"),
         ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),

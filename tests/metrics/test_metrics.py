@@ -12,7 +12,7 @@ from support.columns import ALL_COLUMNS, aggregate, ask, list_columns
 from support.naive_metrics import naive_clustered_error, naive_further_metrics, naive_limits, naive_metrics
 
 from tools.write_metrics_table import write_table
-from vrs_lmeval.metrics import image_remarks, rewordings, without_image
+from vrs_lmeval.metrics import image_remarks, regions, rewordings, without_image
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.metrics.metric import STANDARD_ERROR, is_metric
 from vrs_lmeval.metrics.question import LIKELIHOODS, Question
@@ -414,12 +414,14 @@ def test_every_further_metric_equals_its_naive_twin(rows):
     values = measure_known(rows)
     expected = naive_further_metrics([(image, kind, variants, known) for image, kind, variants, known in rows])
     assert {name: values[name] for name in expected} == pytest.approx(expected, nan_ok=True, abs=1e-12)
-    elsewhere = {metric.name for family in (without_image, image_remarks, rewordings) for metric in family.METRICS}
+    elsewhere = {
+        metric.name for family in (without_image, image_remarks, rewordings, regions) for metric in family.METRICS
+    }
     registered = {
         name
         for name, metric in METRICS.items()
         if (metric.knows or metric.needs - set(ALL)) and LIKELIHOODS not in metric.knows  # test_likelihoods.py
-    } - elsewhere  # test_without_image.py, test_rewordings.py
+    } - elsewhere  # test_text_metrics.py, test_region_metrics.py
     assert set(expected) == registered | {"hvrr_if_independent_stderr"}
 
 

@@ -320,7 +320,10 @@ def write_slake(data_dir: Path) -> None:
     (folder / "test.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
     (folder / "train.json").write_bytes(b"nobody should read it")
     members = {f"imgs/xmlab{picture}/source.jpg": jpeg(name) for picture, name in ((1, "a"), (2, "b"))}
-    boxes = {f"imgs/xmlab{picture}/detection.json": b"[]" for picture in (1, 2)}
+    boxes = {
+        "imgs/xmlab1/detection.json": b'[{"Lung": [2.0, 3.0, 9.0, 12.0]}, {"Liver": [1.0, 18.0, 8.0, 7.0]}]',
+        "imgs/xmlab2/detection.json": b"[]",
+    }
     write_zip(folder / "imgs.zip", members | boxes)
 
 

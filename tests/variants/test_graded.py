@@ -29,7 +29,7 @@ SPLIT = Split([SAMPLE], {"a": (448, 600), "b": (2240, 3000), "small": (40, 30)})
 
 def change_of(name, image_id="a", **parameters):
     _, variant = read_variants(["real", {"name": name, **parameters}])
-    return make_rule(variant, SPLIT).change(image_id)
+    return make_rule(variant, SPLIT).change(image_id, SAMPLE)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_every_row_can_be_run_and_a_higher_severity_changes_more(name):
     for severity in (1, 5):
         row, published = find_graded(f"{family}_{severity}")
         change = make_rule(read_variants(["real", f"{family}_{severity}"])[1], Split([SAMPLE], {"a": (224, 224)}))
-        shown = perturb(*prepare(image, change.change("a"), perturb))
+        shown = perturb(*prepare(image, change.change("a", SAMPLE), perturb))
         assert shown.size == image.size
         means.append(np.abs(np.asarray(shown).astype(int) - np.asarray(image)).mean())
         assert row.source
@@ -148,7 +148,7 @@ def test_the_fused_path_shows_the_same_pixels_as_the_stock_processor(name, tmp_p
     store, (image_id, _) = make_store((600, 500), (8, 8))
     split = Split([SAMPLE], {image_id: (600, 500)})
     rule = make_rule(read_variants(["real", name])[1], split)
-    image = VariantImage(image_id, rule.change(image_id), store, perturb)
+    image = VariantImage(image_id, rule.change(image_id, SAMPLE), store, perturb)
     assert torch.equal(
         FusedImageProcessor(processor)([image], return_tensors="pt")["pixel_values"],
         processor([image], return_tensors="pt")["pixel_values"],

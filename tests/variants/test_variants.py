@@ -103,7 +103,7 @@ def test_rules_choose_image_and_perturbation():
     sample = SPLIT.samples[0]
     variants = read_variants(["real", {"name": "black", "kind": "blank", "colour": [0, 0, 0]}, "shuffled"])
     rules = {variant.name: make_rule(variant, SPLIT) for variant in variants}
-    shown = {name: (rule.choose(sample), rule.change(rule.choose(sample))) for name, rule in rules.items()}
+    shown = {name: (rule.choose(sample), rule.change(rule.choose(sample), sample)) for name, rule in rules.items()}
     assert shown == {
         "real": ("a", Perturbation.identity()),
         "black": ("a", Perturbation.blank((0, 0, 0))),

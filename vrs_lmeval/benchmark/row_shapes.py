@@ -2,9 +2,9 @@
 
 Only benchmarks that `columns` cannot describe have one. A plain row has `image` (one, or a list in the prompt's order),
 `question` and `answer` (one, or a list of alternatives), and may have `options`, `answer_type`, `question_type`,
-`modality` and `set` (which names the questions that the benchmark scores together). A row that is not of the benchmark
-(another language, another subject) gives none. Where the prompt shows an image amid the text, the
-question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
+`modality`, `paraphrase_group` and `set` (which names the questions that the benchmark scores together). A row that is
+not of the benchmark (another language, another subject, another split) gives none. Where the prompt shows an image amid
+the text, the question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
 
 Schemas are those of the data sets' cards and of their own evaluation code; a missing key raises KeyError, which
 `samples.py` reports with the row.
@@ -30,6 +30,9 @@ MMMU_HEALTH = (
     "Public_Health",
 )
 """MMMU's discipline "Health and Medicine" (its `eval/utils/data_utils.py`, DOMAIN_CAT2SUB_CAT)."""
+
+VQA_RAD_SPLITS = {"freeform": "train", "para": "train", "test_freeform": "test", "test_para": "test"}
+"""VQA-RAD's `phrase_type`: how a question came about, and its split."""
 
 PROBMED_KINDS = ("modality", "body_part", "abnormality", "entity", "grounding")
 
@@ -172,6 +175,27 @@ def shape_vqa_med_2019(row: Row) -> list[PlainRow]:
     return [{"image": f"{image}.jpg", "question": question, "answer": golds, "question_type": category}]
 
 
+def shape_vqa_rad_original(row: Row) -> list[PlainRow]:
+    """VQA-RAD as its authors released it, the test split alone: `qid_linked_id` links a question to its paraphrases.
+
+    Case is kept as published; an answer may be a number, and an answer type end with a blank.
+    """
+    if row["phrase_type"] not in VQA_RAD_SPLITS:
+        raise ValueError(f"phrase_type should be one of {', '.join(VQA_RAD_SPLITS)}, it is {row['phrase_type']!r}")
+    if VQA_RAD_SPLITS[row["phrase_type"]] == "train":
+        return []
+    return [
+        {
+            "image": row["image_name"],
+            "question": row["question"],
+            "answer": row["answer"],
+            "answer_type": row["answer_type"],
+            "question_type": row.get("question_type"),
+            "paraphrase_group": row["qid_linked_id"] or None,
+        }
+    ]
+
+
 def shape_mediconfusion(row: Row) -> list[PlainRow]:
     """MediConfusion: one question and two options, asked of two images with opposite answers. The captions reveal the
     answer and are left out."""
@@ -200,6 +224,7 @@ ROW_SHAPES: Mapping[str, Callable[[Row], list[PlainRow]]] = {
     "omnimedvqa": shape_omnimedvqa,
     "probmed": shape_probmed,
     "vqa_med_2019": shape_vqa_med_2019,
+    "vqa_rad_original": shape_vqa_rad_original,
     "mediconfusion": shape_mediconfusion,
 }
 

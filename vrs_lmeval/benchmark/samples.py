@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from vrs_lmeval.benchmark.images import EncodedImage, ImageStore, hash_image_set
+from vrs_lmeval.benchmark.region_files import RegionFiles, describe_regions
 from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
@@ -59,6 +60,8 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         raise MalformedDataError(f"{source.path}, split {source.split}: no rows")
     samples = _count_sets(samples)
     evidence = _describe(source, table, images) | _describe_rows(samples)
+    if source.regions is not None:
+        evidence |= describe_regions(samples)
     if source.accept_golds_of_duplicates:
         own, samples = samples, accept_golds_of_duplicates(samples)
         grown = sum(one.golds != other.golds for one, other in zip(own, samples, strict=True))
@@ -78,6 +81,7 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows:
     """The sample or samples of each row; `rows` learns the row of each sample id."""
     columns = PLAIN_COLUMNS if source.shape else source.columns
     _check_image_column(source, table, columns.image)
+    region_files = RegionFiles(source.regions, table)
     occurrences: Counter[str] = Counter()
     for index in range(len(table.rows)):
         where = f"{source.path}, split {source.split}, row {index}"
@@ -90,6 +94,7 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows:
             if not image_ids:
                 raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
             sample = _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
+            sample = replace(sample, regions=region_files.find(shown, where))
             rows[sample.sample_id] = index
             yield sample
 

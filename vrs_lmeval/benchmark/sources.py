@@ -73,6 +73,7 @@ class DatasetSource:
     column holds what. `closed_rule` tells open from closed questions where no `answer_type` column does (see
     `samples.decide_answer_type`). With `accept_golds_of_duplicates`, each row accepts the golds of all rows with its
     image and question. With `image_share`, the questions on that share of the images are kept, drawn by their content.
+    `regions` names the file with the boxes of an image, which lies beside it (see `region_files`).
     """
 
     path: str
@@ -89,6 +90,7 @@ class DatasetSource:
     closed_rule: ClosedRule = "yes_no"
     accept_golds_of_duplicates: bool = False
     image_share: float | None = None
+    regions: str | None = None
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -152,6 +154,12 @@ class Table:
         if isinstance(value, str) and self.folder is not None and (self.folder / value).is_file():
             return self.folder / value  # a path from the data set's folder, though images have a folder of their own
         return encoded_image(value, self.image_folder or self.folder)
+
+    def read_file(self, path: str) -> bytes:
+        """The bytes of a file beside the images; `path` starts where theirs do. Raises OSError."""
+        if self.archive is not None:
+            return self.archive.read(f"{self.archive_folder}{path}")
+        return Path(self.image_folder or self.folder or ".", path).read_bytes()
 
 
 def open_table(source: DatasetSource) -> Table:

@@ -19,7 +19,10 @@ from vrs_lmeval.reading.normalisation import name_text
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
 
-SAME_DATA = ("content_sha256", "images_sha256", "split", "columns", "closed_rule", "accept_golds_of_duplicates")
+SAME_DATA = (
+    *("content_sha256", "images_sha256", "regions_sha256"),
+    *("split", "columns", "closed_rule", "accept_golds_of_duplicates"),
+)
 """What of the data set's evidence must be equal; where it was read from may differ."""
 
 SHOWN_CHARACTERS = 60

@@ -19,6 +19,8 @@ from vrs_lmeval.records import (
     QUESTION_SHUFFLED,
     QUESTION_SHUFFLED_ABSENT,
     REAL,
+    REGION_CONTROL,
+    REGION_COVERED,
     ROTATED,
     SHUFFLED,
     SHUFFLED_HARD,
@@ -35,8 +37,9 @@ from vrs_lmeval.variants.prompt_variants import (
     show_absent,
     show_guess,
 )
+from vrs_lmeval.variants.region_variants import cover_equal_box, cover_region
 from vrs_lmeval.variants.severities import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
-from vrs_lmeval.variants.variant import Split, Variant, VariantError, VariantRule
+from vrs_lmeval.variants.variant import Split, Variant, VariantError, VariantRule, read_colour
 
 
 def show_real(split: Split) -> VariantRule:
@@ -46,10 +49,8 @@ def show_real(split: Split) -> VariantRule:
 
 def show_blank(split: Split, colour: Sequence[int] = GREY) -> VariantRule:
     """A uniform image of the same size. Grey, as in the VRS paper (arXiv 2603.03437; its grey value is not stated)."""
-    if len(colour) != 3 or not all(isinstance(channel, int) and 0 <= channel <= 255 for channel in colour):
-        raise VariantError(f"variant blank: colour should be three integers of 0..255, it is {colour!r}")
-    red, green, blue = colour
-    return VariantRule(change=lambda image_id: Perturbation.blank((red, green, blue)))
+    filled = Perturbation.blank(read_colour(BLANK, colour))
+    return VariantRule(change=lambda image_id, sample: filled)
 
 
 def show_shuffled(split: Split, seed: int = 0) -> VariantRule:
@@ -98,7 +99,7 @@ def show_graded(split: Split, name: str, row: GradedRow, published: tuple[float,
     limit.
     """
 
-    def change(image_id: str) -> Perturbation:
+    def change(image_id: str, sample: Sample) -> Perturbation:
         parameters = fit_to_image(row, published, split.sizes[image_id])
         return Perturbation(row.kind, parameters, make_noise_key(seed, image_id, name) if row.is_random else 0)
 
@@ -121,6 +122,8 @@ VARIANTS: Mapping[str, Callable[..., VariantRule]] = {
     QUESTION_SHUFFLED_ABSENT: ask_other_question_without_image,
     PARAPHRASE: ask_paraphrase,
     ROTATED: rotate_options,
+    REGION_COVERED: cover_region,
+    REGION_CONTROL: cover_equal_box,
 }
 
 

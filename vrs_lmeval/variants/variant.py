@@ -26,13 +26,14 @@ class VariantRule:
     """What is shown and asked under one variant.
 
     `choose`: sample -> the `image_id` of the sample whose image is shown, None where the question is not asked so.
-    `change`: id of the image shown -> how it is changed. `ask`: sample -> the question as it is put, its golds kept.
+    `change`: id of the image shown, the sample -> how it is changed. `ask`: sample -> the question as it is put, its
+    golds kept.
     With `shows_images` False the prompt has no image and no mark of one, and `choose` says only whether it is asked;
     `preface` is what then stands before the prompt. `evidence` is what the results should say of the draw.
     """
 
     choose: Callable[[Sample], str | None] = lambda sample: sample.image_id
-    change: Callable[[str], Perturbation] = lambda image_id: Perturbation.identity()
+    change: Callable[[str, Sample], Perturbation] = lambda image_id, sample: Perturbation.identity()
     ask: Callable[[Sample], Sample] = lambda sample: sample
     shows_images: bool = True
     preface: str = ""
@@ -46,3 +47,11 @@ class Variant:
     name: str
     kind: str
     parameters: Mapping[str, Any]
+
+
+def read_colour(name: str, colour: Sequence[int]) -> tuple[int, int, int]:
+    """The colour that variant `name` fills with, as a task gives it: red, green, blue. Raises VariantError."""
+    if len(colour) != 3 or not all(isinstance(channel, int) and 0 <= channel <= 255 for channel in colour):
+        raise VariantError(f"variant {name}: colour should be three integers of 0..255, it is {colour!r}")
+    red, green, blue = colour
+    return red, green, blue
