@@ -134,7 +134,8 @@ def _rescore_samples(
         raise UnreadableResultsError(f"{path}: no prompt style {evidence.prompt_style!r} is known here")
     names = {name for line in logged for name in line["metrics"]}
     samples = [read_document(line["doc"])[0] for line in logged]
-    by = [field for field in BREAKDOWNS if any(name.startswith(f"acc_{field}_") for name in names)]
+    wholes = ("acc", "acc_absent", "acc_majority")
+    by = [f for f in BREAKDOWNS if any(name.startswith(tuple(f"{whole}_{f}_" for whole in wholes)) for name in names)]
     known = {CLAIM if style.asks_for_text else LIKELIHOODS}
     known |= {what for what, metric in METRIC_OF_KNOWN.items() if metric in names}
     known |= {majority_by(field) for field in by if any(n.startswith(f"acc_majority_{field}_") for n in names)}
