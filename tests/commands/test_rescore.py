@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +171,20 @@ def test_a_text_that_utf_8_cannot_hold_is_read_again_and_written(tmp_path):
 
     _, run = rescore(copy_log(tmp_path, break_text), tmp_path / "new")
     assert run.samples[0].answers["real"].text == "yes \ud800"
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("task", ["vrs_sample_mirage", "vrs_sample_rotated"])
+def test_a_fresh_run_read_again_gives_its_own_samples_whatever_was_asked(tmp_path, task):
+    control = Path(__file__).parents[2] / "controls" / "sighted"
+    command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--model_args", f"pretrained={control}"]
+    command += ["--apply_chat_template", "--tasks", task, "--limit", "12", "--batch_size", "8", "--log_samples"]
+    finished = subprocess.run(
+        [*command, "--output_path", str(tmp_path / "fresh")], capture_output=True, text=True, timeout=600
+    )
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    output, _ = rescore(tmp_path / "fresh", tmp_path / "again")
+    assert "0 of " in output
+    (fresh,), (again,) = ((tmp_path / name).rglob("samples_*.jsonl") for name in ("fresh", "again"))
+    for one, other in zip(fresh.read_text().splitlines(), again.read_text().splitlines(), strict=True):
+        assert json.loads(one) == json.loads(other)
