@@ -7,7 +7,9 @@ from support.results import log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.runs import read_folders
-from vrs_lmeval.page.charts import draw_severity
+from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
+from vrs_lmeval.page.charts import draw_modalities, draw_severity
+from vrs_lmeval.records import Interval
 
 NO_VARIANT = "acc_modality_stage_3"
 """The accuracy on one kind of question, whose name happens to end in a number."""
@@ -53,3 +55,21 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
 @pytest.mark.parametrize("values", [{}, {"acc_shuffled_hard": (1, 0)}, {NO_VARIANT: (1, 0)}])
 def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
     assert draw_severity(make_task_board(tmp_path, {"only": values})) is None
+
+
+def interval(estimate, half):
+    return Interval(estimate, estimate - half, estimate + half, "t", 40, 20)
+
+
+def test_each_model_has_a_point_by_its_two_reliances_and_one_without_eyes_stands_at_no_image():
+    looks = ModalityReliance(interval(0.4, 0.1), interval(0.2, 0.05))
+    figure = draw_modalities([("<looks>", looks)], [("reads", interval(0.3, 0.2))])
+    seeing, text = figure.data
+    assert (seeing.x, seeing.y, seeing.name) == ((0.4,), (0.2,), "&lt;looks&gt;")
+    assert seeing.error_y.array == pytest.approx([0.05])
+    assert (text.x, text.y, text.name) == ((0.0,), (0.3,), "reads (no image)")
+    assert text.error_x.array == (0.0,)
+
+
+def test_without_anothers_questions_there_is_no_such_chart():
+    assert draw_modalities([], [("reads", interval(0.3, 0.2))]) is None
