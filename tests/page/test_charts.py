@@ -6,8 +6,8 @@ import pytest
 from support.results import log_question, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
-from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
+from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.charts import draw_modalities, draw_severity
 from vrs_lmeval.records import Interval
 
