@@ -11,7 +11,6 @@ from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from vrs_lmeval.commands.doctor import examine
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
+from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
@@ -36,6 +36,7 @@ from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError,
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
 from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.leaderboard.shown_text import name_file
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Does a vision-language model look at the image?",
 )
-console = Console(width=None if sys.stdout.isatty() else 160)
+console = make_console()
 
 CONTROLS = ("sighted", "blind")
 DEMO_TASK = "vrs_sample"
@@ -361,7 +362,7 @@ def _show(runs: list[Run], output: Path | None) -> None:
 def _write(comparisons: list[Comparison], output: Path) -> None:
     for comparison in comparisons:
         for suffix, make in ((".md", make_markdown), (".json", make_json)):
-            _write_file(output / f"{comparison.task}{suffix}", make(comparison))
+            _write_file(output / f"{name_file(comparison.task)}{suffix}", make(comparison))
 
 
 def _write_file(path: Path, text: str) -> None:

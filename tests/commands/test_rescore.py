@@ -168,4 +168,6 @@ def test_a_text_that_utf_8_cannot_hold_is_read_again_and_written(tmp_path):
         line["filtered_resps"][0] = "yes \ud800"
 
     _, run = rescore(copy_log(tmp_path, break_text), tmp_path / "new")
-    assert run.samples[0].answers["real"].text == "yes \ud800"
+    assert run.samples[0].answers["real"].text == "yes ?"  # as it can be shown
+    (samples,) = run.source.parent.glob("samples_*")
+    assert json.loads(samples.read_text().splitlines()[0])["filtered_resps"][0] == "yes \ud800"
