@@ -243,18 +243,25 @@ def _run_once(run: StudyRun) -> bool:
     """Whether the run is done now; a failure is shown and costs the others nothing."""
     if run.is_done:
         return True
-    run.folder.mkdir(parents=True, exist_ok=True)
     log = run.folder / "lm_eval.log"
-    with log.open("w") as output:
-        finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
-    if finished.returncode == 0:
-        run.mark_done()
-        return True
-    last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
+        fault = _read_last_line(log) if finished.returncode else run.find_fault()
+        if fault is None:
+            run.mark_done()
+            return True
+    except OSError as error:  # the disk is full, or the folder read-only
+        fault = str(error)
     console.print(
-        f"{run.name} on {run.task} failed: {last}\n  its whole output is in {log}", highlight=False, markup=False
+        f"{run.name} on {run.task} failed: {fault}\n  its whole output is in {log}", highlight=False, markup=False
     )
     return False
+
+
+def _read_last_line(log: Path) -> str:
+    return (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
 
 
 @app.command()
