@@ -126,6 +126,22 @@ def test_a_damaged_file_gives_no_wrong_answer_and_no_error(tmp_path, written, da
     assert damage is not flip_a_bit or intact > CASES // 2  # a bit costs a row, which the first run asks again
 
 
+@pytest.mark.parametrize("bit", [7, *(pytest.param(bit, marks=pytest.mark.whole) for bit in range(7))])
+def test_every_flipped_bit_of_header_and_schema(tmp_path, written, bit):
+    """SQLite quotes the schema in its messages, where the upper bits make text that is no UTF-8."""
+    for place in [place for place in range(PAGE) if place < 120 or written[place]]:
+        damaged = bytearray(written)
+        damaged[place] ^= 1 << bit
+        (tmp_path / FILE_NAME).write_bytes(damaged)
+        (tmp_path / f"{FILE_NAME}-journal").unlink(missing_ok=True)
+        cache = AnswerCache(tmp_path, "model")
+        assert all(answer in (None, ANSWERS[question]) for question, answer in find_all(cache).items())
+        cache.keep({cache.key("new"): "new"})
+        assert cache.find(cache.key("new")) in (None, "new")
+        assert all(problem.isprintable() for problem in cache.describe()["problems"])
+        cache._close(OSError("the run ends"))
+
+
 def test_a_flipped_bit_of_an_answer_is_counted_and_mended(tmp_path, written):
     place = written.index(b"the answer 57 ") + 12
     (tmp_path / FILE_NAME).write_bytes(written[:place] + b"8" + written[place + 1 :])
@@ -204,7 +220,7 @@ def test_a_file_that_is_no_database(tmp_path, caplog):
 def test_a_database_of_something_else(tmp_path, caplog):
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
         connection.execute("CREATE TABLE answers (patient TEXT)")
-    goes_on(AnswerCache(tmp_path, "model"), caplog, tmp_path, "no such column", "Name a folder")
+    goes_on(AnswerCache(tmp_path, "model"), caplog, tmp_path, "no such column", "Move it elsewhere")
 
 
 def test_a_folder_in_place_of_the_file(tmp_path, caplog):

@@ -35,10 +35,14 @@ LATER_WAIT_SECONDS = 1
 SETTINGS = ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0")
 """What SQLite advises for a file that something else may have written (https://www.sqlite.org/security.html)."""
 
-FAULTS = (sqlite3.Error, OSError, MemoryError)
-"""What opening, reading and writing raise. MemoryError: a damaged length that asks for more than there is."""
+FAULTS = (sqlite3.Error, OSError, MemoryError, UnicodeDecodeError)
+"""What opening, reading and writing raise. MemoryError: a damaged length asks for more than there is.
+UnicodeDecodeError: SQLite's message quotes damaged text, which Python's sqlite3 cannot read."""
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+LONGEST_REASON = 200
+"""Characters of a reason: SQLite's own are shorter."""
 
 OTHER_FOLDER = "Name a folder that this user may write"
 
@@ -50,7 +54,7 @@ ADVICE = {
     sqlite3.SQLITE_READONLY: OTHER_FOLDER,
     sqlite3.SQLITE_CANTOPEN: OTHER_FOLDER,
     sqlite3.SQLITE_PERM: OTHER_FOLDER,
-    **dict.fromkeys(DAMAGED, "Move it elsewhere, and the next run begins a new one"),
+    **dict.fromkeys((*DAMAGED, sqlite3.SQLITE_ERROR), "Move it elsewhere, and the next run begins a new one"),
 }
 """By SQLite's primary result code."""
 
@@ -163,8 +167,7 @@ class AnswerCache:
 
     def _tell(self, error: BaseException, loss: str) -> None:
         """Each reason once."""
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        reason = reason or type(error).__name__
+        reason = _describe(error)
         if reason not in self._problems:
             self._problems.append(reason)
             advice = ADVICE.get(_code_of(error), OTHER_FOLDER)
@@ -194,6 +197,16 @@ def _verify(key: str, text: Any, digest: Any) -> Any | None:
     return json.loads(text)
 
 
+def _describe(error: BaseException) -> str:
+    """Why, without a path; SQLite may quote what it found in the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its structure is damaged"
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return "".join(c if c.isprintable() else "\ufffd" for c in reason)[:LONGEST_REASON] or type(error).__name__
+
+
 def _code_of(error: BaseException) -> int:
     """SQLite's primary result code; 0 where the error is not SQLite's."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
