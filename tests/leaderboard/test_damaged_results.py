@@ -111,6 +111,21 @@ def test_a_damaged_folder_costs_itself_alone(tmp_path, sound, part, monkeypatch)
         shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.whole) for part in range(1, 10))])
+def test_commands_that_refuse_a_damaged_folder_say_why(tmp_path, sound, part):
+    for case in range(CASES):
+        folder = tmp_path / str(case)
+        shutil.copytree(sound, folder / "runs")
+        damage_run(folder / "runs" / "odd", f"commands {part} {case}")
+        for command in (["compare"], ["rescore", "--output", str(folder / "new")]):
+            with time_limit():
+                shown = CliRunner().invoke(cli.app, [*command, str(folder / "runs")])
+            assert shown.exception is None or isinstance(shown.exception, SystemExit), (case, command, shown.exception)
+            assert shown.exit_code in (0, 2), (case, command, shown.output)
+            assert not any(map(is_control, shown.output))
+        shutil.rmtree(folder)
+
+
 def test_the_numbers_of_the_others_do_not_change(tmp_path, sound):
     """A run that is left out has no say in the others' intervals."""
     shutil.copytree(sound, tmp_path / "damaged")
