@@ -160,7 +160,9 @@ NAMES = (
         ("image_sizes",),
     ),
     Name(
-        "transformers:PreTrainedConfig._attn_implementation", "asking/answer_cache", "the key of kept answers names it"
+        "transformers:PreTrainedConfig._attn_implementation",
+        "asking/model_identity",
+        "the key of kept answers names it",
     ),
     # transformers: image processors, whose bits the fused op gives.
     *(

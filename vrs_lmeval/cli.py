@@ -11,7 +11,6 @@ from pathlib import Path, PurePath
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from vrs_lmeval.commands.doctor import examine
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
+from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
@@ -36,6 +36,7 @@ from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError,
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
 from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
+from vrs_lmeval.leaderboard.shown_text import name_file
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Does a vision-language model look at the image?",
 )
-console = Console(width=None if sys.stdout.isatty() else 160)
+console = make_console()
 
 CONTROLS = ("sighted", "blind")
 DEMO_TASK = "vrs_sample"
@@ -242,18 +243,25 @@ def _run_once(run: StudyRun) -> bool:
     """Whether the run is done now; a failure is shown and costs the others nothing."""
     if run.is_done:
         return True
-    run.folder.mkdir(parents=True, exist_ok=True)
     log = run.folder / "lm_eval.log"
-    with log.open("w") as output:
-        finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
-    if finished.returncode == 0:
-        run.mark_done()
-        return True
-    last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    try:
+        run.folder.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as output:
+            finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
+        fault = _read_last_line(log) if finished.returncode else run.find_fault()
+        if fault is None:
+            run.mark_done()
+            return True
+    except OSError as error:  # the disk is full, or the folder read-only
+        fault = str(error)
     console.print(
-        f"{run.name} on {run.task} failed: {last}\n  its whole output is in {log}", highlight=False, markup=False
+        f"{run.name} on {run.task} failed: {fault}\n  its whole output is in {log}", highlight=False, markup=False
     )
     return False
+
+
+def _read_last_line(log: Path) -> str:
+    return (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
 
 
 @app.command()
@@ -361,7 +369,7 @@ def _show(runs: list[Run], output: Path | None) -> None:
 def _write(comparisons: list[Comparison], output: Path) -> None:
     for comparison in comparisons:
         for suffix, make in ((".md", make_markdown), (".json", make_json)):
-            _write_file(output / f"{comparison.task}{suffix}", make(comparison))
+            _write_file(output / f"{name_file(comparison.task)}{suffix}", make(comparison))
 
 
 def _write_file(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from tqdm import tqdm
 
-from vrs_lmeval.asking.answer_cache import AnswerCache, identify_model
+from vrs_lmeval.asking.answer_cache import AnswerCache
 from vrs_lmeval.asking.asker import Asker, Way
 from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
 from vrs_lmeval.asking.missing_packages import explain_missing_package
+from vrs_lmeval.asking.model_identity import identify_model
 from vrs_lmeval.asking.option_scores import OptionScorer, Scored, split_option
 from vrs_lmeval.asking.prompt_encoding import Prompt
 from vrs_lmeval.asking.seams import Request
@@ -114,6 +115,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             **self._prompts.describe(self.chat_applied, self._asker.bos_dropped),
             "vrs_missing_weights": list(self._missing_weights),
             "vrs_work": self._asker.work(),
+            "vrs_cache": None if self._cache is None else self._cache.describe(),
             "vrs_processes": self.world_size,
         }
 
@@ -144,7 +146,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             return texts
         self._prompts.look_at([request.args[0] for request in requests], self.chat_applied, expects_text=True)
         keys = {index: self._key_generation(request) for index, request in enumerate(requests)}
-        answers = self._find(keys)
+        answers = self._find(keys, _is_text)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
         way = Way(self._writer.write_continued, self._writer.encode_plainly, self._writer.write)
         asked = self._asker.leave_out_unaskable(prompts, way)
@@ -162,7 +164,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         pairs = [split_option(*request.args[:2]) for request in requests]
         images = [_image_key(request) for request in requests]
         keys = {i: self._key("loglikelihood", pair, images[i]) for i, pair in enumerate(pairs)}
-        answers = self._find(keys)
+        answers = self._find(keys, _is_scored)
         same_prompt: dict[Hashable, list[int]] = {}
         for index, (context, _) in enumerate(pairs):
             if index not in answers:
@@ -187,11 +189,11 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._collect(answers, batches, keys, self._show_progress(requests, answers, disable_tqdm))
         return [(answers[index][0], answers[index][1]) for index in range(len(requests))]
 
-    def _find(self, keys: Mapping[int, str | None]) -> dict[int, Any]:
+    def _find(self, keys: Mapping[int, str | None], is_answer: Callable[[Any], bool]) -> dict[int, Any]:
         """Answers that the cache holds, by request."""
         if self._cache is None:
             return {}
-        found = {index: self._cache.find(key) for index, key in keys.items() if key is not None}
+        found = {index: self._cache.find(key, is_answer) for index, key in keys.items() if key is not None}
         answers = {index: answer for index, answer in found.items() if answer is not None}
         self._asker.counts["cache_hits"] += len(answers)
         return answers
@@ -223,6 +225,8 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
                     kept = {keys[index]: answer for index, answer in batch.items()}
                     self._cache.keep({key: answer for key, answer in kept.items() if key is not None})
                 progress.update(len(answers) * progress.total / len(keys) - progress.n)
+        if self._cache is not None:
+            self._cache.tell_losses()
 
     def _key(self, kind: str, *parts: Any) -> str | None:
         return None if self._cache is None else self._cache.key(kind, self.chat_applied, *parts)
@@ -236,7 +240,10 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
     def _identify(self) -> str:
         settings = {
             name: getattr(self, name)
-            for name in ("image_token", "max_images", "rgb", "image_width", "image_height", "image_max_side")
+            for name in (
+                *("image_token", "interleave", "max_images", "rgb", "image_width", "image_height", "image_max_side"),
+                *("mixed_precision_dtype", "softmax_dtype", "add_bos_token", "think_end_token"),
+            )
         }
         settings |= {"max_length": self.max_length, "max_gen_toks": self.max_gen_toks, "truncation": self.truncation}
         settings |= {"double_bos": self._prompts.double_bos, "thought_tokens": self._prompts.thought_tokens}
@@ -271,6 +278,16 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             logger.info("vrs-hf leaves images to %s: %s", type(image_processor).__name__, reason)
             return f"transformers: {reason}"
         return "fused"
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_scored(value: Any) -> bool:
+    """A log-likelihood, and whether greedy decoding writes the option: a list, since JSON holds no tuple."""
+    is_pair = isinstance(value, list) and len(value) == 2
+    return is_pair and isinstance(value[0], int | float) and isinstance(value[1], bool)
 
 
 def _image_key(request: Request) -> tuple[Hashable, ...]:

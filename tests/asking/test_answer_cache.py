@@ -1,7 +1,10 @@
 """Kept answers: what changes an answer changes its key, and a killed run goes on where its last batch ended."""
 
 import copy
+import os
+import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -14,7 +17,7 @@ from lm_eval.api.model import CachingLM
 from support.architectures import ARCHITECTURES
 from support.harness_models import generation, make_requests, show_images, wrap
 
-from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache, hash_weights
+from vrs_lmeval.asking.answer_cache import FILE_NAME
 from vrs_lmeval.model import VrsHF
 
 pytestmark = pytest.mark.models
@@ -32,23 +35,6 @@ def run(parts, folder, requests, **options):
     lm = wrap(VrsHF, *copy.deepcopy(parts), batch_size=BATCH, cache_dir=str(folder), **options)
     answers = lm.generate_until(requests, disable_tqdm=True)
     return answers, lm.get_model_info()["vrs_work"]["cache_hits"]
-
-
-def test_answers_are_found_again_by_the_same_identity_alone(tmp_path):
-    cache = AnswerCache(tmp_path, "one model")
-    key = cache.key("prompt", {"until": ["\n"]}, ("image", None))
-    cache.keep({key: "liver"})
-    again = AnswerCache(tmp_path, "one model")
-    assert again.find(again.key("prompt", {"until": ["\n"]}, ("image", None))) == "liver"
-    assert again.find(again.key("prompt", {"until": []}, ("image", None))) is None
-    other = AnswerCache(tmp_path, "another model")
-    assert other.find(other.key("prompt", {"until": ["\n"]}, ("image", None))) is None
-
-
-def test_a_file_that_is_no_cache_is_refused_by_name(tmp_path):
-    (tmp_path / FILE_NAME).write_text("not a database, but long enough to be read as the header of one" * 10)
-    with pytest.raises(ValueError, match=f"cache_dir: .*{FILE_NAME} cannot be used"):
-        AnswerCache(tmp_path, "model")
 
 
 def test_a_second_run_computes_nothing(llava, tmp_path):
@@ -99,7 +85,8 @@ def test_a_processor_that_writes_other_image_tokens_shares_no_answer(llava, tmp_
     model, processor = copy.deepcopy(llava)
     processor.num_additional_image_tokens += 1
     lm = wrap(VrsHF, model, processor, batch_size=BATCH, cache_dir=str(tmp_path))
-    assert not lm._find({index: lm._key_generation(request) for index, request in enumerate(requests)})
+    keys = {index: lm._key_generation(request) for index, request in enumerate(requests)}
+    assert not lm._find(keys, lambda answer: True)
 
 
 def test_drawn_answers_are_not_kept(llava, tmp_path):
@@ -108,15 +95,80 @@ def test_drawn_answers_are_not_kept(llava, tmp_path):
     assert run(llava, tmp_path, requests)[1] == 0
 
 
-def test_weights_are_known_by_their_values(llava):
-    model, _ = copy.deepcopy(llava)
-    assert hash_weights(model) == hash_weights(llava[0])
-    assert hash_weights(model.to(torch.bfloat16)) != hash_weights(llava[0])
-
-
 def test_the_harness_cache_is_refused_with_the_reason(llava, tmp_path):
     with pytest.raises(ValueError, match=r"--use_cache keeps answers without the model.*cache_dir"):
         CachingLM(wrap(VrsHF, *copy.deepcopy(llava), batch_size=1), str(tmp_path / "harness"))
+
+
+def overwrite(place, content):
+    return lambda path: path.write_bytes(
+        path.read_bytes()[:place] + content + path.read_bytes()[place + len(content) :]
+    )
+
+
+def flip(place, bit):
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[place] ^= 1 << bit
+        path.write_bytes(content)
+
+    return damage
+
+
+def replace_by_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGE = {
+    "no database": lambda path: path.write_text("no database " * 400),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "a page of noise": overwrite(4096, random.Random(0).randbytes(4096)),
+    "a folder": replace_by_a_folder,
+    **{f"bit {bit} of byte {place}": flip(place, bit) for place, bit in [(20, 0), (56, 1), (4100, 3), (8000, 5)]},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_run_on_a_damaged_cache_answers_as_one_without(llava, tmp_path, damage):
+    requests = make_requests()
+    expected, _ = run(llava, tmp_path, requests)
+    damage(tmp_path / FILE_NAME)
+    assert run(llava, tmp_path, requests)[0] == expected
+    assert run(llava, tmp_path, requests)[0] == expected
+
+
+def test_every_row_with_a_flipped_bit_is_asked_again_and_counted(llava, tmp_path):
+    requests = make_requests()
+    expected, _ = run(llava, tmp_path, requests)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        for key, answer in connection.execute("SELECT key, answer FROM answers").fetchall():
+            flipped = bytes([answer[0], answer[1] ^ 1, *answer[2:]])
+            connection.execute("UPDATE answers SET answer = ? WHERE key = ?", (flipped, key))
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=BATCH, cache_dir=str(tmp_path))
+    assert lm.generate_until(requests, disable_tqdm=True) == expected
+    said = lm.get_model_info()["vrs_cache"]
+    counts = {"hits": 0, "rows_not_verified": len(requests), "answers_kept": len(requests), "answers_not_kept": 0}
+    assert said == counts | {"problems": []}
+    assert run(llava, tmp_path, requests) == (expected, len(requests))
+
+
+def test_an_answer_of_another_kind_is_asked_again(llava, tmp_path):
+    requests = make_requests()[:2]
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=BATCH, cache_dir=str(tmp_path))
+    lm._cache.keep({lm._key_generation(request): 5 for request in requests})
+    assert all(isinstance(text, str) for text in lm.generate_until(requests, disable_tqdm=True))
+    assert lm.get_model_info()["vrs_cache"]["rows_not_verified"] == 2
+
+
+def test_a_run_that_can_keep_nothing_says_so_in_its_results(llava, tmp_path, caplog):
+    (tmp_path / FILE_NAME).mkdir()
+    lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=BATCH, cache_dir=str(tmp_path))
+    answers = lm.generate_until(make_requests(), disable_tqdm=True)
+    said = lm.get_model_info()["vrs_cache"]
+    assert (said["answers_not_kept"], said["problems"]) == (len(answers), ["unable to open database file"])
+    assert f"{len(answers)} answers were not kept" in caplog.text
 
 
 KILLED_RUN = """

@@ -131,3 +131,99 @@ def test_a_run_that_was_killed_is_not_done(tmp_path):
     run.mark_done()
     assert run.is_done
     assert json.loads((run.folder / "study_run.json").read_text())[:2] == ["-m", "lm_eval"]
+
+
+def finish(tmp_path):
+    """The first run of the plan, done, and its folder with results."""
+    (run, *_) = read_study(write_plan(tmp_path), tmp_path / "out").runs
+    folder = write_run(run.folder, "org_one", draw_rows(0.8, 0.4))
+    (results,) = folder.glob("results_*")
+    counts = {"vrs_test": {"original": 120, "effective": 120}}
+    results.write_text(json.dumps(json.loads(results.read_text()) | {"n-samples": counts}))
+    run.mark_done()
+    assert run.is_done
+    return run, folder
+
+
+def cut_in_the_middle(path):
+    path.write_text(path.read_text()[: path.stat().st_size // 2])
+
+
+def leave_out_lines(path):
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-3]))
+
+
+def spoil_a_line(path):
+    path.write_text(path.read_text().replace("{", "[", 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *(("samples_*", damage) for damage in (cut_in_the_middle, leave_out_lines, spoil_a_line)),
+        *(("results_*", damage) for damage in (cut_in_the_middle, spoil_a_line)),
+        *((name, lambda path: path.unlink()) for name in ("samples_*", "results_*")),
+        *((name, lambda path: path.write_bytes(b"")) for name in ("samples_*", "results_*")),
+    ],
+)
+def test_a_run_whose_results_are_not_whole_is_not_done(tmp_path, name, damage):
+    run, folder = finish(tmp_path)
+    damage(next(folder.glob(name)))
+    assert not run.is_done
+    write_run(run.folder, "org_one", draw_rows(0.8, 0.4), time="2027-01-01T00-00-00.000000")  # run again
+    assert run.is_done
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"\xff", b"5", b"[" * 100_000])
+def test_a_damaged_note_is_none(tmp_path, content):
+    run, _ = finish(tmp_path)
+    (run.folder / "study_run.json").write_bytes(content)
+    assert not run.is_done
+
+
+def test_samples_of_a_task_that_is_not_ours_are_whole_too(tmp_path):
+    """A line a question for each of its filters."""
+    run, folder = finish(tmp_path)
+    (results,) = folder.glob("results_*")
+    content = json.loads(results.read_text())
+    content["n-samples"]["gsm8k"] = {"original": 9, "effective": 3}
+    results.write_text(json.dumps(content))
+    samples = results.with_name(results.name.replace("results_", "samples_gsm8k_") + "l")
+    assert not run.is_done
+    for lines, is_done in ((6, True), (3, True), (5, False)):
+        samples.write_text("{}\n" * lines)
+        assert run.is_done is is_done
+    samples.write_text("{}\n{}\n{\n")
+    assert not run.is_done
+
+
+def test_the_note_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    run, _ = finish(tmp_path)
+    before = (run.folder / "study_run.json").read_text()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        run.mark_done()
+    assert (run.folder / "study_run.json").read_text() == before
+
+
+def test_results_that_lm_eval_lost_without_an_error_are_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    shown = study(tmp_path)
+    assert shown.exit_code == 1
+    assert "lm_eval wrote no results there" in " ".join(shown.output.split())
+    assert not list(tmp_path.rglob("study_run.json"))
+
+
+def test_a_folder_that_cannot_be_written_costs_its_run_alone(tmp_path, lm_eval):
+    plan = write_plan(tmp_path)
+    run = read_study(plan, tmp_path / "out").runs[0]
+    run.folder.parent.mkdir(parents=True)
+    run.folder.write_text("a file where the folder should be")
+    shown = study(tmp_path)
+    assert shown.exit_code == 1
+    assert "File exists" in " ".join(shown.output.split())
+    assert "1 of 4 runs failed" in " ".join(shown.output.split())

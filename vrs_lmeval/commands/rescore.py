@@ -12,13 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.leaderboard.runs import (
-    DAMAGE,
-    UnreadableResultsError,
-    name_samples_file,
-    read_results,
-    read_run,
-)
+from vrs_lmeval.leaderboard.logged_json import DAMAGE
+from vrs_lmeval.leaderboard.runs import UnreadableResultsError, name_samples_file, read_results, read_run
 from vrs_lmeval.metrics.metric import Metric
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import Shown, score_question

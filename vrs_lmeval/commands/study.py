@@ -9,13 +9,15 @@
     arguments: {batch_size: 8}                     # further options of `lm_eval run`
 
 A run is one model on one task. It is done when its folder holds the note of the very same command, which is written
-last; so a study that was interrupted goes on where it stopped, and a changed one runs again what it must.
+last, and its newest results are whole; so a study that was interrupted goes on where it stopped, a changed one runs
+again what it must, and so does one whose files were damaged since.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -26,7 +28,9 @@ from typing import Any
 import yaml
 
 from vrs_lmeval.bridge import MODEL_NAME
+from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_card
+from vrs_lmeval.leaderboard.runs import name_samples_file, read_results, read_run
 
 NOTE = "study_run.json"
 
@@ -48,13 +52,51 @@ class StudyRun:
 
     @property
     def is_done(self) -> bool:
-        """Whether this very command has finished before."""
+        """Whether this very command has finished before, and its results are whole."""
         note = self.folder / NOTE
-        return note.is_file() and json.loads(note.read_text(encoding="utf-8")) == list(self.command[1:])
+        try:
+            is_same = note.is_file() and json.loads(note.read_text(encoding="utf-8")) == list(self.command[1:])
+        except (OSError, ValueError, RecursionError):  # a damaged note is none
+            return False
+        return is_same and self.find_fault() is None
+
+    def find_fault(self) -> str | None:
+        """What of its newest results is not whole; None where every question asked has its line."""
+        files = sorted(self.folder.rglob("results_*.json"), key=_name_of)
+        if not files:
+            return f"{self.folder}: lm_eval wrote no results there"
+        try:
+            results, ours = read_results(files[-1])
+            for task in ours:
+                read_run(files[-1], results, task)
+            for task, counts in (results.get("n-samples") or {}).items():
+                if task not in ours:
+                    _check_lines(name_samples_file(files[-1], task), counts["effective"])
+        except DAMAGE as error:  # an UnreadableResultsError among them, which names the file
+            return str(error)
+        return None
 
     def mark_done(self) -> None:
-        """To be called when lm_eval has finished well. The interpreter's path does not count."""
-        (self.folder / NOTE).write_text(json.dumps(list(self.command[1:])), encoding="utf-8")
+        """To be called when lm_eval has finished well. The note is there whole or not at all."""
+        part = self.folder / f"{NOTE}.part"
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(list(self.command[1:]), file)  # without the interpreter's path, which does not count
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.folder / NOTE)
+
+
+def _name_of(path: Path) -> str:
+    return path.name
+
+
+def _check_lines(samples: Path, asked: int) -> None:
+    """Of a task that is not ours: a line a question and filter, each of them JSON. Raises what is in DAMAGE."""
+    lines = read_text(samples).rstrip("\n").split("\n")
+    for line in lines:
+        parse_json(line)
+    if len(lines) % asked:
+        raise ValueError(f"{samples}: holds {len(lines)} lines for {asked} questions; was it cut?")
 
 
 @dataclass(frozen=True, slots=True)

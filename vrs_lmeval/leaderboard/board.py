@@ -21,6 +21,7 @@ from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_
 from vrs_lmeval.leaderboard.model_cards import ModelCard, find_card
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix, find_apart
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
+from vrs_lmeval.leaderboard.shown_text import clean_reason
 from vrs_lmeval.leaderboard.text_floors import TextFloor, find_floors, shows_no_image
 from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES, find_unread, judge
 from vrs_lmeval.leaderboard.vision_necessary import VisionNecessary, find_vision_necessary
@@ -141,6 +142,7 @@ def make_leaderboard(
     boards, unused = _add_floors(boards, text_runs, labels, vision_necessary)
     left_out += unused
     contrasts = contrast_groups(kept, card_of, labels)
+    left_out = [LeftOut(clean_reason(each.name), clean_reason(each.reason)) for each in left_out]
     return Leaderboard(boards, tuple(contrasts), tuple(left_out))
 
 

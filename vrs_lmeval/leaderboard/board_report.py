@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import math
@@ -18,6 +17,7 @@ from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
 from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
+from vrs_lmeval.leaderboard.shown_text import escape_markdown
 from vrs_lmeval.leaderboard.text_floors import TextFloor
 from vrs_lmeval.leaderboard.verdict import MANY_UNREAD
 from vrs_lmeval.leaderboard.vision_necessary import NecessaryRow, VisionNecessary
@@ -145,7 +145,7 @@ def make_board_markdown(board: Leaderboard) -> str:
     lines = ["# Which model looks at the image?", ""]
     for task in board.boards:
         headings = ["model", "rank", *(HEADINGS[name] for name in _names(task)), "training data"]
-        lines += [f"## {_title(task)}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
+        lines += [f"## {escape_markdown(_title(task))}", "", make_markdown_row(headings), "|---" * len(headings) + "|"]
         lines += [make_markdown_row(_cells(task, standing)) for standing in task.standings]
         lines += [make_markdown_row(_floor_cells(task, floor)) for floor in task.floors]
         if task.vision_necessary is not None:
@@ -159,7 +159,7 @@ def make_board_markdown(board: Leaderboard) -> str:
 
 
 def _list_items(notes: Sequence[str]) -> list[str]:
-    return [f"- {html.escape(note, quote=False)}" for note in notes]
+    return [f"- {escape_markdown(note)}" for note in notes]
 
 
 def make_board_csv(board: Leaderboard) -> str:

@@ -129,7 +129,7 @@ def _count_best_guess(golds: Sequence[set[str]]) -> int:
 
 def make_labels(models: Sequence[str]) -> list[str]:
     """The last part of each model's name; the whole name, then a number, where that is not unique."""
-    short = [PurePath(model).name for model in models]
+    short = [PurePath(model).name or "(no name)" for model in models]
     names = [model if short.count(name) > 1 else name for model, name in zip(models, short, strict=True)]
     return [
         f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name

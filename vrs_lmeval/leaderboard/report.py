@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from vrs_lmeval.leaderboard.comparison import Comparison, ModelRow
 from vrs_lmeval.leaderboard.pairs import PairTest
+from vrs_lmeval.leaderboard.shown_text import escape_markdown
 from vrs_lmeval.records import Interval
 
 HEADINGS = {
@@ -61,7 +61,7 @@ def make_markdown(comparison: Comparison) -> str:
     """The comparison as a Markdown page."""
     names = _metric_names(comparison)
     lines = [
-        f"# {_title(comparison)}",
+        f"# {escape_markdown(_title(comparison))}",
         "",
         make_markdown_row(["model", *(HEADINGS[name] for name in names)]),
         "|---|" + "---:|" * len(names),
@@ -69,7 +69,7 @@ def make_markdown(comparison: Comparison) -> str:
         "",
         make_caption(comparison),
         "",
-        make_paragraph(comparison),
+        escape_markdown(make_paragraph(comparison)),
     ]
     return "\n".join(lines) + "\n"
 
@@ -140,11 +140,7 @@ def format_interval(interval: Interval, signed: bool = False) -> str:
 
 def make_markdown_row(cells: Sequence[str]) -> str:
     """A row of a Markdown table; what a name holds stays text."""
-    return (
-        "| "
-        + " | ".join(html.escape(cell, quote=False).replace("|", "\\|").replace("\n", " ") for cell in cells)
-        + " |"
-    )
+    return f"| {' | '.join(map(escape_markdown, cells))} |"
 
 
 def _title(comparison: Comparison) -> str:

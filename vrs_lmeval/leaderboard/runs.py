@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,17 +10,22 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
 from vrs_lmeval.leaderboard.logged_metrics import LoggedMetric, derive_values, find_derived_metrics, find_logged_metrics
+from vrs_lmeval.leaderboard.shown_text import clean_name, clean_reason
 from vrs_lmeval.reading.prompt_styles import was_asked
 from vrs_lmeval.records import REAL, SHUFFLED
 from vrs_lmeval.run_record import RunEvidence, VariantRecord, read_document
 
-DAMAGE = (ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError, RecursionError, OSError)
-"""What reading a file may raise that is not what a run writes: one damaged run costs itself alone."""
+OUR_TASKS = "vrs_"
+"""How the names of our tasks begin."""
 
 
 class UnreadableResultsError(ValueError):
     """A results folder does not hold what a comparison needs; the message names the file and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clean_reason(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +121,15 @@ def read_results(path: Path) -> tuple[Any, list[str]]:
     """A results file, and the VRS tasks that it is of. Raises UnreadableResultsError."""
     results = _read_json(path)
     try:
-        return results, [task for task, config in results["configs"].items() if "vrs" in config]
+        return results, [task for task, config in results["configs"].items() if _is_ours(task, config)]
     except DAMAGE as error:
         raise UnreadableResultsError(f"{path}: not the results of an lm_eval run (no `configs`)") from error
+
+
+def _is_ours(task: str, config: Any) -> bool:
+    """By its evidence, or by its name: one of ours that lost its evidence is damaged, not another's."""
+    _expect(isinstance(config, Mapping), f"the configuration of {task}")
+    return "vrs" in config or task.startswith(OUR_TASKS)
 
 
 def _by_folder(item: tuple[tuple[Path, str], Any]) -> tuple[Path, str]:
@@ -137,7 +148,7 @@ def name_samples_file(path: Path, task: str) -> Path:
 def read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     """One task of a results file, with its samples. Raises UnreadableResultsError."""
     samples = name_samples_file(path, task)
-    if not samples.is_file():
+    if not os.path.isfile(samples):  # Path.is_file raises for a name that is too long
         raise UnreadableResultsError(f"{samples.name} is missing beside {path}; run lm_eval with --log_samples")
     evidence = read_evidence(path, results, task)
     read, metrics = _read_samples(samples, evidence)
@@ -146,8 +157,8 @@ def read_run(path: Path, results: Mapping[str, Any], task: str) -> Run:
     if asked is not None and asked != len(read):
         raise UnreadableResultsError(f"{samples}: holds {len(read)} of the {asked} questions asked; was it cut?")
     return Run(
-        model=str(results.get("model_name", "unknown")),
-        task=task,
+        model=clean_name(results.get("model_name", "unknown")),
+        task=clean_name(task),
         samples=tuple(read),
         config=results["configs"][task],
         evidence=evidence,
@@ -165,12 +176,12 @@ def _read_samples(path: Path, evidence: RunEvidence) -> tuple[list[ScoredSample]
     columns: set[str] = set()
     # Not splitlines(): an answer may hold other line separators, which the harness writes as they are.
     try:
-        lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
-    except (UnicodeDecodeError, OSError) as error:
+        lines = read_text(path).rstrip("\n").split("\n")
+    except DAMAGE as error:
         raise UnreadableResultsError(f"{path}: not UTF-8 text ({error})") from error
     for number, line in enumerate(lines, start=1):
         try:
-            logged = json.loads(line)
+            logged = parse_json(line)
             if samples and set(logged["metrics"]) != columns:
                 raise ValueError(f"its metrics are not those of line 1: {sorted(columns ^ set(logged['metrics']))[:5]}")
             columns = set(logged["metrics"])
@@ -261,6 +272,6 @@ def _show_likelihoods(pairs: Sequence[Sequence[Any]]) -> str:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(read_text(path))
     except DAMAGE as error:
         raise UnreadableResultsError(f"{path}: not valid JSON ({error}); was the run interrupted?") from error
