@@ -71,10 +71,11 @@ def demo(
         arguments = ["--model", "vrs-hf", "--model_args", f"pretrained={model}", "--apply_chat_template"]
         arguments += ["--tasks", DEMO_TASK, "--batch_size", "16"]
         try:
-            run_lm_eval(arguments, output / control, model.name, console)
+            tables = run_lm_eval(arguments, output / control, model.name, console)
         except RunFailedError as error:
             console.print(f"[red]vrs demo:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(error.code) from error
+        console.print(tables, highlight=False, markup=False, soft_wrap=True)
         runs += read_runs(output / control)
     show_comparison(runs, output, console)
 

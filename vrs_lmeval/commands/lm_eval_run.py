@@ -1,4 +1,4 @@
-"""One run of lm_eval in a process of its own: its tables on the terminal, its log in a file, its progress meanwhile."""
+"""One run of lm_eval in a process of its own: its log goes to a file, its progress is shown meanwhile."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class RunFailedError(RuntimeError):
         self.code = code
 
 
-def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Console) -> None:
-    """`lm_eval run ARGUMENTS --log_samples --output_path OUTPUT`. Raises RunFailedError."""
+def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Console) -> str:
+    """`lm_eval run ARGUMENTS --log_samples --output_path OUTPUT`; give its tables. Raises RunFailedError."""
     command = [sys.executable, "-m", "lm_eval", "run", *arguments, "--log_samples", "--output_path", str(output)]
     console.print(f"\n[bold]$ lm_eval {escape(shlex.join(command[3:]))}[/bold]", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Con
         text = shown.read()
     if process.returncode != 0:
         raise RunFailedError(log, process.returncode)
-    console.print(text.strip(), highlight=False, markup=False, soft_wrap=True)
+    return text.strip()
 
 
 def _is_running(process: subprocess.Popen[str]) -> bool:

@@ -31,6 +31,8 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 NAMED_BY_MODEL = ("vrs-api", "vrs-openai", "local-chat-completions", "openai-chat-completions")
 """Model classes that take `model=` where those that load weights take `pretrained=`."""
 
+TABLES = "lm_eval.txt"
+
 TOLD_WITHOUT_COLUMN = {
     "answer_type": "closed where options, yes or no, or one of 'a or b?' are the answer; else open",
 }
@@ -107,14 +109,16 @@ def run(
     arguments += ["--apply_chat_template"] if chat_template else []
     arguments += ["--tasks", made.mirage_name if mirage else made.name, "--include_path", str(made.folder)]
     arguments += ["--batch_size", str(batch_size), *(["--limit", str(limit)] if limit else [])]
-    results = output / "results" / re.sub(r"[^A-Za-z0-9._-]+", "_", model).strip("_")
+    shown_model = Path(model).resolve().name if Path(model).is_dir() else model
+    results = output / "results" / re.sub(r"[^A-Za-z0-9._-]+", "_", shown_model).strip("_")
     try:
-        run_lm_eval(arguments, results, model, console)
+        tables = run_lm_eval(arguments, results, shown_model, console)
+        (results / TABLES).write_text(tables, encoding="utf-8")  # of 30 to 100 rows: not for the terminal
         show_comparison(read_runs(results), output, console)
     except (RunFailedError, UnreadableResultsError, IncomparableRunsError) as error:
         _fail("run", error)
     _say(
-        f"\nquestions as asked: {made.folder}\nanswers and results: {results} (log: {LOG})\n"
+        f"\nquestions as asked: {made.folder}\nanswers and results: {results} ({TABLES}: all metrics; {LOG}: its log)\n"
         f"beside another model: run it with the same --output, then vrs compare {output / 'results'}/*\n"
         f"a page to send on: vrs leaderboard {output / 'results'} --html {output / 'page.html'}"
     )
