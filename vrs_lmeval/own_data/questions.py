@@ -21,8 +21,8 @@ from vrs_lmeval.own_data.tables import Cell, OwnTable, TableRow, read_list
 from vrs_lmeval.records import AnswerType, Sample
 
 OPTION_SEPARATORS = ("|", ";", "\n", ",")
-"""What parts options that stand in one cell: the first that stands in every one of them; the comma last, since options
-may hold it."""
+"""What parts options that stand in one cell: the one that most of these cells have; of equals the first, and so the
+comma last, since options may hold it."""
 
 IMAGE_SEPARATORS = re.compile(r"\s*[;|]\s*")
 """What parts several images in one cell. The comma stands in file names."""
@@ -46,7 +46,7 @@ class _Reader:
     table: OwnTable
     columns: ChosenColumns
     folder: ImageFolder
-    separator: str | None
+    separator: str
     images: ImageStore = field(default_factory=ImageStore)
     problems: list[Problem] = field(default_factory=list)
     checked: dict[Path, str] = field(default_factory=dict)  # why an image cannot be read; "" where it can
@@ -150,12 +150,11 @@ def _check_image(reader: _Reader, path: Path) -> str:
     return reader.checked[path]
 
 
-def _find_option_separator(table: OwnTable, columns: ChosenColumns) -> str | None:
+def _find_option_separator(table: OwnTable, columns: ChosenColumns) -> str:
     names = columns.of("options")
-    if len(names) != 1:
-        return None
-    cells = [cell for cell in table.column(names[0]) if isinstance(cell, str) and cell and read_list(cell) is None]
-    return next((mark for mark in OPTION_SEPARATORS if cells and all(mark in cell for cell in cells)), None)
+    texts = table.column(names[0]) if len(names) == 1 else []
+    cells = [cell for cell in texts if isinstance(cell, str) and read_list(cell) is None]
+    return max(OPTION_SEPARATORS, key=lambda mark: sum(mark in cell for cell in cells))
 
 
 def _read_options(reader: _Reader, row: TableRow) -> tuple[str, ...]:
@@ -166,25 +165,23 @@ def _read_options(reader: _Reader, row: TableRow) -> tuple[str, ...]:
         while texts and not texts[-1]:  # questions may have fewer options than the table has columns
             texts.pop()
     elif names:
-        texts = _split_options(reader, row, row.cells[names[0]])
+        texts = _split_options(reader, row.cells[names[0]])
     else:
         return ()
     if texts and (len(texts) == 1 or not all(texts)):
         place = next((place for place, text in enumerate(texts) if not text), 0) if len(names) > 1 else 0
-        reader.add_problem(row, "options", "a question has two options or more, none of them empty", place)
+        reader.add_problem(
+            row, "options", f"a question has two options or more, none of them empty; here are {texts}", place
+        )
     return drop_option_letters(tuple(map(collapse_spaces, texts)))
 
 
-def _split_options(reader: _Reader, row: TableRow, cell: Cell) -> list[str]:
+def _split_options(reader: _Reader, cell: Cell) -> list[str]:
     if not cell:
         return []
     listed = read_list(cell)
     if listed is not None:
         return list(listed)
-    if reader.separator is None:
-        marks = ", ".join(map(repr, OPTION_SEPARATORS))
-        reader.add_problem(row, "options", f"options in one cell should be parted by one of {marks} in all rows alike")
-        return []
     return [part.strip() for part in str(cell).split(reader.separator)]
 
 
