@@ -40,7 +40,7 @@ test-lowest test-newest: test-%: .venv-%/.installed
 	@echo "Installing into .venv-$*; this takes some minutes ..."
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install -qq --upgrade "pip>=25.1"
-	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models,page]" \
+	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models,page,dicom,xlsx]" \
 	    --config-settings=build-dir=build/$* --config-settings=cmake.define.VRS_CUDA=OFF
 	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt "pytest>=8" "hypothesis>=6.100" pybind11 "lm_eval[api]" \
 	    "sentencepiece>=0.2" "protobuf>=4"

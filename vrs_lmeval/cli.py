@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
-import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Annotated
@@ -16,7 +14,10 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from vrs_lmeval.commands import own_data
+from vrs_lmeval.commands.comparison_text import show_comparison, write_file
 from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.lm_eval_run import RunFailedError, run_lm_eval
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
@@ -32,11 +33,9 @@ from vrs_lmeval.leaderboard.board_report import (
     make_task_notes,
     make_task_table,
 )
-from vrs_lmeval.leaderboard.comparison import Comparison, IncomparableRunsError, compare_runs
+from vrs_lmeval.leaderboard.comparison import IncomparableRunsError
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
-from vrs_lmeval.leaderboard.report import make_caption, make_json, make_markdown, make_paragraph, make_table
-from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError, read_folders, read_runs
-from vrs_lmeval.leaderboard.shown_text import name_file
+from vrs_lmeval.leaderboard.runs import UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
 
@@ -47,6 +46,9 @@ app = typer.Typer(
     help="Does a vision-language model look at the image?",
 )
 console = make_console()
+
+app.command()(own_data.task)  # a user's own table of questions; their options fill a file of their own
+app.command()(own_data.run)
 
 CONTROLS = ("sighted", "blind")
 DEMO_TASK = "vrs_sample"
@@ -65,9 +67,16 @@ def demo(
     runs = []
     for control in CONTROLS:
         model = Path(str(importlib.resources.files("vrs_lmeval") / "controls" / control))
-        _run_lm_eval(model, DEMO_TASK, output / control)
+        arguments = ["--model", "vrs-hf", "--model_args", f"pretrained={model}", "--apply_chat_template"]
+        arguments += ["--tasks", DEMO_TASK, "--batch_size", "16"]
+        try:
+            tables = run_lm_eval(arguments, output / control, model.name, console)
+        except RunFailedError as error:
+            console.print(f"[red]vrs demo:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(error.code) from error
+        console.print(tables, highlight=False, markup=False, soft_wrap=True)
         runs += read_runs(output / control)
-    _show(runs, output)
+    show_comparison(runs, output, console)
 
 
 @app.command()
@@ -81,7 +90,7 @@ def compare(
         tasks = [run.task for run in runs]
         if len(results) > 1 and len(set(tasks)) == len(tasks):
             raise IncomparableRunsError(f"no task was run by two models; there are {', '.join(tasks)}")
-        _show(runs, output)
+        show_comparison(runs, output, console)
     except (UnreadableResultsError, IncomparableRunsError) as error:
         console.print(f"[red]vrs compare:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -181,7 +190,7 @@ def _show_board(
     }
     for name, path in files.items():
         if path is not None:
-            _write_file(path, makers[name]())
+            write_file(path, makers[name](), console)
     return bool(board.boards)
 
 
@@ -335,44 +344,3 @@ def doctor() -> None:
                 console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
     if problems:
         raise typer.Exit(1)
-
-
-def _run_lm_eval(model: Path, task: str, output: Path) -> None:
-    command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--model_args", f"pretrained={model}"]
-    command += ["--apply_chat_template", "--tasks", task, "--batch_size", "16"]
-    command += ["--log_samples", "--output_path", str(output)]
-    console.print(f"\n[bold]$ lm_eval {shlex.join(command[3:])}[/bold]", highlight=False, soft_wrap=True)
-    output.mkdir(parents=True, exist_ok=True)
-    log = output / "lm_eval.log"
-    with log.open("w") as stderr, console.status(f"asking {model.name} every question under every image variant ..."):
-        finished = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
-    if finished.returncode != 0:
-        console.print(log.read_text()[-2000:], highlight=False, markup=False)
-        console.print(f"[red]vrs demo:[/red] lm_eval failed; its whole output is in {log}", highlight=False)
-        raise typer.Exit(finished.returncode)
-    console.print(finished.stdout.strip(), highlight=False, markup=False, soft_wrap=True)
-
-
-def _show(runs: list[Run], output: Path | None) -> None:
-    comparisons = [
-        compare_runs([run for run in runs if run.task == task]) for task in dict.fromkeys(run.task for run in runs)
-    ]
-    for comparison in comparisons:
-        console.print()
-        console.print(make_table(comparison))
-        console.print(make_caption(comparison), highlight=False)
-        console.print(f"\n{make_paragraph(comparison)}", highlight=False, markup=False)
-    if output is not None:
-        _write(comparisons, output)
-
-
-def _write(comparisons: list[Comparison], output: Path) -> None:
-    for comparison in comparisons:
-        for suffix, make in ((".md", make_markdown), (".json", make_json)):
-            _write_file(output / f"{name_file(comparison.task)}{suffix}", make(comparison))
-
-
-def _write_file(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    console.print(f"wrote {path}", highlight=False)

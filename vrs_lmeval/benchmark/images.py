@@ -6,7 +6,7 @@ import hashlib
 import io
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from vrs_lmeval.benchmark.dicom import is_dicom, read_dicom
 from vrs_lmeval.records import Perturbation
 
 logger = logging.getLogger(__name__)
@@ -109,6 +110,8 @@ class ImageStore:
         self._decoded: OrderedDict[str | tuple[str, Perturbation], Image.Image] = OrderedDict()
         self._budget_bytes = budget_bytes
         self._lock = threading.RLock()  # vrs-hf reads ahead in a thread; rendering a change opens its source
+        self.remarks: Counter[str] = Counter()
+        """On how files were read, and of how many: see `dicom`."""
         self.decodes = 0
         """How many images were decoded for their pixels, those that were kept not again."""
 
@@ -129,9 +132,10 @@ class ImageStore:
             file_key = _identify_file(encoded)
             if file_key is not None and file_key in self._id_of_file:
                 return self._id_of_file[file_key]
-            image = _decode(encoded)
+            image, remarks = _decode(encoded)
         except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNGs
             raise UnreadableImageError(f"{where}: cannot read the image: {error}") from error
+        self.remarks.update(remarks)
         image_id = hash_pixels(image)
         self._readers.setdefault(image_id, read)
         self._sizes[image_id] = image.size
@@ -170,7 +174,7 @@ class ImageStore:
 
     def _decode(self, image_id: str) -> Image.Image:
         self.decodes += 1
-        return _decode(self._readers[image_id]())
+        return _decode(self._readers[image_id]())[0]
 
     @property
     def decoded_bytes(self) -> int:
@@ -184,8 +188,11 @@ def _identify_file(encoded: EncodedImage) -> bytes | Path | None:
     return encoded if isinstance(encoded, Path) else None
 
 
-def _decode(encoded: EncodedImage) -> Image.Image:
+def _decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
+    """The image as mode RGB, and remarks on how its file was read."""
     if isinstance(encoded, Image.Image):
-        return convert_to_rgb(encoded)
+        return convert_to_rgb(encoded), frozenset()
+    if is_dicom(encoded):
+        return read_dicom(encoded)
     with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
-        return convert_to_rgb(image).copy()
+        return convert_to_rgb(image).copy(), frozenset()

@@ -74,6 +74,8 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
             grown,
         )
     evidence |= {"unanswerable_golds": count_unanswerable(samples, rows, source.path)}
+    for remark, count in sorted(images.remarks.items()):
+        logger.warning("%s: %d DICOM files: %s", source.path, count, remark)
     return Benchmark(tuple(samples), images, evidence)
 
 
@@ -84,7 +86,8 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows:
     region_files = RegionFiles(source.regions, table)
     occurrences: Counter[str] = Counter()
     for index in range(len(table.rows)):
-        where = f"{source.path}, split {source.split}, row {index}"
+        number = table.rows[index][columns.row] if columns.row else index
+        where = f"{source.path}, split {source.split}, row {number}"
         for part, row in enumerate(_shape_row(source, table, index, where)):
             shown = row.get(columns.image)
             image_ids = [
@@ -95,7 +98,7 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows:
                 raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
             sample = _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
             sample = replace(sample, regions=region_files.find(shown, where))
-            rows[sample.sample_id] = index
+            rows[sample.sample_id] = number
             yield sample
 
 
@@ -271,6 +274,7 @@ def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[s
         "columns": asdict(source.columns),
         "closed_rule": source.closed_rule,
         "accept_golds_of_duplicates": source.accept_golds_of_duplicates,
+        **({"dicom_files": dict(sorted(images.remarks.items()))} if images.remarks else {}),
     }
 
 

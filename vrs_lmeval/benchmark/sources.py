@@ -1,9 +1,10 @@
 """Sources: takes what a task says of its data set, gives the rows as published and a way to read their images.
 
-The files of a data set lie in one folder: inside the package, in a local mirror of the hub (`$VRS_DATA_DIR/<path>`), or
-downloaded from the hub, and then only those that the task names. Tables (Parquet, JSON lines) are read by `datasets`.
-`.json` and `.txt` files are read here, row by row as they are: where JSON files of one data set differ in their keys,
-`datasets` refuses them. Images come from the rows, from files, or from a zip archive that is never unpacked.
+The files of a data set lie in one folder: inside the package, where an absolute path says, in a local mirror of the hub
+(`$VRS_DATA_DIR/<path>`), or downloaded from the hub, and then only those that the task names. Tables (Parquet, JSON
+lines) are read by `datasets`. `.json` and `.txt` files are read here, row by row as they are: where JSON files of one
+data set differ in their keys, `datasets` refuses them. Images come from the rows, from files, or from a zip archive
+that is never unpacked.
 """
 
 from __future__ import annotations
@@ -57,13 +58,15 @@ class Columns:
     question_type: str | None = None
     modality: str | None = None
     paraphrase_group: str | None = None
+    row: str | None = None  # the number that its owner knows the row by, for messages; else they count from 0
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
     """Where a benchmark's rows come from, and how to read them.
 
-    `path` is a hub id, or `embedded:<folder>` below the package's `tasks/`. `revision` is a commit of the hub's
+    `path` is a hub id, `embedded:<folder>` below the package's `tasks/`, or the absolute path of a folder.
+    `revision` is a commit of the hub's
     repository. `data_files` are patterns below the data set's folder, the same on the hub and in a mirror of it. What
     else is downloaded is `archive`, a zip file with the images (and the `.json` or `.txt` rows where the folder has
     none), or `image_folder`; the images' paths start from that folder. `image_folder_from` is for images that the data
@@ -205,10 +208,13 @@ def find_pinned_revision(path: str) -> str | None:
 
 
 def locate_folder(path: str) -> Path | None:
-    """The local folder of a data set: inside the package, or below $VRS_DATA_DIR by its hub id; else None."""
+    """The local folder of a data set: inside the package, by its absolute path, or below $VRS_DATA_DIR by its hub id;
+    else None."""
     if path.startswith(EMBEDDED_PREFIX):
         tasks = Path(str(importlib.resources.files("vrs_lmeval") / "tasks"))
         return tasks / path.removeprefix(EMBEDDED_PREFIX)
+    if Path(path).is_absolute():
+        return Path(path)
     data_dir = os.environ.get(DATA_DIR_VARIABLE)
     folder = Path(data_dir, path) if data_dir else None
     return folder if folder is not None and folder.is_dir() else None

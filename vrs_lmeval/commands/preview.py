@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -21,12 +22,17 @@ class PreviewError(ValueError):
     """The task or the question does not exist; the message says what does."""
 
 
-def load_task(name: str) -> Any:
-    """The VRS task of this name, with its data. Raises PreviewError: no task, or no data, and what to do."""
+def load_task(name: str, folder: Path | None = None) -> Any:
+    """The VRS task of this name, with its data; `folder`: where its YAML lies, if not in the package.
+
+    Raises PreviewError: no task, or no data, and what to do.
+    """
     from lm_eval.tasks import TaskManager
 
     register()
-    manager = TaskManager(include_defaults=False, include_path=str(tasks_folder()))  # the defaults take 14 s to index
+    manager = TaskManager(
+        include_defaults=False, include_path=str(folder or tasks_folder())
+    )  # the defaults take 14 s to index
     ours = sorted(manager.all_subtasks)
     if name not in ours:
         raise PreviewError(f"{name} is none of our tasks; they are {', '.join(ours)}")
