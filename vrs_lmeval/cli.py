@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.doctor import UnreachableServerError, examine, examine_server
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
@@ -315,16 +315,31 @@ def convert_llava(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems."""
+def doctor(
+    endpoint: Annotated[
+        str | None, typer.Option(help="Look at a chat server in its place: its URL, .../v1/chat/completions.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The server's name for the model.")] = None,
+    at_once: Annotated[int, typer.Option(help="Requests in flight; as many as a run will have.", min=2)] = 12,
+    max_tokens: Annotated[int, typer.Option(help="Room for an answer; a model that thinks needs more.", min=1)] = 256,
+) -> None:
+    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems.
+
+    With --endpoint and --model: whether a chat server answers about the image that it was sent (some 60 small requests;
+    the key is read from OPENAI_API_KEY).
+    """
     problems = 0
-    with console.status("looking; lm_eval itself is asked last ..."):
-        for finding in examine():
-            mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
-            console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
-            if not finding.is_fine:
-                problems += 1
-                console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+    with console.status("looking; lm_eval itself is asked last ..." if endpoint is None else "showing it cards ..."):
+        try:
+            for finding in examine() if endpoint is None else examine_server(endpoint, model, at_once, max_tokens):
+                mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
+                console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
+                if not finding.is_fine:
+                    problems += 1
+                    console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+        except UnreachableServerError as error:
+            console.print(f"[red]vrs doctor:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from error
     if problems:
         raise typer.Exit(1)
 
