@@ -329,6 +329,9 @@ def doctor(
     the key is read from OPENAI_API_KEY).
     """
     problems = 0
+    if model is not None and endpoint is None:
+        console.print("[red]vrs doctor:[/red] --model needs --endpoint", highlight=False)
+        raise typer.Exit(2)
     with console.status("looking; lm_eval itself is asked last ..." if endpoint is None else "showing it cards ..."):
         try:
             for finding in examine() if endpoint is None else examine_server(endpoint, model, at_once, max_tokens):

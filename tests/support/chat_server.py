@@ -93,6 +93,7 @@ class ChatServer(ThreadingHTTPServer):
 
 
 class ChatHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # connections are kept
     server: ChatServer
 
     def do_POST(self) -> None:
@@ -114,6 +115,7 @@ class ChatHandler(BaseHTTPRequestHandler):
     def _send(self, answer: Any) -> None:
         is_refusal = isinstance(answer, Refusal)
         if is_refusal and not answer.status:
+            self.close_connection = True
             return
         body = answer.text.encode() if is_refusal else json.dumps(answer).encode()
         self.send_response(answer.status if is_refusal else 200)

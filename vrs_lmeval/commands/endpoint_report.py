@@ -86,7 +86,7 @@ async def _find_images(ask: Ask, width: int, max_tokens: int) -> list[Finding]:
             "temperature 0",
             same,
             equal == len(CARDS),
-            "answers change by themselves, which counts as sensitivity to the image; the variant retest measures it",
+            "answers change by themselves, which counts as sensitivity to the image; the variant retest shows how much",
         ),
     ]
 
