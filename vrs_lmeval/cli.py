@@ -16,7 +16,7 @@ from rich.text import Text
 
 from vrs_lmeval.commands import own_data
 from vrs_lmeval.commands.comparison_text import show_comparison, write_file
-from vrs_lmeval.commands.doctor import examine
+from vrs_lmeval.commands.doctor import UnreachableServerError, examine, examine_server
 from vrs_lmeval.commands.lm_eval_run import RunFailedError, run_lm_eval
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.plain_console import make_console
@@ -332,15 +332,33 @@ def convert_llava(
 
 
 @app.command()
-def doctor() -> None:
-    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems."""
+def doctor(
+    endpoint: Annotated[
+        str | None, typer.Option(help="Look at a chat server in its place: its URL, .../v1/chat/completions.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The server's name for the model.")] = None,
+    at_once: Annotated[int, typer.Option(help="Requests in flight; as many as a run will have.", min=2)] = 12,
+    max_tokens: Annotated[int, typer.Option(help="Room for an answer; a model that thinks needs more.", min=1)] = 256,
+) -> None:
+    """Say what is installed, what lm_eval sees of it, where data come from, and what to do about problems.
+
+    With --endpoint and --model: whether a chat server answers about the image that it was sent (some 60 small requests;
+    the key is read from OPENAI_API_KEY).
+    """
     problems = 0
-    with console.status("looking; lm_eval itself is asked last ..."):
-        for finding in examine():
-            mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
-            console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
-            if not finding.is_fine:
-                problems += 1
-                console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+    if model is not None and endpoint is None:
+        console.print("[red]vrs doctor:[/red] --model needs --endpoint", highlight=False)
+        raise typer.Exit(2)
+    with console.status("looking; lm_eval itself is asked last ..." if endpoint is None else "showing it cards ..."):
+        try:
+            for finding in examine() if endpoint is None else examine_server(endpoint, model, at_once, max_tokens):
+                mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
+                console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
+                if not finding.is_fine:
+                    problems += 1
+                    console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
+        except UnreachableServerError as error:
+            console.print(f"[red]vrs doctor:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(2) from error
     if problems:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""A request of the harness -> one chat message as OpenAI's servers read it: text and images in the prompt's order."""
+"""A request of the harness -> chat messages as OpenAI's servers read them: text and images in the prompt's order."""
 
 from __future__ import annotations
 
@@ -17,43 +17,46 @@ from vrs_lmeval.asking.seams import Request
 
 
 @dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """A request whose images are in its messages, so that the harness sends it as a text."""
+class Chat:
+    """Messages in which each image is still a mark, and the images; none of them is decoded yet."""
 
-    args: tuple[Any, ...]
-    task_name: str | None
-    doc_id: int | None
+    messages: Sequence[dict[str, Any]]
+    images: Sequence[Image.Image]
+
+    def show(self, urls: Sequence[str]) -> list[dict[str, Any]]:
+        """The messages with their images, one URL each."""
+        *before, last = self.messages
+        return [*before, {**last, "content": place_images(last["content"], urls)}]
 
 
-def write_request(request: Request) -> Request:
-    """The request with its images in its last message. Raises ValueError for a prompt that is no chat."""
-    prompt, settings, *beside = request.args
-    if not beside:
-        return request
+def read_chat(request: Request) -> Chat:
+    """What a request asks. Raises ValueError for a prompt that is no chat, or whose marks are not its images."""
+    prompt, _, *beside = request.args
     if not isinstance(prompt, JsonChatStr):
-        raise ValueError("chat servers are sent chats: pass --apply_chat_template")
+        raise ValueError(f"{request.task_name}: chat servers are sent chats: pass --apply_chat_template")
     messages = [
         {key: value for key, value in message.items() if key != "type"} for message in json.loads(prompt.prompt)
     ]
-    messages[-1]["content"] = place_images(messages[-1]["content"], beside[0]["visual"])
-    text = JsonChatStr(json.dumps(messages, ensure_ascii=False))
-    return ChatRequest((text, settings), request.task_name, request.doc_id)
+    images = beside[0]["visual"] if beside else []
+    chat = Chat(messages, images)
+    chat.show([""] * len(images))
+    return chat
 
 
-def place_images(text: str, images: Sequence[Image.Image]) -> str | list[dict[str, Any]]:
+def place_images(text: str, urls: Sequence[str]) -> str | list[dict[str, Any]]:
     """The parts of a message: each image where its mark stood, no mark left; the bare text where there is no image.
 
     Raises ValueError where marks and images are not equally many.
     """
-    if not images:
+    if not urls:
         return text
     texts = [part.strip("\n") for part in text.split(DEFAULT_IMAGE_PLACEHOLDER)]
-    if len(texts) != len(images) + 1:
-        raise ValueError(f"the prompt has {len(texts) - 1} marks {DEFAULT_IMAGE_PLACEHOLDER} for {len(images)} images")
+    if len(texts) != len(urls) + 1:
+        raise ValueError(f"the prompt has {len(texts) - 1} marks {DEFAULT_IMAGE_PLACEHOLDER} for {len(urls)} images")
     parts: list[dict[str, Any]] = []
     for place, part in enumerate(texts):
         if place:
-            parts.append({"type": "image_url", "image_url": {"url": encode_image(images[place - 1])}})
+            parts.append({"type": "image_url", "image_url": {"url": urls[place - 1]}})
         if part.strip():
             parts.append({"type": "text", "text": part})
     return parts

@@ -35,6 +35,25 @@ class Finding:
     advice: str = ""
 
 
+class UnreachableServerError(RuntimeError):
+    """A chat server cannot be looked at; the message says why."""
+
+
+def examine_server(url: str, model: str | None, at_once: int, max_tokens: int) -> Iterator[Finding]:
+    """Every finding about a chat server (`endpoint_report`). Raises UnreachableServerError."""
+    if model is None:
+        raise UnreachableServerError("--endpoint needs --model, the server's name for the model")
+    try:
+        from vrs_lmeval.asking.chat_endpoint import EndpointError  # here, since the packages of an API may be absent
+        from vrs_lmeval.commands.endpoint_report import examine_endpoint
+    except ModuleNotFoundError as error:
+        raise UnreachableServerError(str(error)) from error
+    try:
+        yield from examine_endpoint(url, model, at_once, max_tokens)
+    except (EndpointError, ValueError) as error:
+        raise UnreachableServerError(str(error)) from error
+
+
 def examine() -> Iterator[Finding]:
     """Every finding, quick ones first; the last asks lm_eval itself and takes some seconds."""
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
