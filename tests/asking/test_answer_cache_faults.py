@@ -1,15 +1,9 @@
-"""The file of kept answers, damaged, foreign, locked, full or read-only: never a wrong answer, never an error.
-
-Damage is drawn by a key: single bits, cut files, overwritten pages. `make test` takes some hundreds of each, `make
-test-all` thousands.
-"""
+"""The file of kept answers, foreign, locked, full, read-only or killed: never a wrong answer, never an error."""
 
 import json
-import logging
 import os
 import random
 import resource
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -20,32 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.kept_answers import ANSWERS, ROWS, fill, find_all
 
 from vrs_lmeval.asking import answer_cache
 from vrs_lmeval.asking.answer_cache import FILE_NAME, OLDER_FILE_NAME, AnswerCache
-
-PAGE = 4096
-ROWS = 120  # some ten pages, so that the tree has an inner page
-ANSWERS = {f"question {number}": f"the answer {number} " + "of many words " * (number % 20) for number in range(ROWS)}
-
-
-def fill(folder, identity="model"):
-    """A cache of ANSWERS."""
-    cache = AnswerCache(folder, identity)
-    cache.keep({cache.key(question): answer for question, answer in ANSWERS.items()})
-    return cache
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
-    """The bytes of a cache of ANSWERS."""
-    folder = tmp_path_factory.mktemp("written")
-    fill(folder)
-    return (folder / FILE_NAME).read_bytes()
-
-
-def find_all(cache):
-    return {question: cache.find(cache.key(question)) for question in ANSWERS}
 
 
 def test_answers_are_found_again_by_the_same_identity_alone(tmp_path):
@@ -66,90 +38,6 @@ def test_every_answer_comes_back_as_it_was(tmp_path, answer):
     cache = AnswerCache(tmp_path, "model")
     cache.keep({cache.key("q"): answer})
     assert AnswerCache(tmp_path, "model").find(cache.key("q")) == answer
-
-
-def flip_a_bit(content, draw):
-    damaged = bytearray(content)
-    damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-    return bytes(damaged)
-
-
-def cut(content, draw):
-    return content[: draw.randrange(len(content))]
-
-
-def overwrite_a_page(content, draw):
-    place = draw.randrange(len(content) // PAGE) * PAGE
-    filling = draw.choice([bytes(PAGE), draw.randbytes(PAGE), b"\xff" * PAGE, content[:PAGE]])
-    return content[:place] + filling + content[place + PAGE :]
-
-
-def swap_two_pages(content, draw):
-    pages = [content[place : place + PAGE] for place in range(0, len(content), PAGE)]
-    one, other = draw.sample(range(len(pages)), 2)
-    pages[one], pages[other] = pages[other], pages[one]
-    return b"".join(pages)
-
-
-def append_noise(content, draw):
-    return content + draw.randbytes(draw.randrange(1, 3 * PAGE))
-
-
-DAMAGE = (flip_a_bit, cut, overwrite_a_page, swap_two_pages, append_noise)
-CASES = 100
-"""Damaged files in one test."""
-
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.whole) for part in range(1, 12))]
-
-
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_gives_no_wrong_answer_and_no_error(tmp_path, written, damage, part):
-    """After a run of it, too: what could be kept is right in the next one."""
-    intact = 0
-    for case in range(CASES):
-        (tmp_path / FILE_NAME).write_bytes(damage(written, random.Random(f"{damage.__name__} {part} {case}")))
-        (tmp_path / f"{FILE_NAME}-journal").unlink(missing_ok=True)
-        for _ in range(2):
-            cache = AnswerCache(tmp_path, "model")
-            found = find_all(cache)
-            assert all(answer in (None, ANSWERS[question]) for question, answer in found.items())
-            missing = {cache.key(question): ANSWERS[question] for question, answer in found.items() if answer is None}
-            cache.keep(missing)
-            counts = cache.describe()
-            assert counts["hits"] + len(missing) == ROWS
-            assert counts["answers_kept"] + counts["answers_not_kept"] == len(missing)
-            assert counts["rows_not_verified"] <= len(missing)
-            assert bool(counts["problems"]) or counts["answers_not_kept"] == 0
-            cache._close(OSError("the run ends"))
-        intact += len(missing) == 0
-    assert damage is not flip_a_bit or intact > CASES // 2  # a bit costs a row, which the first run asks again
-
-
-@pytest.mark.parametrize("bit", [7, *(pytest.param(bit, marks=pytest.mark.whole) for bit in range(7))])
-def test_every_flipped_bit_of_header_and_schema(tmp_path, written, bit):
-    """SQLite quotes the schema in its messages, where the upper bits make text that is no UTF-8."""
-    for place in [place for place in range(PAGE) if place < 120 or written[place]]:
-        damaged = bytearray(written)
-        damaged[place] ^= 1 << bit
-        (tmp_path / FILE_NAME).write_bytes(damaged)
-        (tmp_path / f"{FILE_NAME}-journal").unlink(missing_ok=True)
-        cache = AnswerCache(tmp_path, "model")
-        assert all(answer in (None, ANSWERS[question]) for question, answer in find_all(cache).items())
-        cache.keep({cache.key("new"): "new"})
-        assert cache.find(cache.key("new")) in (None, "new")
-        assert all(problem.isprintable() for problem in cache.describe()["problems"])
-        cache._close(OSError("the run ends"))
-
-
-def test_a_flipped_bit_of_an_answer_is_counted_and_mended(tmp_path, written):
-    place = written.index(b"the answer 57 ") + 12
-    (tmp_path / FILE_NAME).write_bytes(written[:place] + b"8" + written[place + 1 :])
-    cache = AnswerCache(tmp_path, "model")
-    assert cache.find(cache.key("question 57")) is None
-    assert (cache.describe()["rows_not_verified"], cache.describe()["problems"]) == (1, [])
-    cache.keep({cache.key("question 57"): ANSWERS["question 57"]})
-    assert find_all(AnswerCache(tmp_path, "model")) == ANSWERS
 
 
 @pytest.mark.parametrize("value", ["5", "'\"liver\"'", "NULL", "x'00'", "zeroblob(100)"])
@@ -233,21 +121,6 @@ def test_a_file_in_place_of_the_folder(tmp_path, caplog):
     goes_on(AnswerCache(tmp_path / "cache", "model"), caplog, tmp_path / "cache", "File exists")
 
 
-def test_a_damaged_page_costs_its_rows_alone_and_nothing_is_written(tmp_path, written, caplog):
-    place = written.index(b"the answer 57 ") // PAGE * PAGE
-    (tmp_path / FILE_NAME).write_bytes(written[:place] + bytes(PAGE) + written[place + PAGE :])
-    before = (tmp_path / FILE_NAME).read_bytes()
-    cache = AnswerCache(tmp_path, "model")
-    found = find_all(cache)
-    lost = sum(answer is None for answer in found.values())
-    assert 0 < lost < ROWS // 2
-    assert cache.describe()["rows_not_verified"] == lost
-    cache.keep({cache.key("new"): "new"})
-    assert cache.describe()["answers_not_kept"] == 1
-    assert "rows that verify are read, and nothing is written to it" in caplog.text
-    assert (tmp_path / FILE_NAME).read_bytes() == before
-
-
 def test_a_locked_file(tmp_path, caplog, monkeypatch):
     monkeypatch.setattr(answer_cache, "WAIT_SECONDS", 0.05)
     monkeypatch.setattr(answer_cache, "LATER_WAIT_SECONDS", 0)
@@ -306,15 +179,6 @@ def test_an_error_at_any_statement(tmp_path, caplog, monkeypatch, left, code):
     monkeypatch.setattr(Connection, "left", left)
     monkeypatch.setattr(Connection, "error", error)
     goes_on(AnswerCache(tmp_path, "model"), caplog, tmp_path, "MemoryError" if code is None else "it went wrong")
-
-
-def test_a_file_cut_under_an_open_cache(tmp_path, written):
-    cache = fill(tmp_path)
-    os.truncate(tmp_path / FILE_NAME, len(written) // 2)
-    found = find_all(cache)
-    assert all(answer in (None, ANSWERS[question]) for question, answer in found.items())
-    cache.keep({cache.key("new"): "new"})
-    assert cache.find(cache.key("new")) in (None, "new")
 
 
 @pytest.fixture
@@ -461,18 +325,3 @@ def test_a_process_killed_while_it_writes_loses_no_batch_that_was_kept(tmp_path,
             found = [cache.find(cache.key(name, batch, row)) for row in range(20)]
             assert len([answer for answer in found if answer is None]) in ((0,) if batch <= last else (0, 20))
             assert all(a is None or a.startswith(f"{name} {batch} {row} word") for row, a in enumerate(found))
-
-
-def test_a_copy_without_its_journal_is_no_danger(tmp_path, caplog):
-    """As a backup makes it in the middle of a write: the pages of two batches."""
-    caplog.set_level(logging.CRITICAL)
-    cache = fill(tmp_path)
-    half = (tmp_path / FILE_NAME).read_bytes()
-    cache.keep({cache.key(question): answer + " again" for question, answer in ANSWERS.items()})
-    whole = (tmp_path / FILE_NAME).read_bytes()
-    for place in range(PAGE, len(half), PAGE):
-        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
-        (tmp_path / "copy").mkdir()
-        (tmp_path / "copy" / FILE_NAME).write_bytes(whole[:place] + half[place:])
-        found = find_all(AnswerCache(tmp_path / "copy", "model"))
-        assert all(a in (None, ANSWERS[q], ANSWERS[q] + " again") for q, a in found.items())
