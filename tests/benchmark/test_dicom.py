@@ -2,6 +2,7 @@
 
 import io
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -113,9 +114,11 @@ def test_no_word_of_the_patient_comes_into_errors_warnings_or_logs(tmp_path, cap
             for keyword in ("PixelData",) if broken == "no pixels" else ("PhotometricInterpretation",):
                 delattr(dataset, keyword)
             dataset.save_as(path, enforce_file_format=True)
-        with pytest.raises(UnreadableImageError) as raised:
-            ImageStore().add(lambda path=path: path, f"row 3, {path.name}")
-        told, error = "", raised.value
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with pytest.raises(UnreadableImageError) as raised:
+                ImageStore().add(lambda path=path: path, f"row 3, {path.name}")
+        told, error = " ".join(str(warning.message) for warning in warned), raised.value
         while error is not None:
             told, error = f"{told} {error}", error.__cause__
         assert "DICOM" in told
@@ -129,6 +132,14 @@ def test_no_word_of_the_patient_comes_into_errors_warnings_or_logs(tmp_path, cap
 def test_a_compressed_file_without_a_plugin_says_which(tmp_path):
     path = write_dicom(tmp_path, RAMP, bits=12, syntax="1.2.840.10008.1.2.4.80")  # JPEG-LS
     with pytest.raises(ValueError, match=r"compressed as 'JPEG-LS Lossless.*needs a plugin: .*pyjpegls"):
+        read_dicom(path)
+
+
+def test_what_the_plugins_here_cannot_decode_is_damaged_or_needs_another(tmp_path):
+    path = write_dicom(tmp_path, RAMP, bits=12, syntax="1.2.840.10008.1.2.4.90")  # JPEG 2000, and no such data in it
+    with pytest.raises(
+        ValueError, match=r"compressed as 'JPEG 2000.* are damaged, or need another plugin: .*pylibjpeg"
+    ):
         read_dicom(path)
 
 
