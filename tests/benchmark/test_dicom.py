@@ -100,14 +100,15 @@ def test_bytes_and_files_without_the_suffix_are_known_by_their_mark(tmp_path):
 
 
 def test_no_word_of_the_patient_comes_into_errors_warnings_or_logs(tmp_path, caplog, capfd):
-    """The planted name stands in the header; one file lacks its pixels, one is cut, one has a bad number."""
+    """The planted name stands in each header; the files lack pixels, are cut, or have it in place of a number."""
     caplog.set_level(logging.DEBUG)
     whole = make_dicom(RAMP, bits=12, window=(2048, 1024))
-    for broken in ("no pixels", "cut", "bad window", "no description"):
-        path = write_dicom(tmp_path, RAMP, bits=12, window=(2048, 1024), name=f"{broken}.dcm")
+    for broken in ("no pixels", "cut", "bad window", "bad count", "no description"):
+        further = {"NumberOfFrames": 1024} if broken == "bad count" else {"window": (2048, 1024)}
+        path = write_dicom(tmp_path, RAMP, bits=12, name=f"{broken}.dcm", **further)
         if broken == "cut":
             path.write_bytes(path.read_bytes()[:-100])
-        elif broken == "bad window":
+        elif broken in ("bad window", "bad count"):
             path.write_bytes(path.read_bytes().replace(b"1024", NAME[:4].encode()))
         else:
             dataset = make_dicom(RAMP, bits=12)
