@@ -2,6 +2,7 @@
 
 import io
 import logging
+import warnings
 
 import numpy as np
 import pytest
@@ -99,23 +100,26 @@ def test_bytes_and_files_without_the_suffix_are_known_by_their_mark(tmp_path):
 
 
 def test_no_word_of_the_patient_comes_into_errors_warnings_or_logs(tmp_path, caplog, capfd):
-    """The planted name stands in the header; one file lacks its pixels, one is cut, one has a bad number."""
+    """The planted name stands in each header; the files lack pixels, are cut, or have it in place of a number."""
     caplog.set_level(logging.DEBUG)
     whole = make_dicom(RAMP, bits=12, window=(2048, 1024))
-    for broken in ("no pixels", "cut", "bad window", "no description"):
-        path = write_dicom(tmp_path, RAMP, bits=12, window=(2048, 1024), name=f"{broken}.dcm")
+    for broken in ("no pixels", "cut", "bad window", "bad count", "no description"):
+        further = {"NumberOfFrames": 1024} if broken == "bad count" else {"window": (2048, 1024)}
+        path = write_dicom(tmp_path, RAMP, bits=12, name=f"{broken}.dcm", **further)
         if broken == "cut":
             path.write_bytes(path.read_bytes()[:-100])
-        elif broken == "bad window":
+        elif broken in ("bad window", "bad count"):
             path.write_bytes(path.read_bytes().replace(b"1024", NAME[:4].encode()))
         else:
             dataset = make_dicom(RAMP, bits=12)
             for keyword in ("PixelData",) if broken == "no pixels" else ("PhotometricInterpretation",):
                 delattr(dataset, keyword)
             dataset.save_as(path, enforce_file_format=True)
-        with pytest.raises(UnreadableImageError) as raised:
-            ImageStore().add(lambda path=path: path, f"row 3, {path.name}")
-        told, error = "", raised.value
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with pytest.raises(UnreadableImageError) as raised:
+                ImageStore().add(lambda path=path: path, f"row 3, {path.name}")
+        told, error = " ".join(str(warning.message) for warning in warned), raised.value
         while error is not None:
             told, error = f"{told} {error}", error.__cause__
         assert "DICOM" in told
@@ -129,6 +133,14 @@ def test_no_word_of_the_patient_comes_into_errors_warnings_or_logs(tmp_path, cap
 def test_a_compressed_file_without_a_plugin_says_which(tmp_path):
     path = write_dicom(tmp_path, RAMP, bits=12, syntax="1.2.840.10008.1.2.4.80")  # JPEG-LS
     with pytest.raises(ValueError, match=r"compressed as 'JPEG-LS Lossless.*needs a plugin: .*pyjpegls"):
+        read_dicom(path)
+
+
+def test_what_the_plugins_here_cannot_decode_is_damaged_or_needs_another(tmp_path):
+    path = write_dicom(tmp_path, RAMP, bits=12, syntax="1.2.840.10008.1.2.4.90")  # JPEG 2000, and no such data in it
+    with pytest.raises(
+        ValueError, match=r"compressed as 'JPEG 2000.* are damaged, or need another plugin: .*pylibjpeg"
+    ):
         read_dicom(path)
 
 

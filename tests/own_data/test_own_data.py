@@ -254,7 +254,7 @@ def test_lm_eval_names_the_rows_of_the_table(folder):
 def test_progress_is_the_last_state_of_the_last_bar(tmp_path):
     log = tmp_path / "log"
     log.write_text("loading\nRunning:  10%|#   | 1/10 [00:01]\rRunning:  20%|##  | 2/10 [00:02]\nsaved\n")
-    assert find_progress(log) == "Running:  20%|##  | 2/10 [00:02]"
+    assert find_progress(log) == "Running: 20 %, 2/10 [00:02]"
     log.write_text("loading\n")
     assert find_progress(log) == ""
 

@@ -8,6 +8,7 @@ stays in them. The steps are those of PS3.3 C.11 and PS3.4 N.2: modality, window
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -66,17 +67,12 @@ def read_dicom(encoded: bytes | Path) -> tuple[Image.Image, frozenset[str]]:
     if find_spec("pydicom") is None:
         raise MissingDicomPackageError(f"DICOM images need pydicom: {INSTALL}")
     try:
-        description, values = _read(encoded)
-        remarks = {FIRST_FRAME} if int(description.get("NumberOfFrames") or 1) > 1 else set()
-        if values.ndim == 3 or description.PhotometricInterpretation == "PALETTE COLOR":
-            return Image.fromarray(_show_colours(values, description)), frozenset(remarks)
-        levels, has_window = _show_grey(values, description)
+        with _without_quotes():
+            return _show(*_read(encoded))
     except _UnreadableDicomError as error:
         raise ValueError(str(error)) from None
     except Exception as error:  # pydicom raises a dozen kinds, whose words may hold what the file says of a patient
         raise ValueError(f"not a DICOM image that can be read ({type(error).__name__})") from None
-    remarks |= set() if has_window else {PERCENTILES}
-    return Image.fromarray(levels).convert("RGB"), frozenset(remarks)
 
 
 class _UnreadableDicomError(ValueError):
@@ -102,7 +98,30 @@ def _read(encoded: bytes | Path) -> tuple[Any, Values]:
     if not decoder.is_available:
         missing = "; or ".join(decoder.missing_dependencies)
         raise _UnreadableDicomError(f"DICOM pixels compressed as {syntax.name!r}, which needs a plugin: {missing}")
-    return description, pixel_array(opened(), index=0)
+    try:
+        return description, pixel_array(opened(), index=0)
+    except RuntimeError:  # none of the installed plugins could: Pillow reads no JPEG of 12 bits
+        missing = "; or ".join(decoder.missing_dependencies) or "none that pydicom knows"
+        raise _UnreadableDicomError(
+            f"DICOM pixels compressed as {syntax.name!r} are damaged, or need another plugin: {missing}"
+        ) from None
+
+
+def _without_quotes() -> AbstractContextManager[None]:
+    """While it lasts, pydicom does not warn of values that break the standard: its warning quotes them."""
+    from pydicom.config import disable_value_validation
+
+    quiet: AbstractContextManager[None] = disable_value_validation()
+    return quiet
+
+
+def _show(description: Any, values: Values) -> tuple[Image.Image, frozenset[str]]:
+    remarks = {FIRST_FRAME} if int(description.get("NumberOfFrames") or 1) > 1 else set()
+    if values.ndim == 3 or description.PhotometricInterpretation == "PALETTE COLOR":
+        return Image.fromarray(_show_colours(values, description)), frozenset(remarks)
+    levels, has_window = _show_grey(values, description)
+    remarks |= set() if has_window else {PERCENTILES}
+    return Image.fromarray(levels).convert("RGB"), frozenset(remarks)
 
 
 def _show_colours(values: Values, description: Any) -> npt.NDArray[np.uint8]:

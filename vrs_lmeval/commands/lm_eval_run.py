@@ -21,7 +21,8 @@ SECONDS_BETWEEN_LOOKS = 0.5
 TAIL_BYTES = 4096
 """How much of the log's end is read for that: the last line of a progress bar is far shorter."""
 
-_PROGRESS = re.compile(r"[^\r\n]*\d+%\|[^\r\n]*")
+_PROGRESS = re.compile(r"([^\r\n|]*?) *(\d+)%\|[^|\r\n]*\| *([^\r\n]*)")
+"""What tqdm writes: what is done, how much of it in percent, a bar, and counts with times."""
 
 
 class RunFailedError(RuntimeError):
@@ -43,7 +44,8 @@ def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Con
         process = subprocess.Popen(command, stdout=shown, stderr=errors, text=True)
         try:
             while _is_running(process):
-                status.update(f"{asking} {escape(find_progress(log))}")
+                progress = find_progress(log)
+                status.update(f"{escape(model)}: {escape(progress)}" if progress else asking)
         except BaseException:  # Ctrl-C ends the model's process, too
             process.terminate()
             raise
@@ -63,8 +65,8 @@ def _is_running(process: subprocess.Popen[str]) -> bool:
 
 
 def find_progress(log: Path) -> str:
-    """The last state of a progress bar at a log's end, "Running ...: 40%|####  | 12/30"; "" where there is none."""
+    """The last state of a progress bar at a log's end, "Running: 40 %, 12/30 [00:09<00:14]"; "" where there is none."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         bars = _PROGRESS.findall(file.read().decode("utf-8", errors="replace"))
-    return bars[-1].strip() if bars else ""
+    return "{} {} %, {}".format(*bars[-1]).strip() if bars else ""
