@@ -79,6 +79,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
             server.answered[hashlib.sha256(body).hexdigest()] += 1
         self.send_response(200)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(REPLY)))
         self.end_headers()
         with suppress(OSError):  # killed
