@@ -56,6 +56,9 @@ class Server(ThreadingHTTPServer):
             None,
         )
 
+    def handle_error(self, request, client_address):
+        """Quiet: clients are killed."""
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}/v1/chat/completions"
