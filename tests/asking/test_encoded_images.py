@@ -1,4 +1,4 @@
-"""Images on their way to a server: encoded once where the budget allows, within it always, and nobody waits for ever."""
+"""Images on their way to a server: encoded once where the budget allows, always within it, and none waits for ever."""
 
 import asyncio
 import random
