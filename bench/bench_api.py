@@ -56,6 +56,9 @@ class Server(ThreadingHTTPServer):
             None,
         )
 
+    def handle_error(self, request, client_address):
+        """Quiet: clients are killed."""
+
     @property
     def url(self):
         return f"http://127.0.0.1:{self.server_address[1]}/v1/chat/completions"
@@ -79,6 +82,7 @@ class Handler(BaseHTTPRequestHandler):
                 return
             server.answered[hashlib.sha256(body).hexdigest()] += 1
         self.send_response(200)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(REPLY)))
         self.end_headers()
         with suppress(OSError):  # killed

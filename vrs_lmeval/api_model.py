@@ -69,7 +69,7 @@ class AskedInOurWay:
         limits = Limits(server._concurrent, per_minute, int(max_retries), int(image_budget_bytes))
         price_in, price_out = (None if price is None else float(price) for price in (price_in, price_out))
         self._usage = ServerUsage(price_in, price_out)
-        cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify_server())
+        cache = None if cache_dir is None else AnswerCache(Path(str(cache_dir)), self._identify_server())
         self._asker = ChatAsker(self, address, limits, self._usage, cache, cache_dir)
         self._wants_canary = bool(canary)
         self._canary = "not asked" if canary else "switched off"

@@ -13,6 +13,7 @@ import pytest
 from lm_eval.api.instance import Instance
 from lm_eval.api.model import CachingLM
 from lm_eval.models.api_models import JsonChatStr
+from PIL import Image
 from support.chat_server import Refusal, read_cards, reply, serve
 from support.harness_models import QUESTIONS, show_images
 
@@ -178,6 +179,7 @@ def test_a_filtered_question_is_an_empty_answer():
         answers, told = ask(server, make_chats()[:2], num_concurrent=1)
     assert answers[0] == ""
     assert told["empty_answers"] == 1
+    assert (told["tokens_in"], told["without_usage"]) == (100, 0)
 
 
 def test_a_server_that_dies_for_good_costs_nothing_that_was_answered(tmp_path):
@@ -402,6 +404,19 @@ def test_without_the_packages_of_an_api_the_error_says_what_to_install():
     hide = "import sys; sys.modules['aiohttp'] = None; import vrs_lmeval.asking.chat_endpoint"
     finished = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=300)
     assert finished.stderr.strip().splitlines()[-1].endswith('models behind an API need: pip install "lm_eval[api]"')
+
+
+def test_an_image_that_cannot_be_decoded_ends_the_run_with_what_is_kept(tmp_path, caplog):
+    class Broken(Image.Image):
+        source_id, perturbation, store = "broken", None, None
+
+        def save(self, *arguments, **settings):
+            raise ValueError("row 7: the image cannot be decoded")
+
+    requests = [*make_chats()[:2], chat("why?", Broken())]
+    with serve(echo) as server, pytest.raises(ValueError, match="row 7"):
+        ask(server, requests, cache_dir=str(tmp_path), num_concurrent=1)
+    assert "stopped: 2 of 3 answers are kept in" in caplog.text
 
 
 def test_nothing_to_ask_asks_nothing():

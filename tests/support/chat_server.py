@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -80,6 +81,11 @@ class ChatServer(ThreadingHTTPServer):
         self.asked: list[Asked] = []
         self.lock = threading.Lock()
         self.in_flight = self.most_in_flight = 0
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Fail the client, which has no answer; quiet where it was killed."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

@@ -123,7 +123,7 @@ class ChatAsker:
         check: Callable[[ChatEndpoint], Awaitable[None]] | None,
     ) -> None:
         """Adds to `answers` as they come."""
-        pace = Pace(self._limits.per_minute)
+        found, pace = len(answers), Pace(self._limits.per_minute)
         uses: Counter[Hashable] = Counter(
             identify_image(image) for job in jobs for image in read_chat(requests[job.indices[0]]).images
         )
@@ -152,21 +152,22 @@ class ChatAsker:
                 if check is not None:
                     await check(endpoint)
                 await work_through(jobs, self._limits.in_flight, ask_one, pace.give_up)
-        except (EndpointError, KeyboardInterrupt, asyncio.CancelledError) as error:
-            told = self._say_what_is_kept(jobs, answers, len(requests))
-            if not isinstance(error, EndpointError):
-                logger.warning("stopped: %s", told)
-                raise
-            raise EndpointError(f"{error}. {told}") from None
+        except EndpointError as error:
+            raise EndpointError(f"{error}. {self._say_what_is_kept(jobs, answers, len(requests))}") from None
+        except BaseException:  # Ctrl-C, an image that cannot be decoded
+            if len(answers) > found:
+                logger.warning("stopped: %s", self._say_what_is_kept(jobs, answers, len(requests)))
+            raise
         finally:
             images.close()
             self._usage.counts["image_encodings"] += images.encodings
 
     def _say_what_is_kept(self, jobs: Sequence[Job], answers: Mapping[int, str], asked: int) -> str:
         if self._cache is None:
-            return f"{len(answers)} of {asked} answers came and are lost; with cache_dir=FOLDER they would be kept"
+            lost = f"{len(answers)} of {asked} answers came ({self._usage.line()}) and are lost"
+            return f"{lost}; with cache_dir=FOLDER they would be kept"
         drawn = sum(index in answers for job in jobs if job.key is None for index in job.indices)
-        kept = f"{len(answers) - drawn} of {asked} answers are kept in {self._folder}"
+        kept = f"{len(answers) - drawn} of {asked} answers are kept in {self._folder} (this time {self._usage.line()})"
         return f"{kept}; run the same command again and it goes on from there"
 
     def _identify(self, request: Request) -> str | None:

@@ -75,6 +75,14 @@ class Reply:
         return int(usage["prompt_tokens"]), int(usage.get("completion_tokens") or 0)
 
 
+FILTERED = Reply(
+    {
+        "choices": [{"index": 0, "message": {"content": None}, "finish_reason": "content_filter"}],
+        "usage": {"prompt_tokens": 0, "completion_tokens": 0},  # the server names no cost of what it refused
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a server is and how it is spoken to; `secrets` are never shown."""
@@ -173,7 +181,7 @@ class ChatEndpoint:
     def _refused(self, status: int, text: str, retry_after: float | None) -> Reply:
         """An empty reply where the question was filtered; raises otherwise."""
         if status == 400 and any(code in text for code in FILTER_CODES):
-            return Reply({"choices": [{"index": 0, "message": {"content": None}, "finish_reason": "content_filter"}]})
+            return FILTERED
         words = f"status {status}: {self._address.hide_secrets(text) or 'no text'}"
         if (status in MAY_PASS or status >= 500) and not any(code in text for code in NEVER_PASS):
             raise PassingError(words, retry_after)
