@@ -70,6 +70,7 @@ class AskedInOurWay:
         price_in, price_out = (None if price is None else float(price) for price in (price_in, price_out))
         self._usage = ServerUsage(price_in, price_out)
         cache = None if cache_dir is None else AnswerCache(Path(str(cache_dir)), self._identify_server())
+        self._cache = cache
         self._asker = ChatAsker(self, address, limits, self._usage, cache, cache_dir)
         self._wants_canary = bool(canary)
         self._canary = "not asked" if canary else "switched off"
@@ -91,7 +92,8 @@ class AskedInOurWay:
 
     def get_model_info(self) -> dict[str, Any]:
         """What the results say: what was asked, answered and paid, and what the canary saw."""
-        return {"vrs_api": {**self._usage.describe(), "canary": self._canary}}
+        kept = {} if self._cache is None else {"vrs_cache": self._cache.describe()}
+        return {"vrs_api": {**self._usage.describe(), "canary": self._canary}, **kept}
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""

@@ -105,7 +105,7 @@ class ChatAsker:
         same: dict[Hashable, list[int]] = {}
         for index in itertools.chain.from_iterable(chunk_by_images(requests)):
             identity = identities[index]
-            found = None if self._cache is None or identity is None else self._cache.find(identity)
+            found = None if self._cache is None or identity is None else self._cache.find(identity, _is_answer)
             if found is None:
                 same.setdefault(index if identity is None else identity, []).append(index)
             else:
@@ -161,13 +161,16 @@ class ChatAsker:
         finally:
             images.close()
             self._usage.counts["image_encodings"] += images.encodings
+            if self._cache is not None:
+                self._cache.tell_losses()
 
     def _say_what_is_kept(self, jobs: Sequence[Job], answers: Mapping[int, str], asked: int) -> str:
         if self._cache is None:
             lost = f"{len(answers)} of {asked} answers came ({self._usage.line()}) and are lost"
             return f"{lost}; with cache_dir=FOLDER they would be kept"
         drawn = sum(index in answers for job in jobs if job.key is None for index in job.indices)
-        kept = f"{len(answers) - drawn} of {asked} answers are kept in {self._folder} (this time {self._usage.line()})"
+        lost = self._cache.describe()["answers_not_kept"]
+        kept = f"{max(0, len(answers) - drawn - lost)} of {asked} answers are kept in {self._folder} (this time {self._usage.line()})"
         return f"{kept}; run the same command again and it goes on from there"
 
     def _identify(self, request: Request) -> str | None:
@@ -182,3 +185,8 @@ class ChatAsker:
         if self._cache is not None:
             return self._cache.key(*parts)
         return json.dumps(parts, sort_keys=True, default=repr)
+
+
+def _is_answer(value: Any) -> bool:
+    """Whether a kept value is what this writes: a text, and how it ended."""
+    return isinstance(value, dict) and isinstance(value.get("text"), str) and "finish_reason" in value
