@@ -170,7 +170,8 @@ class ChatAsker:
             return f"{lost}; with cache_dir=FOLDER they would be kept"
         drawn = sum(index in answers for job in jobs if job.key is None for index in job.indices)
         lost = self._cache.describe()["answers_not_kept"]
-        kept = f"{max(0, len(answers) - drawn - lost)} of {asked} answers are kept in {self._folder} (this time {self._usage.line()})"
+        kept = f"{max(0, len(answers) - drawn - lost)} of {asked} answers are kept in {self._folder}"
+        kept += f" (this time {self._usage.line()})"
         return f"{kept}; run the same command again and it goes on from there"
 
     def _identify(self, request: Request) -> str | None:
