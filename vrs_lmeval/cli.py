@@ -281,13 +281,16 @@ def preview(
 ) -> None:
     """Draw what a model is shown for one question: the image under every variant of the task."""
     try:
-        sample, images = load_task(task).show_variants(index)
+        loaded = load_task(task)
+        sample, images = loaded.show_variants(index)
     except (PreviewError, IndexError) as error:
         console.print(f"[red]vrs preview:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     output.parent.mkdir(parents=True, exist_ok=True)
     draw_sheet(sample.question, list(sample.golds), images).save(output, format="PNG")
     console.print(f"{sample.question}  (gold: {' | '.join(sample.golds)})", highlight=False, markup=False)
+    for name, told in loaded.describe_prompts(sample).items():
+        console.print(f"  {name}: {told}", highlight=False, markup=False)
     console.print(f"wrote {output}", highlight=False)
 
 

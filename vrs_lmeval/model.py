@@ -16,6 +16,7 @@ from vrs_lmeval.asking.answer_cache import AnswerCache
 from vrs_lmeval.asking.asker import Asker, Way
 from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
+from vrs_lmeval.asking.image_order import ask_kinds_apart
 from vrs_lmeval.asking.missing_packages import explain_missing_package
 from vrs_lmeval.asking.model_identity import identify_model
 from vrs_lmeval.asking.option_scores import OptionScorer, Scored, split_option
@@ -141,6 +142,8 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:
         """One text a request, in the order of `requests`."""
+        if (apart := ask_kinds_apart(requests, lambda part: self.generate_until(part, disable_tqdm))) is not None:
+            return apart
         if requests and len(requests[0].args) < 3:
             texts: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return texts
@@ -157,6 +160,8 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def loglikelihood(self, requests: list[Request], disable_tqdm: bool = False) -> list[Scored]:
         """Each request's option after its prompt and images: log-probability, and whether greedy decoding writes it."""
+        if (apart := ask_kinds_apart(requests, lambda part: self.loglikelihood(part, disable_tqdm))) is not None:
+            return apart
         if requests and len(requests[0].args) < 3:
             scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
             return scores

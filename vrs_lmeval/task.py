@@ -220,6 +220,18 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             for number, image in enumerate(images, start=1)
         }
 
+    def describe_prompts(self, sample: Sample) -> dict[str, str]:
+        """By variant what is asked otherwise: without an image, in other words, with options in another order."""
+        told = {}
+        for name in self._list_variants(sample):
+            rule, asked = self._rules[name], self._rules[name].ask(sample)
+            parts = [] if rule.shows_images else ["no image", *([rule.preface] if rule.preface else [])]
+            parts += [asked.question] if asked.question != sample.question else []
+            parts += [", ".join(asked.options)] if asked.options != sample.options else []
+            if parts:
+                told[name] = "; ".join(parts)
+        return told
+
     def show_question(self, sample_id: str) -> dict[str, list[VariantImage]]:
         """Its images under every variant that it is asked under. Raises KeyError for one of another split."""
         sample = self._samples[sample_id]

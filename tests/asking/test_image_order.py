@@ -67,6 +67,37 @@ def test_the_first_text_alone_is_tried_alone_and_asked_once():
     assert sorted(model.calls) == [1, 3]
 
 
+def test_requests_of_text_tasks_are_a_call_of_their_own():
+    model, requests = TakesTexts(), mix_requests()
+    requests[0].arguments = requests[0].args[:2]
+    calls = []
+
+    class Stock(TakesTexts):
+        def _ask(self, part, disable_tqdm):
+            calls.append({len(request.args) for request in part})
+            return [request.args[0] for request in part]
+
+    assert Stock().generate_until(requests) == [request.args[0] for request in requests]
+    assert all(len(kinds) == 1 for kinds in calls)
+    assert model.without_images == "no prompt was without an image"
+
+
+def test_one_prompt_that_is_too_long_does_not_cost_the_others():
+    class Short(TakesTexts):
+        def _ask(self, part, disable_tqdm):
+            if any(len(request.args[0]) > 1000 for request in part):
+                raise ValueError("longer than the model allows")
+            return super()._ask(part, disable_tqdm)
+
+    requests = mix_requests()
+    requests[1].arguments = ("x" * 2000, *requests[1].args[1:])
+    with pytest.raises(ValueError, match="longer than the model allows"):
+        Short().generate_until(requests)
+    model = Short()
+    assert model.generate_until([requests[0], requests[2], requests[3]])
+    assert model.get_model_info()["vrs_without_images"] == "asked"
+
+
 def test_a_class_that_refuses_texts_alone_is_asked_the_rest(caplog):
     model, requests = TakesImages(), mix_requests()
     answers = model.generate_until(requests)

@@ -12,12 +12,13 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.board_report import make_board_csv, make_board_json, make_board_markdown, make_task_notes
 from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.page import make_page
+from vrs_lmeval.records import NOT_ASKED
 
 METRICS = {"acc": "mean", "acc_shuffled": "mean", "vrs": "mean", "acc_absent": "mean"}
 
 
-def write(folder, model, rows, variants, task="vrs_t", **changes):
-    """`rows`: by question, 1 or 0 under each of `variants`; a run as the harness logs it."""
+def write(folder, model, rows, names, task="vrs_t", **changes):
+    """`rows`: by question, 1 or 0 under each of the variants `names`; a run as the harness logs it."""
     folder = folder / model
     folder.mkdir(parents=True)
     metrics = {
@@ -27,13 +28,13 @@ def write(folder, model, rows, variants, task="vrs_t", **changes):
         "acc_absent": lambda right: right["absent"],
     }
     needs = {"acc": {"real"}, "acc_shuffled": {"shuffled"}, "vrs": {"real", "shuffled"}, "acc_absent": {"absent"}}
-    chosen = {name: metrics[name] for name in metrics if needs[name] <= set(variants)}
+    chosen = {name: metrics[name] for name in metrics if needs[name] <= set(names)}
     described = {
         name: {"form": "mean", "unit": "", "low": -1.0, "high": 1.0, "needs": sorted(needs[name])} for name in chosen
     }
     evidence = {
         "dataset": {"content_sha256": "0"},
-        "variants": [{"name": name} for name in variants],
+        "variants": [{"name": name} for name in names],
         "parser_version": "1",
         "record_version": 3,
         "metrics": described,
@@ -44,7 +45,7 @@ def write(folder, model, rows, variants, task="vrs_t", **changes):
     (folder / f"results_{time}.json").write_text(json.dumps(results))
     lines = []
     for number, row in enumerate(rows):
-        right = dict(zip(variants, row, strict=True))
+        right = dict(zip(names, row, strict=True))
         image = f"i{number // 2}"
         records = {
             name: {"image_id": None if name in ("absent", "guess") else image, "value": "x", "reason": None}
@@ -147,6 +148,49 @@ def test_a_model_is_judged_on_what_no_other_answers_without_an_image(folder):
         (1, 2),
         (3, 3),
     ]
+
+
+def test_a_model_that_could_not_be_asked_without_an_image_is_compared_with_the_others(tmp_path):
+    write(tmp_path, "looks", LOOKS, SEEING)
+    folder = tmp_path / "needs an image"
+    write(tmp_path, folder.name, BOTH, SEEING)
+    (samples,) = folder.glob("samples_*")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    for line in lines:
+        del line["doc"]["variants"]["absent"]
+        line["filtered_resps"][2], line["acc_absent"] = NOT_ASKED, None
+    samples.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    board = make_board(tmp_path)
+    assert {standing.label for standing in board.boards[0].standings} == {"looks", "needs an image"}
+    assert board.left_out == ()
+
+
+def test_who_is_apart_does_not_depend_on_who_comes_first(tmp_path):
+    """One is judged on two images alone, which tell nothing, however many the other is judged on."""
+    knows = [(1, 1, 1)] * (2 * IMAGES - 4) + [(1, 0, 0)] * 4
+    write(tmp_path, "a", [(0, 0, 0)] * 2 * IMAGES, SEEING)
+    write(tmp_path, "b", knows, SEEING)
+    rows = {row.label: row for row in necessary(tmp_path).vision_necessary.rows}
+    assert (rows["a"].questions, rows["b"].questions) == (4, 48)
+    assert {(row.best_rank, row.worst_rank) for row in rows.values()} == {(1, 2)}
+
+
+def test_an_older_run_of_a_text_model_is_named(tmp_path):
+    write(tmp_path, "looks", LOOKS, SEEING)
+    for place in ("one", "two"):
+        write(tmp_path / place, "textual", WITHOUT_EYES, TEXT, task="vrs_t_text")
+    board = make_board(tmp_path)
+    assert len(board.boards[0].floors) == 1
+    assert [(left.name, left.reason) for left in board.left_out] == [
+        ("some/textual on vrs_t_text", "a newer run of this model is shown")
+    ]
+
+
+def test_a_text_task_whose_variant_has_another_name_is_one_all_the_same(tmp_path):
+    write(tmp_path, "looks", LOOKS, SEEING)
+    variants = [{"name": "absent", "kind": "absent"}, {"name": "guess_zh", "kind": "guess"}]
+    write(tmp_path, "textual", WITHOUT_EYES, ("absent", "guess_zh"), task="vrs_t_text", variants=variants)
+    assert [floor.label for floor in make_board(tmp_path).boards[0].floors] == ["textual"]
 
 
 def test_a_models_own_answers_without_an_image_choose_nothing_for_it(tmp_path):

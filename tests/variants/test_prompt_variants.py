@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from vrs_lmeval.reading.normalisation import normalise
 from vrs_lmeval.records import Sample
-from vrs_lmeval.variants.prompt_variants import GUESS_PREFACE, leave_out_images
+from vrs_lmeval.variants.prompt_variants import GUESS_PREFACE, _find_changes, _find_next, leave_out_images
 from vrs_lmeval.variants.rules import make_rule, read_variants, shows_no_image
 from vrs_lmeval.variants.variant import Split, VariantError
 
@@ -81,7 +81,7 @@ def test_another_images_question_takes_the_place_of_a_yes_no_question():
         assert normalise(asked.question) in others - {normalise(own.question)}
         assert rule.choose(own) == own.image_id
     assert [rule.choose(other) for other in YES_NO[4:]] == [None, None]
-    assert rule.evidence == {"asked": 4, "without_partner": 2}
+    assert rule.evidence == {"asked": 4, "without_partner": 0, "no_yes_no_question": 2}
     assert rule.shows_images
 
 
@@ -91,6 +91,46 @@ def test_the_other_question_depends_on_the_questions_and_the_seed_alone(order, s
     entry = {"name": "question_shuffled", "seed": seed}
     first, again = rule_of(entry, *YES_NO), rule_of(entry, *order)
     assert [first.ask(own) for own in YES_NO[:4]] == [again.ask(own) for own in YES_NO[:4]]
+
+
+few_questions = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["is it?", "Is it?", "was it?", "can it be?"])), max_size=14
+)
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(few_questions)
+def test_the_other_question_is_the_first_that_fits_on_the_way_around(drawn):
+    """A naive twin: every place of the circle, one by one."""
+    circle = [sample(number, image, question) for number, (image, question) in enumerate(drawn)]
+    words = [normalise(each.question) for each in circle]
+    changes = _find_changes(words)
+    for place, own in enumerate(circle):
+        expected = next(
+            (
+                other
+                for other in (*circle[place + 1 :], *circle[:place])
+                if other.image_id != own.image_id and normalise(other.question) != normalise(own.question)
+            ),
+            None,
+        )
+        assert _find_next(circle, words, changes, place) is expected
+
+
+def test_many_questions_of_the_same_words_are_passed_over_in_one_step():
+    circle = [sample(number, f"i{number}") for number in range(20_000)] + [sample("x", "z", "another?")]
+    words = [normalise(each.question) for each in circle]
+    changes = _find_changes(words)
+    assert changes[0] == 20_000
+    assert _find_next(circle, words, changes, 0) is circle[-1]
+
+
+def test_a_wording_that_is_read_otherwise_is_no_paraphrase():
+    """ "CT" answers both, but as one of two choices, and in free words."""
+    own = sample(1, "a", "is this a CT or an MRI?", ("CT",), paraphrase_group="1")
+    other = sample(2, "a", "which modality is this?", ("CT",), paraphrase_group="1", answer_type="open")
+    with pytest.raises(VariantError, match="no question is linked"):
+        rule_of("paraphrase", own, other)
 
 
 def test_without_yes_no_questions_of_two_images_there_is_nothing_to_exchange():
@@ -114,7 +154,7 @@ def test_a_paraphrase_is_another_wording_of_the_same_image_and_gold():
     asked = {own.sample_id: rule.ask(own).question for own in LINKED if rule.choose(own) is not None}
     assert asked == {"s1": "Is a mass seen?", "s2": asked["s2"], "s3": "Is a mass seen?"}
     assert normalise(asked["s2"]) == "is there mass"
-    assert rule.evidence == {"asked": 3, "with_other_golds": 2, "without_paraphrase": 2}
+    assert rule.evidence == {"asked": 3, "with_other_answer": 2, "without_paraphrase": 2}
 
 
 def test_a_data_set_without_links_says_which_column_to_name():

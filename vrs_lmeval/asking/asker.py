@@ -18,6 +18,7 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
 from vrs_lmeval.asking.batch_planning import plan_batches
+from vrs_lmeval.asking.image_order import ASKED_WITHOUT_IMAGES, NONE_WITHOUT_IMAGES
 from vrs_lmeval.asking.joined_prefill import JoinedPrefill
 from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, count_kept_bytes, token_window
 from vrs_lmeval.asking.prefetch import run_ahead
@@ -33,9 +34,6 @@ NOT_SHARED_YET = "plain: no prompts that fit begin with the same image"
 
 SHARED = "shared"
 
-NONE_WITHOUT_IMAGES = "no prompt was without an image"
-ASKED_WITHOUT_IMAGES = "asked"
-"""What the results say of prompts without images, or why the model takes none."""
 
 AHEAD_BYTES = 64 * 2**20
 """How much encoded input may wait for the model: some batches, so that it need not wait for a slow image."""

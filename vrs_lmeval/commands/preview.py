@@ -46,7 +46,7 @@ def draw_sheet(question: str, golds: list[str], images: Mapping[str, Image.Image
     """An RGB picture: the question and its gold answers, and below them every variant with its name."""
     font = ImageFont.load_default(TEXT)
     lines = textwrap.wrap(f"{question}   [gold: {' | '.join(golds)}]", 100) or [""]
-    columns = min(COLUMNS, len(images))
+    columns = max(1, min(COLUMNS, len(images)))  # none for a task that shows no image
     rows = math.ceil(len(images) / columns)
     top = MARGIN + len(lines) * (TEXT + 6) + MARGIN
     width = max(columns * (CELL + MARGIN) + MARGIN, int(max(font.getlength(line) for line in lines)) + 2 * MARGIN)

@@ -17,7 +17,7 @@ from vrs_lmeval.leaderboard.runs import UnreadableResultsError, name_samples_fil
 from vrs_lmeval.metrics.metric import Metric
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import Shown, score_question
-from vrs_lmeval.metrics.selection import BREAKDOWNS, choose_metrics, columns_of, name_part
+from vrs_lmeval.metrics.selection import BREAKDOWNS, choose_metrics, columns_of, find_breakdown, name_part
 from vrs_lmeval.reading.answers import PARSER_VERSION
 from vrs_lmeval.reading.image_remarks import REMARKS_VERSION
 from vrs_lmeval.reading.prompt_styles import STYLES, was_asked
@@ -134,7 +134,7 @@ def _rescore_samples(
     known = {CLAIM if style.asks_for_text else LIKELIHOODS}
     known |= {what for what, metric in METRIC_OF_KNOWN.items() if metric in names}
     known |= {majority_by(field) for field in by if any(n.startswith(f"acc_majority_{field}_") for n in names)}
-    metrics = choose_metrics(evidence.variant_names, known, by, samples)
+    metrics = _keep_logged(choose_metrics(evidence.variant_names, known, by, samples), evidence)
     columns = columns_of(metrics)
     lines, changed, answers = [], 0, 0
     for number, (line, sample) in enumerate(zip(logged, samples, strict=True), start=1):
@@ -152,6 +152,13 @@ def _rescore_samples(
         lines.append({**rest, "doc": document, "metrics": list(columns), **scored.values})
     values = {name: column.aggregate([line[name] for line in lines]) for name, column in columns.items()}
     return lines, changed, answers, metrics, values
+
+
+def _keep_logged(chosen: Mapping[str, Metric], evidence: RunEvidence) -> dict[str, Metric]:
+    """The log's metrics in its order, breakdowns by values that a limit left out among them, then what is new."""
+    logged = {name: chosen.get(name) or find_breakdown(name) for name in evidence.metrics or {}}
+    kept = {name: metric for name, metric in logged.items() if metric is not None}
+    return {**kept, **chosen}
 
 
 def _find_known(line: Mapping[str, Any], sample: Sample, known: Iterable[str], by: Sequence[str]) -> dict[str, Any]:

@@ -124,6 +124,11 @@ def make_leaderboard(
         for run in runs
         if not _has_vrs(run) and not shows_no_image(run)
     ]
+    left_out += [
+        LeftOut(f"{run.model} on {run.task}", "a newer run of this model is shown")
+        for run in runs
+        if shows_no_image(run) and not any(run is kept_run for kept_run in text_runs)
+    ]
     left_out += [LeftOut("unreadable", str(problem)) for problem in problems]
     runs = [run for run in runs if _has_vrs(run)]
     kept: dict[str, list[Run]] = {}

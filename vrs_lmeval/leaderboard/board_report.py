@@ -99,8 +99,8 @@ def describe_text_floor(floor: TextFloor) -> str:
         for name, words in (("acc_absent", "without a word about it"), ("acc_guess", "told to guess"))
         if name in floor.metrics
     ]
-    below = [label for label, above in floor.above.items() if not above.low > 0]
-    text = f"{floor.label} was shown no image, and is right {', '.join(said)}."
+    below = [label for label, above in floor.above.items() if above.low <= 0]
+    text = f"{floor.label} was shown no image{', and is right ' if said else ''}{', '.join(said)}."
     unread = floor.metrics.get("parse_failure_rate")
     if unread is not None and unread.estimate > MANY_UNREAD:
         text += f" {unread.estimate:.0%} of its answers could not be read, so this is a low floor."

@@ -153,7 +153,7 @@ def check_comparable(reference: Run, other: Run) -> None:
             f"{pair}: not the same questions of {reference.task} ({counts}; different --limit?)"
         )
     first_shown, second_shown = ({s.sample_id: _list_images(s) for s in run.samples} for run in (reference, other))
-    if differing := [sample_id for sample_id in first_ids if first_shown[sample_id] != second_shown[sample_id]]:
+    if differing := [i for i in first_ids if _show_other_images(first_shown[i], second_shown[i])]:
         raise IncomparableRunsError(
             f"{pair}: different images were shown for {len(differing)} questions of {reference.task}, e.g. "
             f"{min(differing)} (were their partners drawn by the same version?)"
@@ -166,6 +166,11 @@ def describe_other_prompt(first: Run, second: Run) -> str | None:
         if one != other and name not in _OF_VARIANTS:
             return f"different {name} than {first.task} ({_describe_difference(one, other)})"
     return None
+
+
+def _show_other_images(first: Mapping[str, str | None], second: Mapping[str, str | None]) -> bool:
+    """Under a variant that both were asked: a model that takes no prompt without an image lacks some."""
+    return any(first[name] != second[name] for name in first.keys() & second.keys())
 
 
 def _list_images(sample: ScoredSample) -> dict[str, str | None]:

@@ -22,6 +22,8 @@ HEADINGS = {
     "vrs": "VRS",
     "vrs_of_ceiling": "of ceiling",
     "vrs_from_unread": "unread part",
+    "acc_absent": "no image",
+    "acc_guess": "told to guess",
     "image_sensitivity": "image sensitivity",
     "parse_failure_rate": "unparsable",
 }

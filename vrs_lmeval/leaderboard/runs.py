@@ -36,7 +36,7 @@ class GivenAnswer:
     correct: float
     is_parsed: bool
     image_id: str | None  # of the image shown; None: no image
-    remark: str | None = None  # what it says of the image (`image_remarks`)
+    asked: str | None = None  # the question as it was put and its options, where that is not what the data says
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,9 +258,17 @@ def _read_answers(records: Mapping[str, VariantRecord], texts: Sequence[Any]) ->
         count = len(texts) // len(records)
         texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
     return {
-        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id, record.remark)
+        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id, _show_asked(record))
         for (name, record), text in zip(records.items(), texts, strict=True)
     }
+
+
+def _show_asked(record: VariantRecord) -> str | None:
+    """What was asked in place of the question as the data has it: other words, or options in another order."""
+    options = ", ".join(
+        f"{letter}. {text}" for letter, text in zip(ascii_uppercase, record.options or (), strict=False)
+    )
+    return " ".join(filter(None, (record.question, options))) or None
 
 
 def _show_likelihoods(pairs: Sequence[Sequence[Any]]) -> str:

@@ -33,7 +33,7 @@ class TextFloor:
 
 def shows_no_image(run: Run) -> bool:
     """Whether the run showed no image at all."""
-    return set(run.evidence.variant_names) <= WITHOUT_IMAGES
+    return all(variant.get("kind", variant["name"]) in WITHOUT_IMAGES for variant in run.evidence.variants)
 
 
 def find_floors(

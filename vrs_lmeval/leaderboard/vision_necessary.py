@@ -16,6 +16,7 @@ import numpy as np
 
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 from vrs_lmeval.leaderboard.text_floors import find_right
+from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES
 from vrs_lmeval.records import ABSENT, GUESS, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
 from vrs_lmeval.uncertainty.forms import MEAN, Form, expect_list, expect_number
@@ -56,17 +57,17 @@ def find_vision_necessary(
 
     Ranks hold jointly at 95 %: of two models, one ranks below the other where the interval of their difference, at 5 %
     over the number of pairs (Bonferroni), leaves out 0. Each difference is that of two means on two sets of questions
-    that overlap, with the standard error of both together, clustered by image.
+    that overlap, with the standard error of both together, clustered by image; degrees of freedom go by the images of
+    one of them, so both ways round must tell them apart, each on FEWEST_IMAGES at least.
     """
     answered = {run.model: _find_answered(run) for run in (*runs, *text_runs) if _was_asked_without(run)}
     if any(not answered.keys() - {run.model} for run in runs):
         return None
     chosen = [_choose(run, answered) for run in runs]
-    levels = 1 - TESTS_AT / max(1, math.comb(len(runs), 2))
+    level = 1 - TESTS_AT / max(1, math.comb(len(runs), 2))
     apart = np.full((len(runs), len(runs)), np.nan)
     for first, second in combinations(range(len(runs)), 2):
-        interval = _compare(runs, chosen, first, second, levels)
-        is_apart = interval.low > 0 or interval.high < 0
+        is_apart = _are_apart(runs, chosen, first, second, level) and _are_apart(runs, chosen, second, first, level)
         apart[first, second] = apart[second, first] = 0.0 if is_apart else 1.0
     found = [_measure(run, ids) for run, ids in zip(runs, chosen, strict=True)]
     ranks = find_rank_intervals([vrs.estimate for _, vrs in found], apart)
@@ -76,6 +77,12 @@ def find_vision_necessary(
     ]
     rows.sort(key=lambda row: (math.isnan(row.vrs.estimate), -row.vrs.estimate))
     return VisionNecessary(tuple(labels[model] for model in answered), tuple(rows))
+
+
+def _are_apart(runs: Sequence[Run], chosen: Sequence[set[str]], first: int, second: int, level: float) -> bool:
+    """Whether the difference leaves out 0, by the images of the first."""
+    interval = _compare(runs, chosen, first, second, level)
+    return interval.clusters >= FEWEST_IMAGES and (interval.low > 0 or interval.high < 0)
 
 
 def _was_asked_without(run: Run) -> bool:

@@ -50,7 +50,8 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Me
     further = [variant for variant in variants if variant not in named]
     extra = [make_variant_accuracy(variant) for variant in further]
     if LIKELIHOODS in known:
-        extra += [metric for variant in further for metric in calibration.make_for_variant(variant)]
+        others = [name for name in variants if name not in calibration.VARIANTS and not is_draw(name)]
+        extra += [metric for variant in others for metric in calibration.make_for_variant(variant)]
     if taken := [metric.name for metric in extra if metric.name in METRICS]:
         raise ValueError(f"a variant may not be named so: {', '.join(taken)} is another metric")
     chosen = [metric for metric in METRICS.values() if metric.needs <= set(variants) and metric.knows <= known]
@@ -108,6 +109,18 @@ def metrics_by(
         parts_of = [_restrict(whole, field, value) for value in values for whole in wholes]
         metrics |= {part.name: part for part in parts_of}
     return metrics
+
+
+def find_breakdown(name: str) -> Metric | None:
+    """The metric that a breakdown calls so ("acc_modality_mri"), whatever values the questions at hand have."""
+    for field in BREAKDOWNS:
+        wholes = {whole: METRICS[whole] for whole in ("acc", "vrs", "acc_absent")} | {
+            "acc_majority": make_majority(field)
+        }
+        for whole, metric in wholes.items():
+            if name.startswith(f"{whole}_{field}_"):
+                return _restrict(metric, field, name.removeprefix(f"{whole}_{field}_"))
+    return None
 
 
 QUESTION_FORM = "question_form"

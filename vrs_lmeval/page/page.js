@@ -91,7 +91,8 @@ function render(sample, files) {
     for (const variant of variants) {
       const row = table.insertRow();
       const judged = variant.parsed ? (variant.correct >= 1 ? "right" : "wrong") : "not readable";
-      row.append(element("th", model), element("td", variant.name), element("td", judged),
+      const asked = variant.asked ? `${variant.name}: ${variant.asked}` : variant.name;
+      row.append(element("th", model), element("td", asked), element("td", judged),
                  element("td", variant.text, "answer"));
     }
   }

@@ -56,6 +56,7 @@ def _describe(sample: ScoredSample, by_model: Sequence[tuple[str, Mapping[str, S
                         "correct": answer.correct,
                         "parsed": answer.is_parsed,
                     }
+                    | ({"asked": _shorten(answer.asked)} if answer.asked else {})
                     for name, answer in samples[sample.sample_id].answers.items()
                 ],
             }

@@ -51,14 +51,20 @@ def ask_other_question(split: Split, seed: int = 0) -> VariantRule:
         (sample for sample in split.samples if find_closed_form(sample) == "yes/no"),
         key=lambda sample: make_key(f"question:{seed}:{sample.sample_id}"),
     )
-    partners = {sample.sample_id: _find_next(circle, place) for place, sample in enumerate(circle)}
+    words = [normalise(sample.question) for sample in circle]
+    changes = _find_changes(words)
+    partners = {sample.sample_id: _find_next(circle, words, changes, place) for place, sample in enumerate(circle)}
     others = {sample_id: other.question for sample_id, other in partners.items() if other is not None}
     if not others:
         raise VariantError(f"variant {QUESTION_SHUFFLED}: no yes/no question has one of another image beside it")
     return VariantRule(
         choose=lambda sample: sample.image_id if sample.sample_id in others else None,
         ask=lambda sample: replace(sample, question=others[sample.sample_id]),
-        evidence={"asked": len(others), "without_partner": len(split.samples) - len(others)},
+        evidence={
+            "asked": len(others),
+            "without_partner": len(circle) - len(others),
+            "no_yes_no_question": len(split.samples) - len(circle),
+        },
     )
 
 
@@ -67,11 +73,30 @@ def ask_other_question_without_image(split: Split, seed: int = 0) -> VariantRule
     return replace(ask_other_question(split, seed), shows_images=False)
 
 
-def _find_next(circle: Sequence[Sample], place: int) -> Sample | None:
-    own = circle[place]
-    for other in (*circle[place + 1 :], *circle[:place]):
-        if not set(other.images) & set(own.images) and normalise(other.question) != normalise(own.question):
-            return other
+def _find_changes(words: Sequence[str]) -> list[int]:
+    """Around a circle: how many places on the next other words stand; 0 where all are the same."""
+    steps = [0] * len(words)
+    for place in range(2 * len(words) - 2, -1, -1):  # twice around: the run at the end may go on at the beginning
+        here, after = place % len(words), (place + 1) % len(words)
+        if words[here] != words[after]:
+            steps[here] = 1
+        elif steps[after]:
+            steps[here] = steps[after] + 1
+    return steps
+
+
+def _find_next(circle: Sequence[Sample], words: Sequence[str], changes: Sequence[int], place: int) -> Sample | None:
+    """The next question of other words and another image; runs of the same words are passed over in one step."""
+    own, count = circle[place], len(circle)
+    step = changes[place]
+    while 0 < step < count:
+        there = (place + step) % count
+        if words[there] == words[place]:
+            step += changes[there]
+        elif set(circle[there].images) & set(own.images):
+            step += 1
+        else:
+            return circle[there]
     return None
 
 
@@ -79,14 +104,14 @@ def ask_paraphrase(split: Split) -> VariantRule:
     """The same image and gold, in the words of another question that the data links to it as a paraphrase.
 
     Of several, the next one in the order of a keyed hash. Questions without one are not asked so, and are counted; so
-    are those whose paraphrases have other golds, which then are not the same question.
+    are those whose paraphrases have other golds, or are of another answer type, so that another answer would be right.
     """
     groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in split.samples:
         if sample.paraphrase_group is not None:
             groups[sample.paraphrase_group, sample.image_id].append(sample)
     others: dict[str, str] = {}
-    with_other_golds = 0
+    with_other_answer = 0
     for group in groups.values():
         circle = sorted(group, key=lambda sample: make_key(f"paraphrase:{sample.sample_id}"))
         for place, sample in enumerate(circle):
@@ -95,8 +120,8 @@ def ask_paraphrase(split: Split) -> VariantRule:
                 for other in (*circle[place + 1 :], *circle[:place])
                 if normalise(other.question) != normalise(sample.question)
             ]
-            alike = [other for other in reworded if _have_same_golds(sample, other)]
-            with_other_golds += bool(reworded) and not alike
+            alike = [other for other in reworded if _have_same_answer(sample, other)]
+            with_other_answer += bool(reworded) and not alike
             if alike:
                 others[sample.sample_id] = alike[0].question
     if not others:
@@ -106,8 +131,8 @@ def ask_paraphrase(split: Split) -> VariantRule:
         )
     counts = {
         "asked": len(others),
-        "with_other_golds": with_other_golds,
-        "without_paraphrase": len(split.samples) - len(others) - with_other_golds,
+        "with_other_answer": with_other_answer,
+        "without_paraphrase": len(split.samples) - len(others) - with_other_answer,
     }
     return VariantRule(
         choose=lambda sample: sample.image_id if sample.sample_id in others else None,
@@ -116,8 +141,10 @@ def ask_paraphrase(split: Split) -> VariantRule:
     )
 
 
-def _have_same_golds(one: Sample, other: Sample) -> bool:
-    return {normalise(gold) for gold in one.golds} == {normalise(gold) for gold in other.golds}
+def _have_same_answer(one: Sample, other: Sample) -> bool:
+    """The same golds, read by the same rules: "CT or MRI?" is closed, "which modality?" is open."""
+    golds = ({normalise(gold) for gold in sample.golds} for sample in (one, other))
+    return len(set(map(frozenset, golds))) == 1 and (one.answer_type, one.options) == (other.answer_type, other.options)
 
 
 def rotate_options(split: Split, by: int = 1) -> VariantRule:
@@ -130,4 +157,5 @@ def rotate_options(split: Split, by: int = 1) -> VariantRule:
     return VariantRule(
         choose=lambda sample: sample.image_id if by < len(sample.options) else None,
         ask=lambda sample: replace(sample, options=(*sample.options[by:], *sample.options[:by])),
+        evidence={"by": by},
     )
