@@ -2,8 +2,8 @@
 
 lm-eval 0.4.13 reads no entry points. A start-up line (`vrs_lmeval_bridge.pth`, or `.start` on Python >= 3.15)
 calls `start()`, which does nothing unless this process is lm_eval's command line; programs call `register()`.
-docs/bridge.md tells why, and how to switch it off. Standard library only, and at the top only what every
-process has loaded anyway, because on Python >= 3.15 every process imports this module.
+docs/bridge.md tells why, and how to switch it off. It imports the standard library only, and at
+the top only modules that every process has loaded anyway: on Python >= 3.15 every process imports this one.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SCRIPTS = frozenset({"lm_eval", "lm-eval", "lm_eval.exe", "lm-eval.exe"})
 def is_lm_eval_command(arguments: Sequence[str]) -> bool:
     """Whether `arguments` (as in `sys.orig_argv`) run lm_eval's command line.
 
-    Position does not matter, so that launchers, wrappers and their children count: `torchrun -m lm_eval`,
+    Position does not matter, so launchers, wrappers and their children count too: `torchrun -m lm_eval`,
     `accelerate launch -m lm_eval`, `python -m cProfile bin/lm_eval`. A mere mention (`pip install lm_eval`)
     does not.
     """
@@ -64,8 +64,8 @@ def start() -> None:
 def register() -> None:
     """Make our tasks and model known to lm_eval in this program; call it before making a `TaskManager`.
 
-    May be called any number of times, and whatever `VRS_LMEVAL_BRIDGE` says. Raises ImportError without
-    lm_eval, AttributeError where lm_eval has changed beyond recognition.
+    May be called any number of times; `VRS_LMEVAL_BRIDGE` does not matter. Raises ImportError without lm_eval,
+    AttributeError if this lm_eval lacks what we amend.
     """
     import importlib
 
@@ -108,7 +108,7 @@ def _reads_our_entry_point(registry: ModuleType, name: str) -> bool:
 def _add_tasks(manager: Any) -> None:
     """Let `TaskIndex.build` read our folder after the built-in one (`manager` is `lm_eval.tasks.manager`).
 
-    Amended here, not in `TaskManager`, because an lm_eval that knows our folder itself shows it in `paths`.
+    `TaskIndex` is amended, not `TaskManager`, because an lm_eval that knows our folder itself shows it in `paths`.
     """
     build: Callable[..., Any] = manager.TaskIndex.build
     if build.__module__ == __name__:
@@ -163,7 +163,7 @@ class _Watcher:
         return None
 
     def _patch_after_execution(self, spec: ModuleSpec) -> None:
-        # Not a loader of our own: this one keeps its type for whoever asks it for source or resources, and it
+        # The loader is changed, not replaced: it keeps its type for code that asks it for source or resources. It
         # belongs to this one spec.
         loader: Any = spec.loader
         execute = loader.exec_module
@@ -172,7 +172,7 @@ class _Watcher:
             execute(module)
             try:
                 _PATCHES[spec.name](module)
-            except Exception as error:  # whatever it is, the user's run is worth more than our names
+            except Exception as error:  # any error: the user's run is worth more than our names
                 self._warn(error)
 
         loader.exec_module = execute_and_patch

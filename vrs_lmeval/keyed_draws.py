@@ -1,4 +1,4 @@
-"""A text -> the bytes that decide a draw: partners and stand-ins depend on the data and a seed, never on a state.
+"""A text -> the bytes that decide a draw: so partners and stand-ins depend on data and seed, never on a state.
 
 A changed byte here changes every shuffled partner, and so every published number.
 """

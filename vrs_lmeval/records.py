@@ -14,11 +14,11 @@ SHUFFLED_HARD, RETEST = "shuffled_hard", "retest"
 """Further variants that metrics compare by name: a partner with another gold, and a re-encode that nobody sees."""
 
 ABSENT, GUESS = "absent", "guess"
-"""Variants without an image: the same question, and the same told that there is none."""
+"""Variants without an image: the same question; and the same question with a notice that there is no image."""
 
 QUESTION_SHUFFLED, PARAPHRASE, ROTATED = "question_shuffled", "paraphrase", "rotated"
-"""Variants of the words on the question's own image: another image's question, the same one in other words, its options
-in another order."""
+"""Variants that show the question's own image with other words: another image's question; the same question in other
+words; the same question with its options in another order."""
 
 QUESTION_SHUFFLED_ABSENT = "question_shuffled_absent"
 """Another image's question, and no image."""
@@ -29,7 +29,7 @@ REGION_COVERED, REGION_CONTROL = "region_covered", "region_control"
 WITHOUT_IMAGES = frozenset({ABSENT, GUESS, QUESTION_SHUFFLED_ABSENT})
 
 NOT_ASKED = "(not asked: this model takes no prompt without an image)"
-"""What a model class of ours gives in place of an answer where it cannot ask."""
+"""What our model classes return instead of an answer if they cannot ask the question."""
 
 GREY: tuple[int, int, int] = (128, 128, 128)
 """Mid grey: black can be special-cased by a model as "missing image" (MedVIGIL, arXiv 2605.07919)."""
@@ -39,7 +39,7 @@ GREY: tuple[int, int, int] = (128, 128, 128)
 class Region:
     """A named box in an image: columns `left` to `left + width - 1`, rows `top` to `top + height - 1`, in pixels.
 
-    As the data set has it: it may reach beyond the image.
+    It is taken from the data set as it is, so it may reach beyond the image.
     """
 
     name: str
@@ -57,8 +57,8 @@ class Sample:
     file encoding or memory addresses, so that two runs can be paired by them. A question with several images lists
     them in `image_ids`, in the prompt's order, and its `image_id` stands for all of them together. `set_id` names the
     questions that a benchmark scores together, `set_size` how many they are. `paraphrase_group` names the questions on
-    one image that ask the same in other words. `regions` are the boxes that the data set has of its image, where the
-    task asks for them; they are in no id.
+    one image that ask the same in other words. `regions` are the boxes that the data set has for its image, if the
+    task asks for them; ids do not depend on them.
     """
 
     sample_id: str
@@ -110,7 +110,7 @@ class Perturbation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model's text says: `value` normalised, or None together with the `reason` why it cannot be told."""
+    """What a model's text answers: a normalised `value`, or None with the `reason` why no answer can be read."""
 
     value: str | None
     reason: str | None = None
@@ -125,7 +125,7 @@ class Answer:
 class Score:
     """How an answer compares with the gold answers: every field is a share in 0..1.
 
-    `named` is 1 where the text says a gold in one run of words and does not deny it; of closed questions it is
+    `named` is 1 if the text says a gold in one run of words and does not deny it; for closed questions it equals
     `correct`.
     """
 

@@ -1,9 +1,9 @@
-"""What a run writes of a VRS task and the leaderboard reads: the same classes write it as JSON and read it back.
+"""What a run writes about a VRS task and the leaderboard reads: the same classes write it as JSON and read it back.
 
-A run writes one `RunEvidence` (in the results file, `configs.<task>.vrs`) and for each question a document: the sample,
-and under `variants` one `VariantRecord` each. `RECORD_VERSION` is raised when a field is added or changes its meaning;
-`read` then says what an older record lacks. Version 1 is what vrs_lmeval 0.1 wrote: it names neither its version nor
-the metrics. Version 2 knows variants of the image alone.
+A run writes one `RunEvidence` (in the results file, `configs.<task>.vrs`), and one document for each question. The
+document holds the sample, and under `variants` a `VariantRecord` for each variant. `RECORD_VERSION` is raised when a
+field is added or changes its meaning; `read` then says what an older record lacks. Version 1 is what vrs_lmeval 0.1
+wrote: it names neither its version nor the metrics. Version 2 knows only variants of the image.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vrs_lmeval.records import Answer, Sample, Score
 RECORD_VERSION = 3
 
 DOCUMENT_KEY = "variants"
-"""Where a logged document holds what each variant showed and what was understood of the answer."""
+"""The key under which a logged document holds what each variant showed and how its answer was read."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricRecord:
-    """How a metric's logged values are read: the name of its form, and its unit with its range (None: no limit).
+    """How to read a metric's logged values: the name of its form, and its unit with its range (None: no limit).
 
     `needs` are the variants that it compares.
     """
@@ -36,7 +36,7 @@ class MetricRecord:
 
     @staticmethod
     def read(logged: Any) -> MetricRecord:
-        """Raises ValueError for what is none."""
+        """The record from its logged form. Raises ValueError if it is no such record."""
         _expect(isinstance(logged, Mapping) and isinstance(logged.get("form"), str), f"{logged!r} is no metric")
         low, high = (_read_limit(logged.get(name)) for name in ("low", "high"))
         _expect(low is None or high is None or low < high, f"a range from {low} to {high}")
@@ -49,9 +49,9 @@ class MetricRecord:
 class VariantRecord:
     """One question under one variant: the image shown, the answer as it was understood, and its score.
 
-    `image_id` is None where no image was shown. `named` is None in a record of version 1, which does not know it.
-    `question` and `options` are what was asked, where it was not what the data says. `remark` is what the text says of
-    the image (`image_remarks`); None where it says nothing, and in a record of version 1 or 2.
+    `image_id` is None if no image was shown. `named` is None in a record of version 1, which does not know it.
+    `question` and `options` are what was asked, if that differs from the data. `remark` is what the text says about the
+    image (`image_remarks`); None if it says nothing, and in a record of version 1 or 2.
     """
 
     image_id: str | None
@@ -74,24 +74,24 @@ class VariantRecord:
         options: tuple[str, ...] | None = None,
         remark: str | None = None,
     ) -> VariantRecord:
-        """Of what was shown, understood and scored."""
+        """The record of what was shown, how the answer was read, and how it was scored."""
         return VariantRecord(
             image_id, **asdict(answer), **asdict(score), question=question, options=options, remark=remark
         )
 
     def write(self) -> dict[str, Any]:
-        """As it stands in the log; what was asked and said besides stands there only where there is something."""
+        """The record as the log holds it; optional fields without a value are left out."""
         written = {name: value for name, value in asdict(self).items() if value is not None or name not in _RARE}
         return written | ({"options": list(self.options)} if self.options is not None else {})
 
     def asked(self, sample: Sample) -> Sample:
-        """The question as it was put, of the question as the data has it."""
+        """The question as it was put; `sample` is the question as the data has it."""
         question = sample.question if self.question is None else self.question
         return replace(sample, question=question, options=sample.options if self.options is None else self.options)
 
     @staticmethod
     def read(logged: Any) -> VariantRecord:
-        """Raises ValueError for what is no such record."""
+        """The record from its logged form; raises ValueError if it is no such record."""
         _expect(isinstance(logged, Mapping), f"{logged!r} is no answer to a variant")
         may_lack = {"named", *_RARE}
         missing = [each.name for each in fields(VariantRecord) if each.name not in logged and each.name not in may_lack]
@@ -120,13 +120,13 @@ class VariantRecord:
 
 
 _RARE = ("question", "options", "remark")
-"""Fields of a record that most have no value of; they are left out then."""
+"""Fields that are empty in most records; an empty one is left out."""
 
 
 def write_document(sample: Sample) -> dict[str, Any]:
     """The harness's document of a question; `variants` is added to it when it has been answered.
 
-    Without the regions of its image: nothing that reads a log needs them, and requests say which box they covered.
+    It leaves out the regions of the image: no reader of a log needs them, and requests say which box they covered.
     """
     document = asdict(sample)
     del document["regions"]
@@ -160,9 +160,9 @@ def read_document(document: Mapping[str, Any]) -> tuple[Sample, dict[str, Varian
 class RunEvidence:
     """What was run, with everything that two runs must share to be compared.
 
-    `dataset` is the data's evidence, `variants` the variants with their parameters, in order; `metrics` says how each
-    metric that was logged is read, None in a record of version 1. `rescored_from` names the parser that read the
-    answers when they were new, where they were read again.
+    `dataset` is the data's evidence; `variants` holds the variants with their parameters, in order. `metrics` says how
+    to read each logged metric; None in a record of version 1. If `vrs rescore` read the answers again,
+    `rescored_from` names the parser that read them first.
     """
 
     dataset: Mapping[str, Any]
@@ -182,12 +182,12 @@ class RunEvidence:
     rescored_from: Mapping[str, Any] | None = None
 
     def write(self) -> dict[str, Any]:
-        """As it stands in the results file."""
+        """The evidence as the results file holds it."""
         return asdict(self) | {"variants": [dict(variant) for variant in self.variants]}
 
     @staticmethod
     def read(logged: Any) -> RunEvidence:
-        """Of any version. Raises ValueError, naming the field, for what no version wrote."""
+        """The evidence of any version. Raises ValueError, which names the field, if no version wrote this."""
         _expect(isinstance(logged, Mapping), "it is no mapping")
         version = logged.get("record_version", 1)
         _expect(isinstance(version, int), f"record_version is {version!r}")
@@ -214,7 +214,7 @@ class RunEvidence:
 
     @property
     def variant_names(self) -> list[str]:
-        """In the order in which every question was asked."""
+        """The names of the variants, in the order in which every question was asked."""
         return [variant["name"] for variant in self.variants]
 
 

@@ -1,4 +1,4 @@
-"""The model `vrs-vllm`: the harness's own `vllm-vlm`, its requests in an order meant for vLLM's prefix cache."""
+"""The model `vrs-vllm`: the harness's own `vllm-vlm`, with requests in an order that suits vLLM's prefix cache."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from vrs_lmeval.asking.image_order import InImageOrder
 
 
 class VrsVLLM(InImageOrder, VLLM_VLM):  # type: ignore[misc] # lm_eval ships no types
-    """`vllm-vlm` sorts all requests by length, so that those on one image are far apart; here they stay together.
+    """`vllm-vlm` with the requests on one image kept together; `vllm-vlm` itself sorts them apart, by length.
 
-    Prompts without an image are asked too, which vLLM takes without a word of multi-modal data.
+    Prompts without an image are asked too: vLLM takes them if they mention no multi-modal data.
     """
 
     def tok_batch_multimodal_encode(self, strings: list[str], images: Any, *args: Any, **settings: Any) -> Any:
-        """As `vllm-vlm` writes its prompts; without an empty list of images, which vLLM refuses."""
+        """The prompts as `vllm-vlm` writes them, but without an empty list of images, which vLLM refuses."""
         prompts = super().tok_batch_multimodal_encode(strings, images, *args, **settings)
         for prompt, of_prompt in zip(prompts, images, strict=True):
             if not of_prompt:

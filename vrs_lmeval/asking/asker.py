@@ -1,7 +1,7 @@
 """Prompts with images -> answers of a Hugging Face model: each image prefix computed once, where the model allows it.
 
-What `model.py` asks of a model, whatever the kind of request: which path prompts take, and how large their batches may
-be. Generation and scoring differ only in the functions they hand in.
+Decides which path prompts take and how large their batches may be, the same for every kind of request of `model.py`.
+Generation and scoring differ only in the functions that they hand in.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from vrs_lmeval.asking.vision_features import VisionFeatures
 logger = logging.getLogger(__name__)
 
 NOT_SHARED_YET = "plain: no prompts that fit begin with the same image"
-"""What the results say of prefixes until some were shared, or could not be."""
+"""What the results say about prefixes until a first prefix was shared, or was found to be unsafe to share."""
 
 SHARED = "shared"
 
 
 AHEAD_BYTES = 64 * 2**20
-"""How much encoded input may wait for the model: some batches, so that it need not wait for a slow image."""
+"""Bytes of encoded input that may wait for the model: a few batches, so that one slow image does not stop it."""
 
 LONGEST_REASON = 200
-"""Characters of another library's error, which may list a whole configuration."""
+"""Characters of another library's error that are shown: some errors list a whole configuration."""
 
 Item = TypeVar("Item")
 Answers = dict[int, Any]
@@ -48,7 +48,7 @@ Asks = Sequence[tuple[ImagePrefix, int]]
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """A prompt on `images` as the rest of a kept prefix."""
+    """A prompt that continues a kept prefix; `images` identifies the images that the prefix shows."""
 
     prompt: Prompt
     images: Hashable
@@ -61,8 +61,9 @@ class Continued:
 class Way:
     """How one kind of request is asked.
 
-    Of prompts that go on from kept prefixes, all at once; raises CannotShare where that is not what whole prompts give.
-    Of whole prompts, first encoded (by a thread, ahead of its use), then asked.
+    `ask_continued` asks prompts that go on from kept prefixes, a batch at once; it raises CannotShare if their answers
+    are not those of whole prompts. `encode_plainly` encodes whole prompts, in a thread that runs ahead; `ask_plainly`
+    then asks them.
     """
 
     ask_continued: Callable[[Sequence[Continued]], list[Any]]
@@ -99,7 +100,7 @@ class Asker:
         return self.encoder.bos_dropped or self._encoder_ahead.bos_dropped
 
     def work(self) -> dict[str, int]:
-        """How much was done, and how often a kept prefix, or kept features of an image, spared it."""
+        """Counts of the work that was done, and of the work that kept prefixes and kept image features saved."""
         return {
             **self.counts,
             "prefixes_reused": max(self.counts["asked_by_prefix"] - self.counts["prefixes_computed"], 0),
@@ -124,9 +125,10 @@ class Asker:
             self.counts["images_decoded"] += sum(store.decodes for store in stores) - before
 
     def leave_out_unaskable(self, prompts: Mapping[int, Prompt], way: Way) -> dict[int, Prompt]:
-        """`prompts` without those that show no image, where the model takes none such: one of them is tried first.
+        """`prompts`, without those that show no image if the model cannot take them: one of them is tried first.
 
-        BLIP-2 needs pixels, PaliGemma's processor an image, say. What goes wrong is told once, and kept.
+        For example, BLIP-2 needs pixels, and PaliGemma's processor needs an image. The error is logged once, and kept
+        in `without_images`.
         """
         bare = {index: prompt for index, prompt in prompts.items() if not prompt.images}
         if bare and self.without_images == NONE_WITHOUT_IMAGES:
@@ -153,12 +155,12 @@ class Asker:
         return ASKED_WITHOUT_IMAGES
 
     def in_model(self, compute: Callable[[], Item]) -> Item:
-        """`compute()`; raises CannotShare for whatever goes wrong in it, but for memory that does not suffice."""
+        """`compute()`. Raises CannotShare for every error in it except lack of memory, which is raised as it is."""
         try:
             return compute()
         except (CannotShare, DoesNotFit):
             raise
-        except Exception as error:  # whatever the model does not support so, the plain path may
+        except Exception as error:  # the plain path may support what this path does not
             if _is_out_of_memory(error):
                 raise
             raise CannotShare(f"continuing a prefix fails with {type(error).__name__}: {error}") from error
@@ -189,7 +191,7 @@ class Asker:
                         yield dict(zip(indices, answers, strict=True))
 
     def _ask_continued(self, prompts: Mapping[int, Prompt], way: Way) -> Iterator[Answers]:
-        """Answers of those that share a prefix; ends, with the reason in `path`, where the model cannot."""
+        """Answers of the prompts that share a prefix; if the model cannot share, it stops with the reason in `path`."""
         grouped = self._groups.group(prompts)
         if self.path not in (SHARED, NOT_SHARED_YET) or not any(len(indices) > 1 for indices in grouped):
             return
@@ -222,14 +224,14 @@ class Asker:
                         group.prefix.kept = group.prefix.inputs = None
 
     def _measure_token(self, prefix: ImagePrefix, prompts: Mapping[int, Prompt]) -> float:
-        """How many bytes a kept token takes: of a prefix that was kept."""
+        """Bytes that one kept token takes, measured on a prefix that was kept."""
         for _ in self._in_halves([prefix], lambda prefixes: self.in_model(lambda: self._keep(prefixes, prompts))):
             pass
         assert prefix.kept is not None
         return max(count_kept_bytes(prefix.kept) / prefix.length, 1)
 
     def _fits_window(self, asks: Asks) -> bool:
-        """Whether in this batch, padding included, no token slides out of a sliding window."""
+        """Whether every token of this batch, padding included, stays inside the model's sliding window."""
         if self._window is None:
             return True
         before = max(prefix.length for prefix, _ in asks)
@@ -259,7 +261,7 @@ class Asker:
     def _in_halves(
         self, items: Sequence[Item], ask: Callable[[Sequence[Item]], list[Any]]
     ) -> Iterator[tuple[Sequence[Item], list[Any]]]:
-        """`ask(items)`, or its halves where the memory does not suffice; later batches are as small."""
+        """`ask(items)`; if memory runs out, the items are asked in halves, and later batches are as small."""
         try:
             answers = ask(items)
         except Exception as error:
@@ -284,7 +286,7 @@ class Asker:
 
 
 def _kind_of(prompt: Prompt) -> tuple[str, bool]:
-    """Prompts of one batch agree in it: they are generated alike, and have images or have none."""
+    """What all prompts of a batch must share: the settings of generation, and whether they have images."""
     return prompt.settings, bool(prompt.images)
 
 
@@ -297,7 +299,7 @@ def _cut(items: list[Item], size: int) -> list[list[Item]]:
 
 
 def _count_bytes(encoded: Any) -> int:
-    """Of all tensors in it, nested or not."""
+    """Bytes of all tensors in `encoded`, nested or not."""
     if isinstance(encoded, torch.Tensor):
         return encoded.nbytes
     if isinstance(encoded, Question):

@@ -25,7 +25,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group(Generic[Prefix]):
-    """The requests that one prefix serves; `cost` is what keeping it takes, in the unit of the budget."""
+    """The requests that one prefix serves; `cost` is what it costs to keep the prefix, in the unit of the budget."""
 
     prefix: Prefix
     cost: int
@@ -34,7 +34,7 @@ class Group(Generic[Prefix]):
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[Prefix]):
-    """Requests asked together, each with its group; after them the prefixes of `finished` are not needed any more."""
+    """Requests asked together, each with its group; afterwards nobody needs the prefixes of `finished` any more."""
 
     asks: Sequence[tuple[Group[Prefix], Ask]]
     finished: Sequence[Group[Prefix]]
@@ -43,7 +43,7 @@ class Batch(Generic[Prefix]):
 def identify_image(image: Image.Image) -> tuple[Hashable, ...]:
     """A key that two images share only if their pixels are equal: content, never a place in memory.
 
-    A `VariantImage` names its source and its perturbation and is not decoded for it.
+    A `VariantImage` is known by its source and its perturbation, so it is not decoded for the key.
     """
     if isinstance(image, LazyImage):
         return image.source_id, image.perturbation
@@ -60,7 +60,7 @@ def text_before_question(prompt: str, placeholder: str) -> str:
 
 
 def common_length(sequences: Sequence[Sequence[Any]]) -> int:
-    """How many leading items all sequences share, never a whole sequence: the last token stays to be asked."""
+    """How many leading items all sequences share; never a whole sequence, since its last token must still be asked."""
     shortest = min(len(sequence) for sequence in sequences) - 1
     for position in range(shortest):
         if len({sequence[position] for sequence in sequences}) > 1:

@@ -12,7 +12,7 @@ from vrs_lmeval.reading.thoughts import find_open_thought
 logger = logging.getLogger(__name__)
 
 NOT_APPLIED = "not applied"
-"""What the results say where the model has a chat template and its prompts did not go through it."""
+"""What the results say if the model has a chat template, but its prompts did not go through it."""
 
 
 class WithTemplateArguments:
@@ -31,7 +31,7 @@ class WithTemplateArguments:
 
 
 class PromptNotes:
-    """What is noticed about the prompts of a run, each warning once."""
+    """Collects what is noticed about the prompts of a run, and warns once about each thing."""
 
     def __init__(self, processor: Processor, double_bos: bool, thought_tokens: int) -> None:
         self._template = find_template(processor)
@@ -40,9 +40,9 @@ class PromptNotes:
         self.double_bos, self.thought_tokens = double_bos, thought_tokens
 
     def look_at(self, prompts: Sequence[str], chat_applied: bool, expects_text: bool) -> None:
-        """Warn of what would make answers worth less than they look.
+        """Warn of whatever makes the answers less reliable than they look.
 
-        Raises ValueError for options to score after a prompt that ends in an open thought.
+        Raises ValueError if options are to be scored after a prompt that ends in an open thought.
         """
         if self._template and not chat_applied:
             self._warn(
@@ -63,7 +63,7 @@ class PromptNotes:
             )
 
     def look_at_arguments(self, arguments: Mapping[str, Any]) -> None:
-        """Warn of arguments for the chat template that it never mentions, so that they change nothing."""
+        """Warn of arguments that the chat template never mentions: they change nothing."""
         for name in sorted(arguments):
             if name not in (self._template or ""):
                 self._warn(f"the model's chat template does not know {name}, so it changes nothing")

@@ -14,17 +14,18 @@ from vrs_lmeval.asking.prompt_encoding import TOKEN_ALIGNED, Prompt, PromptEncod
 from vrs_lmeval.asking.seams import Model
 
 CONTRAST = 10
-"""How many times the tolerance two prompts must differ, so that one with the other's image would be noticed."""
+"""Two prompts must differ by so many tolerances: then an exchange of their images would be noticed."""
 
 ATTEMPTS = 3
-"""How many pairs may be too alike before prompts are run one by one for good."""
+"""After so many pairs that were too alike, prompts run one by one until the end."""
 
 
 class JoinedPrefill:
-    """Runs prompts through `model`, together once two of equal shape and different images were the same as alone.
+    """Runs prompts through `model`: alone at first, together once that was seen to change nothing.
 
-    Molmo2's processor, say, gives indices that count through a whole batch: joined, they show one question another's
-    image. Until two such prompts were seen, each runs alone. `encoder` encodes the two once more, as one batch.
+    The check takes two prompts of equal shape and different images; `encoder` encodes the two once more, as one batch.
+    It is needed because, for example, Molmo2's processor gives indices that count through a whole batch: joined, they
+    show one question another question's image.
     """
 
     def __init__(self, model: Model, encoder: PromptEncoder) -> None:
@@ -64,10 +65,11 @@ class JoinedPrefill:
 
 
 def compare_joined(model: Model, encodings: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
-    """Of two prompts of equal shape: how far running them together differs from each alone, and how far they differ.
+    """For two prompts of equal shape: how far running them together differs from running each alone, and how far the
+    two prompts differ.
 
-    Both are the largest `relative_difference` of logits, keys and values. Where the second is as small as the first,
-    the prompts are too alike to tell whether one would get the other's image.
+    Both are the largest `relative_difference` of logits, keys and values. If the second is as small as the first, the
+    prompts are too alike to tell whether one got the other's image.
     """
     together = _results(*prefill(model, encodings, jointly=True))
     alone = _results(*prefill(model, encodings, jointly=False))
@@ -76,9 +78,9 @@ def compare_joined(model: Model, encodings: Sequence[Mapping[str, Any]]) -> tupl
 
 
 def name_what_a_batch_changes(batch: Mapping[str, Any], single: Sequence[Mapping[str, Any]]) -> str | None:
-    """The first entry of a processor's output for several prompts that is not those for each one, joined; None if none.
+    """The first entry of a processor's output for several prompts that differs from the joined outputs for each prompt.
 
-    What belongs to a token is compared without the padding on the left.
+    None if all agree. Entries that hold one value a token are compared without the padding on the left.
     """
     joined = join_encodings(list(map(_of_images, single)))
     for name, expected in joined.items():
@@ -102,7 +104,7 @@ def _of_images(encoding: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _results(logits: Sequence[torch.Tensor], kept: Sequence[KeptPrefix]) -> tuple[list[torch.Tensor], ...]:
-    """Of each prompt its logits, keys and values."""
+    """The logits, keys and values of each prompt."""
     return tuple(
         [row, *(states for layer in prefix.layers if layer is not None for states in layer)]
         for row, prefix in zip(logits, kept, strict=True)

@@ -1,4 +1,4 @@
-"""A prompt's beginning run through the model once: its key-value cache is kept and asked several continuations.
+"""Runs a prompt's beginning through the model once, and keeps its key-value cache for several continuations.
 
 A batch that continues kept prefixes is laid out as [padding | prefix | padding | continuation]: the first padding makes
 prefixes of different lengths equal, the second their continuations. Positions count real tokens alone.
@@ -23,7 +23,7 @@ CACHE = (
     if "cache" in inspect.signature(GenerationMixin.prepare_inputs_for_generation).parameters
     else "past_key_values"
 )
-"""What transformers calls the argument that holds kept keys and values: "cache" from 5.24 on."""
+"""The name of transformers' argument for kept keys and values: "cache" from 5.24 on."""
 
 
 class CannotShare(Exception):  # noqa: N818 - reads as what it says: this model cannot share prefixes
@@ -32,10 +32,10 @@ class CannotShare(Exception):  # noqa: N818 - reads as what it says: this model 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptPrefix:
-    """The first tokens of a prompt as the model has them in memory.
+    """The first tokens of a prompt, as the model keeps them in memory.
 
-    `layers`: keys and values, (1, heads, tokens, size) each; None for a layer that keeps none. `rope_deltas`: one per
-    module that counts positions of its own after images (Qwen's), each (1, 1).
+    `layers`: keys and values, (1, heads, tokens, size) each; None for a layer that keeps none. `rope_deltas`: (1, 1)
+    for each module that counts positions after images in its own way (Qwen's).
     """
 
     token_ids: tuple[int, ...]
@@ -58,17 +58,17 @@ def token_window(model: Model) -> int | None:
 
 
 def count_kept_bytes(prefix: KeptPrefix) -> int:
-    """What the prefix takes in memory."""
+    """Bytes of memory that the prefix takes."""
     return sum(states.nbytes for layer in prefix.layers if layer is not None for states in layer)
 
 
 def prefill(
     model: Model, encodings: Sequence[Mapping[str, Any]], positions: int = 1, jointly: bool = True
 ) -> tuple[list[torch.Tensor], list[KeptPrefix]]:
-    """Processor outputs of one prompt each -> logits of each one's last `positions` tokens, and the kept prefixes.
+    """Processor outputs, one a prompt -> the logits of each prompt's last `positions` tokens, and the kept prefixes.
 
-    Logits are (positions, vocabulary). Prompts of the same number of tokens and image features of the same shape run
-    together if `jointly`, which is right only where the processor gives a batch what it gives each prompt.
+    Logits are (positions, vocabulary). If `jointly`, prompts with the same number of tokens and image features of the
+    same shape run together; that is right only if the processor gives a batch what it gives each prompt.
     """
     batches: dict[Any, list[int]] = {}
     for index, encoding in enumerate(encodings):
@@ -95,7 +95,7 @@ def continue_prefixes(
 ) -> dict[str, Any]:
     """What `model.generate` takes to go on from each prefix with its continuation; the prefixes stay as they are.
 
-    `room`: how many tokens are about to be generated; more cost time, not correctness.
+    `room`: how many tokens are about to be generated; if more are, it takes longer but stays correct.
     """
     width = max(len(prefix.token_ids) for prefix in prefixes)
     length = max(len(continuation) for continuation in continuations)
@@ -154,7 +154,7 @@ def forward(model: Model, positions: int = 1, **inputs: Any) -> torch.Tensor:
 
 
 def shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Prompts with equal ones can be joined along their first dimension."""
+    """A key of shapes: prompts with equal keys can be joined along their first dimension."""
     shapes = [encoding["input_ids"].shape[1]]
     for name in sorted(encoding):
         if name not in TOKEN_ALIGNED:
@@ -164,7 +164,7 @@ def shape_of(encoding: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def join_encodings(encodings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """One batch of prompts with equal shapes, each entry along its first dimension."""
+    """One batch of prompts with equal shapes: each entry is joined along its first dimension."""
     return {name: _join([encoding[name] for encoding in encodings]) for name in encodings[0]}
 
 
@@ -215,7 +215,7 @@ def _stack(model: Model, prefixes: Sequence[KeptPrefix], width: int, room: int) 
 
 
 class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers is untyped here
-    """Writes new tokens behind the old ones, where `DynamicLayer` copies all keys and values for every token."""
+    """Writes new tokens behind the old ones; `DynamicLayer` copies all keys and values for every token instead."""
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, length: int) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc] # transformers is untyped 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As in the base class, which also takes over once the room is full or the states were replaced (reordered)."""
+        """As in the base class, which takes over if the room is full or the states were replaced (reordered)."""
         keys, values = self._memory
         start = self.keys.shape[2]
         end = start + key_states.shape[2]

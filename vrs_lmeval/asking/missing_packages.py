@@ -1,4 +1,4 @@
-"""What a processor failed to load for -> which package to install: transformers names neither ours nor the reason."""
+"""An error from loading a processor -> the package to install: transformers names neither our extra nor the reason."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_fault(package: str) -> str | None:
 
 
 def explain_missing_package(error: Exception) -> MissingPackageError | None:
-    """What to say in place of `error`, raised while a processor was loaded; None where none of these is missing."""
+    """The error to raise in place of `error`, which loading a processor raised; None if no known package is missing."""
     for package in NEEDED_BY:
         if package in str(error).lower() and find_spec(package) is None:
             return MissingPackageError(f"this model's processor needs {package}: {INSTALL}")

@@ -1,4 +1,4 @@
-"""Log-likelihoods of a question's options, from the kept question: options of one token need no pass of their own."""
+"""Scores a question's options from the kept question: an option of one token needs no pass of its own."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Scored = tuple[float, bool]
-"""Sum of the log-probabilities of an option's tokens, and whether greedy decoding would have written them."""
+"""The sum of the log-probabilities (natural) of an option's tokens; whether greedy decoding would write them."""
 
 SHARED = "options share their question"
 
 LONGER_OPTIONS = "options of several tokens"
-"""The trait of a batch whose options need the kept question for a pass of their own."""
+"""The trait of a batch in which an option needs a pass of its own after the kept question."""
 
 
 class OptionScorer:
@@ -42,7 +42,7 @@ class OptionScorer:
         self.path = "none scored"
 
     def score_continued(self, batch: Sequence[Continued]) -> list[list[Scored]]:
-        """Scores of each prompt's options; raises CannotShare where they are not those of whole prompts."""
+        """Scores of each prompt's options. Raises CannotShare if they are not the scores of whole prompts."""
         prefixes, continuations = [one.prefix for one in batch], [one.continuation for one in batch]
         common = [one.question.common for one in batch]
         positions = 1 + max(common)
@@ -96,8 +96,8 @@ class OptionScorer:
     ) -> list[list[torch.Tensor]]:
         """Logits that predict each option's tokens, the common ones first: (tokens, vocabulary).
 
-        `heads`: those that predict the common tokens and the first one after them. All options of all questions run at
-        most a batch at once.
+        `heads`: the logits that predict the common tokens and the first token after them. The options of all questions
+        run together, at most a batch at once.
         """
         model, pad = self._lm.model, self._lm.tokenizer.pad_token_id
         rows = [(number, option) for number, question in enumerate(questions) for option in question.options]
@@ -114,7 +114,7 @@ class OptionScorer:
         return [[next(own) for _ in question.options] for question in questions]
 
     def _compute_whole(self, prompt: Prompt) -> list[torch.Tensor]:
-        """The same by one pass over prompt and option together."""
+        """The same logits, by one pass over prompt and option together."""
         encoder = self._asker.encoder
         logits = []
         with encoder.images.recalling(object()):
@@ -146,7 +146,7 @@ class OptionScorer:
 
 
 def split_option(context: str, option: str) -> tuple[str, str]:
-    """Prompt and option as lm_eval scores them: spaces at the prompt's end go to the option."""
+    """Prompt and option as lm_eval scores them: spaces at the end of the prompt move to the option."""
     stripped = context.rstrip()
     if not stripped:
         raise ValueError("log-likelihood with images: the prompt is empty (acc_mutual_info asks so); drop that metric")
@@ -164,7 +164,7 @@ def _score_all(logits: Sequence[Sequence[torch.Tensor]], questions: Sequence[Que
 
 
 def _score(logits: torch.Tensor, tokens: Sequence[int]) -> Scored:
-    """`logits`: one row per token of the option, the one that predicts it."""
+    """`logits` (tokens, vocabulary): for each token of the option the row that predicts it."""
     ids = torch.tensor(tokens, device=logits.device)
     log_probabilities = logits.float().log_softmax(-1)
     total = log_probabilities.gather(1, ids[:, None]).sum()

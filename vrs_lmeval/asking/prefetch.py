@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def run_ahead(items: Iterator[Item], cost: Callable[[Item], int], budget: int) -> Generator[Item, None, None]:
-    """The same items in the same order, and the same exception where `items` raises one.
+    """The same items in the same order, and the same exception if `items` raises one.
 
     At most `budget` bytes of finished items wait, besides the one that waits for room. Close the result (or use it up)
     to end the thread; it then finishes the item at hand.
@@ -32,7 +32,7 @@ def run_ahead(items: Iterator[Item], cost: Callable[[Item], int], budget: int) -
                         return
                     waiting.append((item, size))
                     changed.notify_all()
-        except BaseException as error:  # raised where the item is missed
+        except BaseException as error:  # raised again in the thread that waits for the item
             failure = error
         finally:
             with changed:

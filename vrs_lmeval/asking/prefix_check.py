@@ -1,4 +1,4 @@
-"""Whether a model that goes on from kept prefixes gives the logits of its plain path: what is compared, how closely."""
+"""Checks that a model which goes on from kept prefixes gives the logits of its plain path, within rounding."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from vrs_lmeval.asking.kept_prefixes import CannotShare, KeptPrefix, continue_pr
 from vrs_lmeval.asking.seams import Model
 
 CHECKED_TOKENS = 3
-"""How many tokens are generated: the first shows the mask and positions of the question, the later ones those of the
+"""Tokens that are generated: the first tests the mask and positions of the question, the later ones those of the
 answer."""
 
 
 LARGEST_LOGIT = 1e30
-"""Beyond it a logit is a mask: models write the smallest number of a type, or -infinity, for tokens they rule out."""
+"""A larger magnitude is a mask, no logit: models write the smallest number of a type, or -infinity, for tokens that
+they rule out."""
 
 
 SEVERAL_IMAGES = "several images"
-"""The trait of a batch whose prompts show different images: each must get its own."""
+"""The trait of a batch whose prompts show different images: each prompt must get its own image."""
 
 
 class Agreement:
     """Which kinds of batches were found to give the logits of the plain path, in a model of `dtype`.
 
-    A kind is a set of traits; what was found for more traits holds for fewer. `largest` is the largest difference seen.
+    A kind is a set of traits; a result for more traits holds for fewer. `largest` is the largest difference seen, as
+    `relative_difference`.
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
@@ -47,12 +49,12 @@ class Agreement:
 
 
 def name_traits(images: Iterable[Hashable]) -> set[str]:
-    """Of a batch whose prompts show these images."""
+    """The traits of a batch whose prompts show these images."""
     return {SEVERAL_IMAGES} if len(set(images)) > 1 else set()
 
 
 def choose_checked(sizes: Sequence[Any], images: Sequence[Hashable]) -> list[int]:
-    """Which prompts of a batch are compared: the smallest, the largest, and one on other images than the smallest's."""
+    """Which prompts of a batch are compared: the smallest, the largest, and one with other images than the smallest."""
     ordered = sorted(range(len(sizes)), key=lambda index: sizes[index])
     other = [index for index in ordered if images[index] != images[ordered[0]]][:1]
     return list(dict.fromkeys([ordered[0], *other, ordered[-1]]))
@@ -65,9 +67,9 @@ def find_differences(
     whole: Iterable[Mapping[str, Any]],
     pad_token_id: int,
 ) -> list[float]:
-    """For each prompt the largest `relative_difference` over the tokens of both answers, and the first that differs.
+    """For each prompt the largest `relative_difference` of logits, up to the first token in which the answers differ.
 
-    All prompts together go on from their prefixes; `whole` are the same prompts encoded one by one.
+    The prompts go on from their prefixes together; `whole` holds the same prompts, encoded one by one.
     """
     inputs = continue_prefixes(model, prefixes, continuations, pad_token_id, CHECKED_TOKENS)
     ours = _first_logits(model, inputs, pad_token_id)
@@ -76,9 +78,10 @@ def find_differences(
 
 
 def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """Root mean square of the difference of two tensors, in standard deviations of `theirs`; NaN where it has no value.
+    """Root mean square of the difference of two tensors, in standard deviations of `theirs`; NaN if it has no value.
 
-    Entries of -infinity or near it (tokens that a model never writes) must be the same ones, and count no further.
+    Entries of -infinity or near it (tokens that a model never writes) must stand at the same places in both; they are
+    left out of the number.
     """
     ours, theirs = ours.float(), theirs.float()
     real = theirs.abs() < LARGEST_LOGIT
@@ -90,7 +93,7 @@ def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 
 
 def tolerance(dtype: torch.dtype) -> float:
-    """How far logits may differ by rounding alone, as `relative_difference`: the square root of the type's precision.
+    """How far rounding alone may move logits, as `relative_difference`: the square root of the type's precision.
 
     Errors of rounding over some dozens of layers stay an order of magnitude below; a wrong mask or position does not.
     """
@@ -98,7 +101,7 @@ def tolerance(dtype: torch.dtype) -> float:
 
 
 def _first_logits(model: Model, inputs: Mapping[str, Any], pad_token_id: int) -> torch.Tensor:
-    """(tokens, rows, vocabulary) of a short greedy answer."""
+    """Logits (tokens, rows, vocabulary) of a short greedy answer."""
     output = model.generate(
         **inputs,
         max_new_tokens=CHECKED_TOKENS,

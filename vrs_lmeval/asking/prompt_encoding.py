@@ -23,8 +23,8 @@ from vrs_lmeval.benchmark.images import flatten_images
 class Prompt:
     """A rendered prompt, its images, and what is asked of it.
 
-    `settings`: those of generation, as JSON; prompts of one batch have the same. `room`: tokens that the answer may
-    take. `options`: the texts to score.
+    `settings`: the settings of generation, as JSON; equal for all prompts of a batch. `room`: how many tokens the
+    answer may take. `options`: the texts to score.
     """
 
     text: str
@@ -38,8 +38,8 @@ class Prompt:
 class Question:
     """An encoded prompt and what is scored after it.
 
-    `inputs`: the processor's, with the first `common` tokens of the options, which all of them share (a template's last
-    line feed, say). `options`: of each option the tokens after those; none where nothing is scored.
+    `inputs`: the processor's output, followed by the first `common` tokens of the options, which all options share (for
+    example the last line feed of a template). `options`: each option's tokens after those; empty if nothing is scored.
     """
 
     inputs: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Question:
 
     @property
     def token_ids(self) -> list[int]:
-        """Of the prompt and the common tokens."""
+        """Token ids of the prompt and of the common tokens."""
         ids: list[int] = self.inputs["input_ids"][0].tolist()
         return ids
 
@@ -56,9 +56,9 @@ class Question:
 class PromptEncoder:
     """Encodes prompts as `lm` (a `HFMultimodalLM`) does, by a copy of its processor.
 
-    With one difference: a rendered chat that begins with the BOS token gets no second one, as transformers' own
-    `processor.apply_chat_template(tokenize=True)` does it; `double_bos` leaves both. Each thread needs its own:
-    tokenizers keep state during a call. `images` counts what this one processed.
+    One thing differs: a rendered chat that begins with the BOS token gets no second one, as in transformers' own
+    `processor.apply_chat_template(tokenize=True)`; `double_bos` keeps both. Each thread needs its own encoder, because
+    tokenizers keep state during a call. `images` counts the images that this encoder processed.
     """
 
     def __init__(self, lm: HarnessModel, double_bos: bool = False) -> None:
@@ -74,7 +74,7 @@ class PromptEncoder:
     def encode(self, prompts: Sequence[Prompt], **settings: Any) -> Any:
         """As `hf-multimodal` encodes a batch, padded on the left; `settings` go to its tok_batch_multimodal_encode.
 
-        Either all prompts of a batch have images, or none has: `hf-multimodal` itself cannot encode those.
+        Either all prompts of a batch have images or none has; `hf-multimodal` itself cannot encode a batch without.
         """
         texts = [prompt.text for prompt in prompts]
         self._lm.chat_applied = self._of.chat_applied
@@ -90,7 +90,7 @@ class PromptEncoder:
         return encoded
 
     def encode_question(self, prompt: Prompt) -> Question:
-        """The prompt and its options' own tokens: those that the prompt with an option has beyond the prompt's.
+        """The prompt, and the own tokens of its options: those that prompt and option together add to the prompt.
 
         Raises ValueError for an option that adds none.
         """
@@ -114,9 +114,9 @@ class PromptEncoder:
         return _append(inputs, tokens, self._lm.config.model_type), tokens
 
     def _own_tokens(self, prompt: Prompt, option: str, inputs: Mapping[str, Any]) -> tuple[list[int], bool]:
-        """And whether they are what the processor writes after the prompt's own.
+        """The option's own tokens, and whether the processor itself writes them after the prompt's tokens.
 
-        Where a processor writes something after the prompt (PaliGemma's line feed), the option is written after that.
+        If a processor writes something after the prompt (PaliGemma's line feed), the option is written after that.
         """
         ids = inputs["input_ids"][0].tolist()
         whole = self.encode([Prompt(prompt.text + option, prompt.images)])["input_ids"][0].tolist()
@@ -131,7 +131,7 @@ class PromptEncoder:
         return bool(bos and self._of.chat_applied and not self._double_bos and all(t.startswith(bos) for t in texts))
 
     def computing_together(self, images: Sequence[Image.Image]) -> AbstractContextManager[None]:
-        """Inside, the fused op, where it is in use, has computed these images in one pass."""
+        """A context in which the fused op, if it is in use, has computed these images in one pass."""
         compute = getattr(self.images, "computing_together", None)
         return nullcontext() if compute is None else compute(self._prepare(images))
 
@@ -141,7 +141,7 @@ class PromptEncoder:
 
 
 class _WithoutImages:
-    """A processor that is told of no images, in place of `hf-multimodal`'s empty lists, which most refuse."""
+    """A processor that gets no images at all: most refuse the empty lists that `hf-multimodal` passes."""
 
     def __init__(self, process: Callable[..., Any]) -> None:
         self._process = process
@@ -151,10 +151,10 @@ class _WithoutImages:
 
 
 class RecallingImageProcessor:
-    """Stands where a processor's image processor stood; inside `recalling(key)` the same call is computed once.
+    """Replaces the image processor of a processor; inside `recalling(key)` the same call is computed once.
 
-    So the processor writes every prompt's tokens itself, with all that depends on the image, while the image is
-    decoded and processed for the first of them alone. `count` is how many images were processed.
+    The processor still writes the tokens of every prompt, with all that depends on the image; the image is decoded
+    and processed for the first prompt alone. `count` is how many images were processed.
     """
 
     def __init__(self, wrapped: Any) -> None:
@@ -179,7 +179,7 @@ class RecallingImageProcessor:
 
     @contextmanager
     def recalling(self, key: Hashable) -> Iterator[None]:
-        """Inside, all calls are for the images that `key` names; nothing is kept beyond it."""
+        """A context in which all calls are for the images that `key` names; nothing is kept after it."""
         self._key = key
         try:
             yield
@@ -192,10 +192,10 @@ class RecallingImageProcessor:
 
 
 TOKEN_ALIGNED = ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids", "moe_mm_token_type_ids")
-"""What a processor gives per token; everything else belongs to the images."""
+"""The entries that a processor gives per token; all other entries belong to the images."""
 
 CAUSAL_TYPES = {"paligemma": 1}
-"""What `token_type_ids` say of an answer's tokens, by model type: 0 is PaliGemma's prompt, which sees itself whole."""
+"""`token_type_ids` of an answer's tokens, by model type. (0 is PaliGemma's prompt, whose tokens all see each other.)"""
 
 
 def cut(inputs: Mapping[str, Any], length: int) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def cut(inputs: Mapping[str, Any], length: int) -> dict[str, Any]:
 
 
 def _append(inputs: Mapping[str, Any], token_ids: Sequence[int], model_type: str) -> dict[str, Any]:
-    """A prompt's inputs with text tokens after them that its processor did not write."""
+    """A prompt's inputs, followed by text tokens that its processor did not write."""
     added = {"input_ids": list(token_ids), "attention_mask": [1] * len(token_ids)}
     types = [CAUSAL_TYPES.get(model_type, 0)] * len(token_ids)
     return {
@@ -245,5 +245,5 @@ def count_image_tokens(processor: Processor, images: Sequence[Image.Image]) -> i
     try:
         sizes = [(image.height, image.width) for image in images]
         return int(sum(estimate(image_sizes=sizes)["num_image_tokens"])) if estimate else 0
-    except (AttributeError, KeyError, TypeError, ValueError, NotImplementedError):  # it serves ordering alone
+    except (AttributeError, KeyError, TypeError, ValueError, NotImplementedError):  # the number only decides an order
         return 0

@@ -29,8 +29,8 @@ from vrs_lmeval.asking.seams import HarnessModel
 class ImagePrefix:
     """What some prompts begin with, `length` tokens on `images`: `inputs` until computed, then `kept`.
 
-    By prompt number: the question as it goes on (`continuations`, which end with the options' common tokens), how many
-    these are, the rest of each option, and how many tokens may follow.
+    The other fields are by prompt number: the rest of the question (`continuations`, which end with the options' common
+    tokens), how many common tokens there are, the rest of each option, and how many tokens may follow.
     """
 
     length: int
@@ -51,9 +51,10 @@ class PromptGroups:
         self._blanks: dict[Hashable, str] = {}
 
     def group(self, prompts: Mapping[int, Prompt]) -> list[list[int]]:
-        """Prompts by what they begin with, the longest first: where memory does not suffice, it shows at once.
+        """Prompts grouped by what they begin with, the longest first: a lack of memory then shows at once.
 
-        The variants of an image follow each other, so that it is decoded once. Prompts without images are in no group.
+        The variants of an image follow each other, so that the image is decoded once. Prompts without images are in no
+        group.
         """
         grouped: dict[Hashable, list[int]] = {}
         lengths: Counter[Hashable] = Counter()
@@ -70,7 +71,7 @@ class PromptGroups:
     def encode(self, grouped: Sequence[Sequence[int]], prompts: Mapping[int, Prompt]) -> Iterator[Group[ImagePrefix]]:
         """Each group's beginning; a group's cost is its number of tokens.
 
-        Prompts that cannot share (their images are not all in the common beginning, too long) are left out.
+        Prompts that cannot share are left out: an image lies behind the common beginning, or the prompt is too long.
         """
         encoder = self._encoder_ahead
         for _, run in groupby(grouped, key=lambda indices: _name_sources(prompts[indices[0]])):
@@ -83,7 +84,7 @@ class PromptGroups:
                         yield group
 
     def count_tokens(self, prompt: Prompt) -> int:
-        """About how many; it serves ordering alone."""
+        """About how many tokens the prompt has; the number only decides an order."""
         return len(self._lm.tok_encode(prompt.text)) + count_image_tokens(self._lm.processor, prompt.images)
 
     def _encode_group(self, indices: Sequence[int], prompts: Mapping[int, Prompt]) -> Group[ImagePrefix] | None:
@@ -115,7 +116,8 @@ class PromptGroups:
         return str(own if own and own in text else self._lm.image_token)
 
     def _identify(self, before: str, images: Sequence[Image.Image]) -> Hashable:
-        """Equal for images that give the model equal inputs: blank ones of any size, if it sees none of the size."""
+        """A key, equal for images that give the model equal inputs: also for blank images of other sizes, if the model
+        does not see the size."""
         standins = blank_standins(images)
         if standins is None or not before:
             return tuple(map(identify_image, images))
@@ -131,5 +133,5 @@ class PromptGroups:
 
 
 def _name_sources(prompt: Prompt) -> Hashable:
-    """Equal for prompts that show the same images of a data set, changed or not."""
+    """A key, equal for prompts that show the same images of a data set, changed or not."""
     return tuple(getattr(image, "source_id", None) or identify_image(image) for image in prompt.images)

@@ -1,6 +1,6 @@
-"""What we ask of others' objects: the harness's model class and requests, transformers' model and processor, images.
+"""Types of foreign objects, as far as we use them: the harness's model and requests, transformers' model, images.
 
-Their own types are absent (lm_eval ships none) or say nothing of what we use (transformers has a class a model).
+Their own types are missing (lm_eval ships none) or do not cover our use (transformers has a class for each model).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import torch
 
 
 class Request(Protocol):
-    """A request of the harness: its prompt, what stands beside it, and for images {"visual": [...]}."""
+    """A request of the harness: its prompt, its settings or continuation, and its images, {"visual": [...]}."""
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -24,7 +24,7 @@ class Request(Protocol):
 
     @property
     def doc_id(self) -> int | None:
-        """The number of its question; None where the harness did not ask."""
+        """The number of the question in the task; None if the request does not come from the harness."""
 
 
 class Store(Protocol):
@@ -35,7 +35,7 @@ class Store(Protocol):
 
 @runtime_checkable
 class LazyImage(Protocol):
-    """An image that is decoded when it is looked at: known by its source and its change, without pixels."""
+    """An image that is decoded when its pixels are read; it is known by its source and its change, without pixels."""
 
     source_id: str
     perturbation: Hashable
@@ -72,22 +72,22 @@ class Model(Protocol):
         """Its outputs, `logits` among them."""
 
     def forward(self, *args: Any, **inputs: Any) -> Any:
-        """Of a torch module."""
+        """As in a torch module."""
 
     def prepare_inputs_for_generation(self, *args: Any, **inputs: Any) -> Any:
         """What `generate` gives the model at each step."""
 
     def _prepare_position_ids_for_generation(self, *args: Any, **inputs: Any) -> Any:
-        """Places of tokens where they are not counted from the mask (Qwen-VL); others lack it."""
+        """Positions of tokens, for models that do not count them from the mask (Qwen-VL); others lack the method."""
 
     def generate(self, **inputs: Any) -> Any:
         """Token ids (rows, tokens)."""
 
     def modules(self) -> Iterator[torch.nn.Module]:
-        """Of a torch module."""
+        """As in a torch module."""
 
     def state_dict(self) -> Mapping[str, torch.Tensor]:
-        """Of a torch module."""
+        """As in a torch module."""
 
 
 class HarnessModel(Protocol):

@@ -1,4 +1,4 @@
-"""Texts that a model writes: from kept prefixes or whole prompts, cut at stop sequences, and after thoughts."""
+"""Lets a model write texts, from kept prefixes or whole prompts; cuts them at stop sequences and after thoughts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TextWriter:
         self.continued = Agreement(lm.model.dtype)
 
     def write_continued(self, batch: Sequence[Continued]) -> list[str]:
-        """A text a prompt; raises CannotShare where a batch does not go on as its whole prompts would."""
+        """One text for each prompt. Raises CannotShare if a batch does not go on as its whole prompts would."""
         self._check(batch)
         inputs = continue_prefixes(
             self._lm.model,
@@ -44,7 +44,7 @@ class TextWriter:
         return self.write([one.prompt for one in batch], inputs)
 
     def encode_plainly(self, encoder: PromptEncoder, batch: Sequence[Prompt]) -> Any:
-        """For `write`."""
+        """The model's inputs for `write`."""
         room = json.loads(batch[0].settings)["max_gen_toks"]
         return encoder.encode(batch, left_truncate_len=self._lm.max_length - room, truncation=self._lm.truncation)
 
@@ -69,9 +69,9 @@ class TextWriter:
         return texts
 
     def _read_after_thought(self, prompt: Prompt, tokens: Sequence[int]) -> str:
-        """What was written after the thought; the unfinished thought, with its mark, where none ended.
+        """The text after the thought; if no thought ended, the unfinished thought with its mark.
 
-        The marks may be special tokens, so the text is cut before these are left out.
+        The marks may be special tokens, so the thought is cut off before special tokens are left out.
         """
         written = self._lm.tok_decode(tokens, skip_special_tokens=False)
         text = cut_thoughts((find_open_thought(prompt.text) or "") + written)
@@ -82,8 +82,8 @@ class TextWriter:
         return text
 
     def _check(self, batch: Sequence[Continued]) -> None:
-        """Once for each kind of batch. Image tokens that see the question (PaliGemma's) show here, or positions that
-        cannot be continued."""
+        """Compare with whole prompts, once for each kind of batch. The check finds image tokens that see the question
+        (PaliGemma's) and positions that cannot be continued."""
         traits = name_traits(one.images for one in batch)
         if self.continued.covers(traits):
             return

@@ -1,7 +1,7 @@
-"""What a model's vision tower makes of an image, kept for later prompts that show it and share no prefix.
+"""Keeps the features that a model's vision tower computes, for later prompts that show the image and share no prefix.
 
-The model asks itself for the features of a batch of pixels. Here the images that it saw before are recalled, by the
-hash of their pixel values, and the tower computes the others alone.
+The model asks itself for the features of a batch of pixels. Images that it saw before are recalled by the hash of their
+pixel values; the tower computes only the other images.
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ from vrs_lmeval.asking.prefix_check import relative_difference, tolerance
 PIXELS = "pixel_values"
 
 PER_LAYER = ("hidden_states", "attentions")
-"""Fields of a tower's output that hold one tensor a layer; a list in any other field holds one tensor an image."""
+"""Fields of a tower's output that hold one tensor per layer; a list in another field holds one tensor per image."""
 
 PLAIN = (str, int, float, bool, type(None))
 
 Row = dict[str, Any]
-"""One image's part of a tower's output, by field: a tensor with one entry, a list of one tensor, or one a layer."""
+"""One image's part of a tower's output, by field: a tensor with one entry, a list of one tensor, or a tensor per
+layer."""
 
 
 class VisionFeatures:
-    """Stands for the `get_image_features` of `model` inside `remembering()`; the last used, at most `budget` bytes.
+    """Replaces `get_image_features` of `model` inside `remembering()`; keeps the last used, at most `budget` bytes.
 
-    It has that method's signature and gives its output, every field. It recalls only where features can depend on
-    nothing but an image's own pixels: (images, channels, height, width) are the only tensor of the call, every field of
-    the output has one entry an image, and the first batch of several images gave one of them what it gives alone. All
-    other calls go to the model as they are. `count` is how many images were recalled.
+    It has the signature of that method and gives its output, with every field. It recalls features only if they can
+    depend on nothing but an image's own pixels. Three things must hold: pixels (images, channels, height, width) are
+    the only tensor of the call; every field of the output has one entry per image; and the first batch of several
+    images gave one of them what it gives alone. All other calls go to the model unchanged. `count` is how many images
+    were recalled.
     """
 
     def __init__(self, model: Any, budget: int) -> None:
@@ -52,7 +54,7 @@ class VisionFeatures:
 
     @contextmanager
     def remembering(self) -> Iterator[None]:
-        """Inside, features are kept and recalled; afterwards the model is as it was, and nothing is kept."""
+        """A context in which features are kept and recalled; afterwards the model is as it was, and nothing is kept."""
         if self._compute is None:
             yield
             return
@@ -71,12 +73,12 @@ class VisionFeatures:
             self.forget()
 
     def forget(self) -> None:
-        """Drop all, to make room."""
+        """Drop all kept features, to make room."""
         self._kept.clear()
         self._bytes = 0
 
     def _recall(self, call: Mapping[str, Any]) -> Any:
-        """The output of `call`, from kept rows where there are some; None where its rows are not to be told apart."""
+        """The output of `call`, from kept rows if there are some; None if its rows cannot be told apart."""
         keys = [_hash(image, call) for image in call[PIXELS]]
         places = {key: index for index, key in enumerate(keys)}
         may_mix = self._is_checked or len(places) == 1
@@ -100,7 +102,7 @@ class VisionFeatures:
         return _split(output, len(images)) if isinstance(output, ModelOutput) else None
 
     def _agrees_with_one_alone(self, call: Mapping[str, Any], last: int, rows: Sequence[Row]) -> bool:
-        """Whether the last of several images has the features that it has without the others; asked once."""
+        """Whether the last of several images has the same features without the others; computed once."""
         if self._is_checked or len(rows) < 2:
             return True
         self._is_checked = True
@@ -119,7 +121,7 @@ class VisionFeatures:
 
 
 def _name_arguments(method: Any, args: Sequence[Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A call's arguments by name, those that fall into `**kwargs` too. Raises TypeError as the method itself would."""
+    """A call's arguments by name, including those in `**kwargs`. Raises TypeError as the method itself would."""
     signature = inspect.signature(method)
     named: dict[str, Any] = {}
     for name, value in signature.bind(*args, **settings).arguments.items():
@@ -129,7 +131,7 @@ def _name_arguments(method: Any, args: Sequence[Any], settings: Mapping[str, Any
 
 
 def _depends_on_pixels_alone(call: Mapping[str, Any]) -> bool:
-    """Whether the only thing in the call that is not a plain setting is a batch of images."""
+    """Whether the call holds one batch of images, and otherwise nothing but plain settings."""
     pixels = call.get(PIXELS)
     if not isinstance(pixels, torch.Tensor) or pixels.ndim != 4:
         return False
@@ -143,7 +145,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _split(output: ModelOutput, count: int) -> list[Row] | None:
-    """One row an image; None where a field has not one entry an image."""
+    """One row per image; None if some field does not have one entry per image."""
     fields = {name: value for name, value in output.items() if value is not None}
     for name, value in fields.items():
         is_a_list = isinstance(value, list | tuple)

@@ -12,8 +12,8 @@ MISSING = "_vrs_missing_weights"
 class ReportingAutoModel(AutoModelForImageTextToText):  # type: ignore[misc] # transformers is untyped here
     """`AutoModelForImageTextToText` whose models can be asked for `find_missing_weights`.
 
-    transformers draws such weights at random and says so in its log alone: a checkpoint written by a newer release,
-    whose names an older one does not know, then answers like any other model.
+    transformers draws missing weights at random, and says so only in its log. A checkpoint from a newer release can
+    have names that an older release does not know; the model then still answers, like any other model.
     """
 
     @classmethod
@@ -25,6 +25,6 @@ class ReportingAutoModel(AutoModelForImageTextToText):  # type: ignore[misc] # t
 
 
 def find_missing_weights(model: Any) -> tuple[str, ...]:
-    """Names of weights that were drawn at random since the checkpoint lacks them; none for a model made otherwise."""
+    """Names of the weights that the checkpoint lacks, drawn at random; empty for a model that was made otherwise."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model  # of an adapter
     return tuple(getattr(base, MISSING, ()))

@@ -1,7 +1,7 @@
-"""Baselines: takes all questions of a split, gives what a model without eyes, or with perfect ones, would answer.
+"""Baselines: takes all questions of a split, gives the answers of a model without eyes, and of one with perfect eyes.
 
-Answers, not scores: they go through the same reading and scoring as a model's, so that a baseline and a model differ
-in what they say alone.
+They are answers, not scores: they are read and scored like a model's answers, so that a baseline and a model differ
+only in what they say.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def find_majority_answers(
 
 
 def _list_answers(sample: Sample) -> list[str]:
-    """What golds are counted by, each once."""
+    """The keys by which the golds are counted, each once."""
     if not sample.options:
         return list(dict.fromkeys(name_text(gold) for gold in sample.golds))
     golds = read_golds(sample)
@@ -54,7 +54,7 @@ def _list_answers(sample: Sample) -> list[str]:
 
 
 def say_gold(sample: Sample) -> str:
-    """What a model that is right says: the letter of the right option, since an option's text ("C") may be one too."""
+    """What a right model says. For options this is the letter, since an option's text ("C") may look like a letter."""
     letters = _list_answers(sample) if sample.options and sample.answer_type == "closed" else []
     return next(iter(letters), sample.golds[0])
 
@@ -67,15 +67,15 @@ def _say_option(text: str, options: tuple[str, ...]) -> str | None:
 
 
 def _pick_most_frequent(counts: Mapping[str, int]) -> str:
-    """Of several as frequent, the first seen: the order of the data, which its hash fixes."""
+    """The most frequent key; of equally frequent ones the first in the data's order, which the data's hash fixes."""
     return max(counts, key=lambda text: counts[text], default="")
 
 
 def find_question_only_answers(samples: Sequence[Sample], training: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Sample id -> the most frequent answer in `training` (question, answer) to the same question text.
 
-    A question that training does not have gets the most frequent answer of all. Answers are counted by their words,
-    of a question with options by the option that they repeat.
+    A question that is not in `training` gets the most frequent answer of all. Answers are counted by their words; for a
+    question with options, by the option that they repeat.
     """
     by_question: dict[str, Counter[str]] = defaultdict(Counter)
     overall: Counter[str] = Counter()
@@ -95,14 +95,14 @@ def find_question_only_answers(samples: Sequence[Sample], training: Iterable[tup
 def find_stand_ins(samples: Sequence[Sample], shown: Mapping[str, str]) -> dict[str, StandIn]:
     """Sample id -> the right answer to its question about the image of the sample(s) with image id `shown[sample id]`.
 
-    Most benchmarks ask a question of one image alone, so this answer is mostly not in the data. It is taken
+    Most benchmarks ask a question about one image only, so the data mostly lacks this answer. It is taken
 
     1. from the same question asked of the image shown, else
     2. from a question of the same type (`question_types.find_question_type`) asked of the image shown, else
     3. from a question of the same type asked of any other image,
 
-    each drawn by a keyed hash; from a question with options its letter, and for an "A or B" question one of its own
-    alternatives. Where nothing of the type is left, the sample is missing.
+    each drawn by a keyed hash. A question with options gives its letter; an "A or B" question gets one of its own
+    alternatives. If no question of the type is left, the sample is missing from the result.
     """
     by_image: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     by_text: dict[tuple[str, str], list[Sample]] = defaultdict(list)

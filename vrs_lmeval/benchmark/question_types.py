@@ -11,9 +11,9 @@ QUESTION_WORDS = word_set("what which where how when who whose why")
 
 
 def find_question_type(sample: Sample) -> str:
-    """The data set's own type where it has one, and how it is closed; without one, open questions by their first word.
+    """The data set's own type if it has one, with the form of the question; otherwise open questions go by first word.
 
-    "where is the mass?" and "where is the fracture?" are then of one type, and "yes" is no answer to either.
+    Then "where is the mass?" and "where is the fracture?" have one type, and "yes" is an answer to neither.
     """
     form = find_closed_form(sample)
     if sample.question_type:
@@ -22,7 +22,7 @@ def find_question_type(sample: Sample) -> str:
 
 
 def find_question_form(sample: Sample) -> str:
-    """As PathVQA's paper (arXiv 2003.10286) parts its questions: yes/no, or the first question word in it.
+    """The form by which PathVQA's paper (arXiv 2003.10286) groups questions: yes/no, or the first question word.
 
     Questions with options or alternatives ("a or b?") are forms of their own; "other" has no question word.
     """
@@ -40,15 +40,16 @@ def find_closed_form(sample: Sample) -> str | None:
 
 
 def read_golds(sample: Sample) -> frozenset[str]:
-    """The golds as answers to this question are compared with them."""
+    """The golds in the form in which answers to this question are compared with them."""
     return frozenset(read_gold(gold, sample) for gold in sample.golds)
 
 
 def list_answer_keys(sample: Sample) -> frozenset[str]:
-    """Keys by which golds of different questions are compared: two that share one have the same answer.
+    """Keys by which golds of different questions are compared: questions that share a key have the same answer.
 
-    Names of options hold in their own question alone, since a star tells by place (`option_names.py`). So an option is
-    known by its text, and by its words too where no other option of its question has these: "ER+/PR-" by its text.
+    Names of options hold only within their own question, since a star depends on the place (`option_names.py`). So an
+    option is known by its text, and also by its words if no other option of its question has the same words: "ER+/PR-"
+    by its text only.
     """
     golds = read_golds(sample)
     if not sample.options:

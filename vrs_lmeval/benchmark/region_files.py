@@ -1,4 +1,4 @@
-"""Region files: takes the path of an image, gives the boxes that the data set has of it in a file beside it.
+"""Region files: takes the path of an image, gives its boxes, which the data set keeps in a file beside the image.
 
 The form is SLAKE's `detection.json`: a list of objects, each with a name and its box, [x, y, width, height] in pixels
 of the image, x and y being those of its upper left corner:
@@ -21,7 +21,7 @@ from vrs_lmeval.records import Region, Sample
 
 
 class RegionFiles:
-    """The region files of a data set, each read once; `name` is what they are called, None where there are none."""
+    """The region files of a data set, each read once; `name` is their file name, None if there are none."""
 
     def __init__(self, name: str | None, table: Table) -> None:
         self._name = name
@@ -29,7 +29,7 @@ class RegionFiles:
         self._regions: dict[str, tuple[Region, ...]] = {}
 
     def find(self, shown: Any, where: str) -> tuple[Region, ...]:
-        """The regions of the image that a row names (`shown`). Raises MalformedDataError, naming row and file."""
+        """The regions of the image that a row names (`shown`). Raises MalformedDataError, which names row and file."""
         if self._name is None:
             return ()
         if not isinstance(shown, str) or PurePosixPath(shown).name in ("", ".."):
@@ -56,7 +56,7 @@ class RegionFiles:
 
 
 def _make_region(name: str, box: Any, where: str) -> Region:
-    """Fractions of a pixel are taken whole, so that the region keeps all that the box touches."""
+    """The region of a box: fractions of a pixel become whole pixels, so that it covers all that the box touches."""
     is_box = isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
     if not name.strip() or not is_box or min(box[2:]) < 0:
         raise MalformedDataError(f"{where}: {name!r} should have a box [x, y, width, height] in pixels, it has {box!r}")
@@ -70,7 +70,7 @@ def _is_number(value: Any) -> bool:
 
 
 def describe_regions(samples: Sequence[Sample]) -> dict[str, Any]:
-    """The evidence of what was read: how many images have regions, how many these are, and a hash of all of them."""
+    """The evidence of what was read: how many images have regions, how many regions there are, and a hash of all."""
     of_images = {(sample.image_id, sample.regions) for sample in samples if sample.regions}
     lines = sorted(f"{image_id} {[astuple(region) for region in regions]}" for image_id, regions in of_images)
     return {

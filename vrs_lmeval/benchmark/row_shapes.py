@@ -1,10 +1,10 @@
 """Row shapes: takes a row as a benchmark publishes it, gives its questions as plain rows; one function a benchmark.
 
-Only benchmarks that `columns` cannot describe have one. A plain row has `image` (one, or a list in the prompt's order),
-`question` and `answer` (one, or a list of alternatives), and may have `options`, `answer_type`, `question_type`,
-`modality`, `paraphrase_group` and `set` (which names the questions that the benchmark scores together). A row that is
-not of the benchmark (another language, another subject, another split) gives none. Where the prompt shows an image amid
-the text, the question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
+Only benchmarks that `columns` cannot describe have such a function. A plain row has `image` (one, or a list in the
+prompt's order), `question` and `answer` (one, or a list of alternatives). It may have `options`, `answer_type`,
+`question_type`, `modality`, `paraphrase_group` and `set` (it names the questions that the benchmark scores together). A
+row that does not belong to the benchmark (another language, subject or split) gives no question. If the prompt shows an
+image inside the text, the question or option holds "<image 1>", "<image 2>" and so on, one for each entry of `image`.
 
 Schemas are those of the data sets' cards and of their own evaluation code; a missing key raises KeyError, which
 `samples.py` reports with the row.
@@ -56,8 +56,8 @@ def shape_medxpertqa(row: Row) -> list[PlainRow]:
 
 
 def shape_mmmu(row: Row) -> list[PlainRow]:
-    """MMMU: `options` is the text of a Python list, `answer` a letter, or text where there are no options; images stand
-    in `image_1` to `image_7` and are called for amid the text, in any order and more than once."""
+    """MMMU: `options` is the text of a Python list, `answer` a letter, or text if there are no options; images stand
+    in `image_1` to `image_7`, and the text calls for them, in any order and more than once."""
     options = list(ast.literal_eval(row["options"] or "[]"))
     called = re.findall(r"<image (\d)>", "\n".join((row["question"], *options)))
     shown = called or [str(number) for number in range(1, 8) if row.get(f"image_{number}") is not None]
@@ -102,7 +102,7 @@ def shape_medframeqa(row: Row) -> list[PlainRow]:
 def shape_radimagenet_vqa(row: Row) -> list[PlainRow]:
     """RadImageNet-VQA, its benchmark: `choices` and a letter where `question_type` says so, else yes, no or words.
 
-    A question's type is what it asks of (`metadata.content_type`: abnormality, anatomy, pathology).
+    A question's type is what it asks about (`metadata.content_type`: abnormality, anatomy, pathology).
     """
     options = list(row["choices"] or [])
     return [
@@ -150,8 +150,8 @@ def shape_omnimedvqa(row: Row) -> list[PlainRow]:
 
 
 def shape_probmed(row: Row) -> list[PlainRow]:
-    """ProbMed: a set is what its own script scores as one: all probes of one kind on one image, the true and the
-    hallucinated (`eval/calculate_score.py`). `qa_type` begins with the kind: "entity_gt_2", "body_part_hallu"."""
+    """ProbMed: a set holds all probes of one kind on one image, true and hallucinated; its own script scores it as a
+    whole (`eval/calculate_score.py`). `qa_type` begins with the kind: "entity_gt_2", "body_part_hallu"."""
     kind = next((kind for kind in PROBMED_KINDS if row["qa_type"].startswith(kind)), None)
     if kind is None:
         raise ValueError(f"qa_type should begin with one of {', '.join(PROBMED_KINDS)}, it is {row['qa_type']!r}")
@@ -168,8 +168,8 @@ def shape_probmed(row: Row) -> list[PlainRow]:
 
 
 def shape_vqa_med_2019(row: Row) -> list[PlainRow]:
-    """VQA-Med 2019: lines "image|category|question|answer"; "#" parts alternative answers, and what stands in brackets
-    may be left out (the test set's README)."""
+    """VQA-Med 2019: lines "image|category|question|answer"; "#" separates alternative answers, and an answer
+    may leave out what stands in brackets (the test set's README)."""
     image, category, question, answer = row["line"].split("|", maxsplit=3)
     golds = [gold for alternative in answer.split("#") for gold in _with_and_without_brackets(alternative)]
     return [{"image": f"{image}.jpg", "question": question, "answer": golds, "question_type": category}]
@@ -178,7 +178,7 @@ def shape_vqa_med_2019(row: Row) -> list[PlainRow]:
 def shape_vqa_rad_original(row: Row) -> list[PlainRow]:
     """VQA-RAD as its authors released it, the test split alone: `qid_linked_id` links a question to its paraphrases.
 
-    Case is kept as published; an answer may be a number, and an answer type end with a blank.
+    Case is kept as published; an answer may be a number, and an answer type may end with a blank.
     """
     if row["phrase_type"] not in VQA_RAD_SPLITS:
         raise ValueError(f"phrase_type should be one of {', '.join(VQA_RAD_SPLITS)}, it is {row['phrase_type']!r}")
@@ -230,7 +230,7 @@ ROW_SHAPES: Mapping[str, Callable[[Row], list[PlainRow]]] = {
 
 
 def take_option(options: Sequence[str], letter: str) -> str:
-    """The option of a letter. Raises ValueError where there is none."""
+    """The option that a letter stands for. Raises ValueError if there is no such option."""
     place = ascii_uppercase.find(letter.strip()) if len(letter.strip()) == 1 else -1
     if not 0 <= place < len(options):
         raise ValueError(f"the answer should be a letter of {len(options)} options, it is {letter!r}")

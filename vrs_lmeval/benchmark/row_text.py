@@ -10,23 +10,23 @@ import re
 from string import ascii_uppercase
 
 MISSING_OPTION = "N/A"
-"""What an empty option is shown as: left out, it would move the letters of those that follow."""
+"""The text shown for an empty option: without it, the letters of the later options would move."""
 
 _LEADING_LETTER = re.compile(r"\(?([A-Z])\s*([:.)])\s*")
 _LETTER_ALONE = re.compile(r"\(?([A-Z])\s*[:.)]?")
 
 
 def collapse_spaces(text: str) -> str:
-    """`text` without edge spaces, and with one space for every run of spaces, tabs, newlines, non-breaking spaces."""
+    """`text` without spaces at its ends; each run of spaces, tabs, newlines, non-breaking spaces becomes one space."""
     return " ".join(text.split())
 
 
 def drop_option_letters(options: tuple[str, ...]) -> tuple[str, ...]:
     """The options without the letters that stand in their texts: "A:X-ray", "B: MRI" -> "X-ray", "MRI".
 
-    Letters with a colon are dropped, the wrong ones of PMC-VQA too ("C:Axillary tumor" in second place), where more
-    than half of the options have one; other marks ("A.", "(A)") only where every option has its own, so that
-    "E. coli" and "S. aureus" stay whole. Options that are nothing but letters stay as they are.
+    Letters with a colon are dropped if more than half of the options have one, even the wrong letters of PMC-VQA
+    ("C:Axillary tumor" in second place). Other marks ("A.", "(A)") are dropped only if every option has its own, so
+    that "E. coli" and "S. aureus" stay whole. Options that are nothing but letters stay as they are.
     """
     letters = ascii_uppercase[: len(options)]
     found = [_LEADING_LETTER.match(option) for option in options]
@@ -48,8 +48,8 @@ def drop_option_letters(options: tuple[str, ...]) -> tuple[str, ...]:
 def find_gold_option(gold: str, options: tuple[str, ...]) -> str | None:
     """The option that a published gold means, or None: by its text, else by a letter alone, else by letter and text.
 
-    "MRI", "B" and "B:MRI" all mean the second of ("X-ray", "MRI"). Where the letter of "C:MRI" is another option's, the
-    text counts: letters inside texts are known to be wrong.
+    "MRI", "B" and "B:MRI" all mean the second of ("X-ray", "MRI"). If the letter in "C:MRI" belongs to another option,
+    the text counts: letters inside texts are known to be wrong.
     """
     by_text = {option.casefold(): option for option in reversed(options)}
     if gold.casefold() in by_text:

@@ -1,5 +1,5 @@
 """Training text: takes a task's source, gives question and answer of every training row, for the question-only
-baseline. Images are not read, and a training split that cannot be had costs the baseline, never the run."""
+baseline. Images are not read. If the training split cannot be read, only the baseline is missing; the run goes on."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Texts = list[tuple[str, str]]
 def load_training_text(source: DatasetSource, data_files: str) -> tuple[Texts, dict[str, Any]]:
     """(question, answer) of the Parquet or JSON-lines files `data_files` of the data set, and what the results say.
 
-    They are streamed: of Parquet files on a hub, the two columns alone cross the network, a few MB of hundreds. Where
-    they cannot be read: no text, the reason in the evidence, and a warning.
+    The files are streamed: from Parquet files on a hub only the two columns are read, a few MB of hundreds. If the
+    files cannot be read, there is no text, the evidence holds the reason, and a warning is logged.
     """
     columns = [source.columns.question, source.columns.answer]
     folder = locate_folder(source.path)

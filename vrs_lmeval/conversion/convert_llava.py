@@ -1,7 +1,7 @@
 """A LLaVA checkpoint in the original code's layout -> a folder of transformers' LlavaForConditionalGeneration.
 
-Everything is planned and checked on names and shapes before anything is written; weights then go over file by file,
-into a folder that gets its name when it is whole.
+Names and shapes are planned and checked before anything is written. Then the weights are copied file by file, into a
+folder that gets its final name when it is complete.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def convert_llava(
 ) -> Converted:
     """Convert `source`, a folder or a hub id, into the new folder `target`.
 
-    `tower` is a folder or hub id of the CLIP vision tower, for checkpoints without its weights or settings;
-    `conversation` one of CONVERSATIONS, by default that of the best known checkpoint of the type; `report` is told
-    about each file. Raises ConversionError, which says what is wrong with the source; nothing is left behind then.
+    `tower` is a folder or hub id of the CLIP vision tower, for checkpoints without its weights or settings.
+    `conversation` is one of CONVERSATIONS, by default that of the best known checkpoint of the type. `report` is called
+    with a line about each file. Raises ConversionError, which says what is wrong with the source; then no file is left.
     """
     if os.path.lexists(target):
         raise ConversionError(f"{target} exists; name a folder that does not, or remove it")
@@ -89,7 +89,7 @@ def convert_llava(
 
 @contextmanager
 def _make_whole_or_not_at_all(target: Path, size: int) -> Iterator[Path]:
-    """A folder beside `target` for `size` bytes, which takes its name if the block ends well and else is removed."""
+    """A folder beside `target` for `size` bytes: it takes that name if the block succeeds, and else is removed."""
     folder = target.with_name(target.name + ".unfinished")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _make_whole_or_not_at_all(target: Path, size: int) -> Iterator[Path]:
 
 
 def _write_all_weights(folder: Path, plan: Plan, report: Callable[[str], None]) -> None:
-    """One file of the target for each of the source, and the index that names the file of each tensor."""
+    """Write one file for each file of the source, and the index that names the file of each tensor."""
     files: dict[str, str] = {}
     for number, (source, moves) in enumerate(plan.moves.items(), 1):
         name = f"model-{number:05}-of-{len(plan.moves):05}.safetensors"
@@ -130,7 +130,7 @@ def _write_all_weights(folder: Path, plan: Plan, report: Callable[[str], None]) 
 
 
 def _save_settings(folder: Path, plan: Plan, source: Path, original: Any) -> None:
-    """config.json, and generation_config.json with the marks alone: how to sample is the caller's choice."""
+    """Write config.json and generation_config.json; the second has only the marks: the caller chooses how to sample."""
     path = source / "generation_config.json"
     ends = (read_json(path) if path.exists() else {}).get("eos_token_id", plan.config.text_config.eos_token_id)
     ends = [] if ends is None else ends if isinstance(ends, list) else [ends]

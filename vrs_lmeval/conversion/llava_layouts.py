@@ -1,7 +1,7 @@
 """A LLaVA checkpoint of the original code -> what transformers calls its settings, its tensors and its prompt.
 
-Each fact has its source beside it, as a file of a public repository: [LLaVA] is haotian-liu/LLaVA, [Med]
-microsoft/LLaVA-Med, [Huatuo] FreedomIntelligence/HuatuoGPT-Vision.
+Each fact has its source beside it, a file of a public repository: [LLaVA] is haotian-liu/LLaVA, [Med] is
+microsoft/LLaVA-Med, [Huatuo] is FreedomIntelligence/HuatuoGPT-Vision.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class ConversionError(ValueError):
 class Conversation:
     """How the original program writes its prompt.
 
-    `template` renders it; `has_special_tokens` says whether the original's tokenizer adds its own (a BOS);
-    `always_pads` whether images become squares whatever `image_aspect_ratio` says.
+    `template` renders the prompt. `has_special_tokens`: whether the original's tokenizer adds special tokens (a BOS).
+    `always_pads`: whether images become squares even if `image_aspect_ratio` does not ask for it.
     """
 
     template: str
@@ -86,7 +86,7 @@ CONVERSATIONS: Mapping[str, Conversation] = {
 
 @dataclass(frozen=True)
 class Layout:
-    """Which language model a checkpoint's type means, and the prompt of the best known checkpoint of that type."""
+    """The language model that a checkpoint's type means, and the prompt of the best known checkpoint of that type."""
 
     text_model: str
     conversation: str
@@ -133,7 +133,7 @@ def is_computed(name: str) -> bool:
 
 
 def rename(name: str) -> str:
-    """The name in transformers' layout of a tensor of the original. Raises ConversionError: it has none."""
+    """The name in transformers' layout of a tensor of the original. Raises ConversionError if it has none."""
     for old, new in _RENAMED:
         if name.startswith(old):
             return new + name.removeprefix(old)
@@ -141,7 +141,7 @@ def rename(name: str) -> str:
 
 
 def find_layout(config: Mapping[str, Any]) -> Layout:
-    """The layout that this config.json names. Raises ConversionError: it is none of them, or cannot be converted."""
+    """The layout that this config.json names. Raises ConversionError if it names none, or cannot be converted."""
     kind = str(config.get("model_type"))
     if kind == "llava" and "text_config" in config:
         raise ConversionError(
@@ -156,7 +156,7 @@ def find_layout(config: Mapping[str, Any]) -> Layout:
 
 
 def _refuse_other_models(config: Mapping[str, Any]) -> None:
-    """Raises ConversionError where a setting changes what the model computes in a way that LLaVA-1.5 does not have."""
+    """Raises ConversionError if a setting makes the model compute something that LLaVA-1.5 does not compute."""
     projector = config.get("mm_projector_type", "linear")  # the default: [LLaVA] multimodal_projector/builder.py
     aspect = config.get("image_aspect_ratio")
     feature = config.get("mm_vision_select_feature", "patch")

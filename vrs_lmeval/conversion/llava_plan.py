@@ -55,7 +55,7 @@ class Plan:
 
 
 def find_folder(place: str, patterns: Sequence[str]) -> Path:
-    """The folder, or what the hub has under this id; .bin files only where there are no safetensors."""
+    """The folder, or a copy of what the hub has under this id; .bin files only if there are no safetensors."""
     folder = Path(place).expanduser()
     if folder.is_dir():
         return folder
@@ -71,7 +71,7 @@ def find_folder(place: str, patterns: Sequence[str]) -> Path:
 
 
 def make_text_config(settings: Mapping[str, Any], model_type: str) -> Any:
-    """The language model's configuration, of the original's keys that transformers' class of it has."""
+    """The language model's configuration, from those keys of the original that transformers' class knows."""
     known = set(AutoConfig.for_model(model_type).to_dict()) | {"rope_theta", "rope_scaling"}
     kept = {key: value for key, value in settings.items() if key in known - NOT_SETTINGS}
     if "rope_parameters" not in kept:
@@ -80,7 +80,7 @@ def make_text_config(settings: Mapping[str, Any], model_type: str) -> Any:
 
 
 def find_tower(folder: Path, name: str, given: str | None) -> Tower:
-    """The vision tower that is `given`, else the one that the checkpoint names. Raises ConversionError: unknown."""
+    """The vision tower that is `given`, else the one that the checkpoint names. Raises ConversionError if unknown."""
     if given is not None:
         place: Path | None = find_folder(given, WEIGHTS)
     else:
@@ -102,7 +102,7 @@ def find_tower(folder: Path, name: str, given: str | None) -> Tower:
 
 
 def make_plan(folder: Path, settings: Mapping[str, Any], text: Any, tower: Tower, tokenizer: Any) -> Plan:
-    """Which tensor goes where. Raises ConversionError: one is unknown, missing, of another shape, or there twice."""
+    """Which tensor goes where. Raises ConversionError if one is unknown, missing, of another shape, or there twice."""
     expected = list_expected(settings, text, tower.config)
     found: dict[str, tuple[Path, str, Held]] = {}
     for path in find_weight_files(folder):
@@ -134,7 +134,7 @@ def make_plan(folder: Path, settings: Mapping[str, Any], text: Any, tower: Tower
 
 
 def _collect(path: Path, prefix: str, found: dict[str, tuple[Path, str, Held]]) -> None:
-    """Adds a file's tensors by the original's names; of a vision tower's own file only the vision model's."""
+    """Add a file's tensors to `found`, by the original's names; of a vision tower's own file only the vision model."""
     with open_weights(path) as weights:
         for old, held in weights.held.items():
             inside = f"vision_model.{old}" if prefix and old.startswith(CLIP_VISION) else old
@@ -149,7 +149,7 @@ def _collect(path: Path, prefix: str, found: dict[str, tuple[Path, str, Held]]) 
 
 
 def list_expected(settings: Mapping[str, Any], text: Any, vision: Any) -> dict[str, tuple[int, ...]]:
-    """Name in the original and shape of every tensor that these settings call for."""
+    """The shape of every tensor that these settings call for, by its name in the original."""
     with torch.device("meta"):
         language = AutoModelForCausalLM.from_config(text)
         tower = CLIPVisionModel(vision)
@@ -185,7 +185,7 @@ def _compare(found: Mapping[str, tuple[Path, str, Held]], expected: Mapping[str,
 
 
 def make_config(settings: Mapping[str, Any], text: Any, vision: Any, tokenizer: Any, dtype: torch.dtype) -> LlavaConfig:
-    """The LlavaConfig; what is read of the tower: [LLaVA] llava/model/multimodal_encoder/clip_encoder.py."""
+    """The LlavaConfig. What it reads from the tower follows [LLaVA] llava/model/multimodal_encoder/clip_encoder.py."""
     with_class_token = settings.get("mm_vision_select_feature", "patch") == "cls_patch"
     text.pad_token_id = tokenizer.pad_token_id
     config = LlavaConfig(

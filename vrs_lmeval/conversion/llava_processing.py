@@ -43,11 +43,11 @@ PROBES = (
     "- first\n  second: 1.5 cm (left), 2/3",
     "Ist das Ödem größer?",
 )
-"""Questions whose tokens are compared with the original's before a conversion is called whole."""
+"""Questions whose tokens are compared with the original's before a conversion counts as complete."""
 
 
 def read_tokenizer(folder: Path, text_config: Any) -> Any:
-    """The checkpoint's own tokenizer. Raises ConversionError: it cannot be read, or not as the original reads it."""
+    """The checkpoint's own tokenizer. Raises ConversionError if it cannot be read as the original reads it."""
     path = folder / "tokenizer_config.json"
     settings = read_json(path) if path.exists() else {}
     pieces = folder / "tokenizer.model"
@@ -57,7 +57,7 @@ def read_tokenizer(folder: Path, text_config: Any) -> Any:
         else:
             tokenizer = AutoTokenizer.from_pretrained(folder, config=text_config, trust_remote_code=False)
         tokenizer.backend_tokenizer.to_str()
-    except Exception as error:  # whatever reads it, the files are what is wrong, or a package is missing
+    except Exception as error:  # any reader's error: the files are wrong, or a package is missing
         is_missing = isinstance(error, ModuleNotFoundError)
         advice = "pip install sentencepiece protobuf" if is_missing else "copy its files again"
         raise ConversionError(f"{folder}: its tokenizer cannot be read; {advice}: {error}") from error
@@ -65,7 +65,7 @@ def read_tokenizer(folder: Path, text_config: Any) -> Any:
 
 
 def _read_pieces(folder: Path, settings: Mapping[str, Any]) -> Any:
-    """Llama's tokenizer of a tokenizer.model alone, compared with SentencePiece, which the original used.
+    """Llama's tokenizer from a tokenizer.model alone, compared with SentencePiece, which the original used.
 
     The defaults are those of LlamaTokenizer in transformers 4, by which these checkpoints were written.
     """
@@ -86,12 +86,12 @@ def _read_pieces(folder: Path, settings: Mapping[str, Any]) -> Any:
 
 
 def make_tokenizer(original: Any, conversation: Conversation) -> PreTrainedTokenizerFast:
-    """The original's tokenizer with one token more, for the image mark; text between marks gives the original's tokens.
+    """The original's tokenizer with one more token, the image mark; text between marks gives the original's tokens.
 
-    The original tokenises the text before and after the mark apart ([LLaVA] llava/mm_utils.py, tokenizer_image_token),
-    so that each part begins like a text of its own: a SentencePiece tokenizer puts its prefix space before each.
-    Padding uses `<unk>`, as [LLaVA] llava/train/train.py sets it, or the end mark ([Huatuo] cli.py), if the checkpoint
-    names none: it is never attended to.
+    The original tokenises the text before and after the mark separately ([LLaVA] llava/mm_utils.py,
+    tokenizer_image_token). So each part begins like a new text: a SentencePiece tokenizer puts its prefix space before
+    each. If the checkpoint names no padding token, padding uses `<unk>` ([LLaVA] llava/train/train.py) or the end mark
+    ([Huatuo] cli.py); no token attends to it.
     """
     data = json.loads(original.backend_tokenizer.to_str())
     _prefix_each_part(data["pre_tokenizer"])
@@ -129,7 +129,7 @@ def _prefix_each_part(pre_tokenizer: dict[str, Any] | None) -> None:
 
 
 def read_image_settings(tower: Path | None, image_size: int) -> dict[str, Any]:
-    """The settings of the tower's image processor; OpenAI's CLIP at this size where the tower has no folder."""
+    """The settings of the tower's image processor; those of OpenAI's CLIP at this size if the tower has no folder."""
     if tower is None:
         return {"size": {"shortest_edge": image_size}, "crop_size": {"height": image_size, "width": image_size}}
     path = tower / "preprocessor_config.json"
@@ -147,7 +147,7 @@ def save_processor(
     pads: bool,
     config: LlavaConfig,
 ) -> None:
-    """Write the LlavaProcessor; where `pads`, images become squares with the mean colour (transformers' do_pad)."""
+    """Write the LlavaProcessor; if `pads`, the mean colour makes images square (transformers' do_pad)."""
     kind = LlavaImageProcessorPil if pads else CLIPImageProcessorPil
     image_processor = kind(**image_settings, **({"do_pad": True} if pads else {}))
     LlavaProcessor(
@@ -177,7 +177,7 @@ def tokenize_in_parts(prompt: str, tokenizer: Any, image_id: int, has_special_to
 
 
 def check_prompts(folder: Path, original: Any, conversation: Conversation) -> None:
-    """Raises ConversionError where the written processor's prompts are not the original's, token for token."""
+    """Raises ConversionError if the written processor's prompts are not the original's, token for token."""
     processor = AutoProcessor.from_pretrained(folder)
     image_id = processor.tokenizer.convert_tokens_to_ids(IMAGE)
     for probe in PROBES:

@@ -1,6 +1,6 @@
 """The weight files of a checkpoint, safetensors or .bin -> the same tensors under other names, as safetensors.
 
-One file is open at a time and one tensor of it is copied at a time; values and dtypes are not touched.
+One file is open at a time, and one of its tensors is copied at a time; values and dtypes do not change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from vrs_lmeval.conversion.llava_layouts import ConversionError
 INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 WHOLE = ("model.safetensors", "pytorch_model.bin")
 DTYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
-"""What the format calls them (github.com/huggingface/safetensors, README: Format). Integers are quantised weights."""
+"""The format's names of dtypes (github.com/huggingface/safetensors, README: Format). Integers would be quantised
+weights."""
 
 ROWS_AT_ONCE = 4096  # a float64 copy of that many rows of a 7B model takes 128 MiB
 
@@ -36,13 +37,13 @@ class Held:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Bytes of the tensor."""
         return torch.Size(self.shape).numel() * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Move:
-    """One tensor's way: `old` in the source becomes `new`, with `added_rows` rows more; `held` is what is written."""
+    """How one tensor is copied: `old` in the source becomes `new`, with `added_rows` more rows; `held` is written."""
 
     old: str
     new: str
@@ -51,7 +52,7 @@ class Move:
 
 
 def find_weight_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights, safetensors before .bin. Raises ConversionError: one is missing."""
+    """The files that hold a checkpoint's weights, safetensors before .bin. Raises ConversionError if one is missing."""
     for index_name, whole_name in zip(INDEXES, WHOLE, strict=True):
         index, whole = folder / index_name, folder / whole_name
         if index.exists():
@@ -73,7 +74,7 @@ def find_weight_files(folder: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file. Raises ConversionError: missing or not JSON."""
+    """The content of a JSON file. Raises ConversionError if it is missing or not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -90,7 +91,7 @@ class OpenFile:
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[OpenFile]:
-    """The file, its tensors read from disk when asked for. Raises ConversionError: not whole, or more than tensors."""
+    """The open file, which reads tensors when asked. Raises ConversionError if it is cut off or holds other objects."""
     if path.suffix == ".safetensors":
         try:
             file: Any = safe_open(path, framework="pt")
@@ -116,7 +117,7 @@ def open_weights(path: Path) -> Iterator[OpenFile]:
 
 
 def _load_bin(path: Path) -> dict[str, torch.Tensor]:
-    """A .bin file, mapped where its form allows that (since torch 1.6), else read. Never runs code in it."""
+    """The tensors of a .bin file, mapped if its form allows that (since torch 1.6), else read. Never runs its code."""
     try:
         try:
             tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -140,7 +141,7 @@ def _unreadable(path: Path, error: Exception) -> ConversionError:
 
 
 def _known(path: Path, name: str, dtype: torch.dtype | None, found: Any) -> torch.dtype:
-    """The dtype; position tables, which are never copied, may be integers."""
+    """The dtype. Raises ConversionError for integers, except in position tables, which are never copied."""
     if dtype is None and not name.endswith(".position_ids"):
         raise ConversionError(
             f"{path}: tensor {name} is of type {found}, as in quantised checkpoints; convert the one that was quantised"

@@ -33,14 +33,15 @@ from vrs_lmeval.uncertainty.model_tests import find_mcnemar_p_value, find_rank_i
 VRS_BOUNDS = (-1.0, 1.0)
 
 FEWEST_QUESTIONS = 10
-"""A question type or modality with fewer questions is not shown: its interval would fill the axis."""
+"""A question type or modality with fewer questions is not shown, because its interval would fill the axis."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One model on one task. `best_rank`..`worst_rank` by VRS hold jointly for all models at 95 %.
+    """One model on one task. The ranks `best_rank` to `worst_rank` are by VRS, and hold jointly for all models at 95 %.
 
-    `metrics` are all that the run logged, with analytic intervals; `bootstraps` the same with bootstrap intervals.
+    `metrics` holds all metrics that the run logged, with analytic intervals; `bootstraps` the same metrics with
+    bootstrap intervals.
     """
 
     run: Run
@@ -60,9 +61,10 @@ class Standing:
 class TaskBoard:
     """The models on one task, the highest VRS (of answers read under both images) first; tests of every two.
 
-    `detectable`: difference of two models' VRS found with 80 % power, the median over pairs; `needed_images`: how many
-    images like these find PLANNED_DIFFERENCE so. Both NaN without a pair that differs. `floors`: models that were asked
-    the same questions without any image; `vision_necessary`: the models on the questions that need it, where asked for.
+    `detectable`: the difference of two models' VRS that is found with 80 % power, the median over pairs.
+    `needed_images`: how many images like these find PLANNED_DIFFERENCE with that power. Both are NaN without a pair
+    that differs. `floors`: models that were asked the same questions without any image. `vision_necessary`: the models
+    on the questions that need the image; None if the user did not ask for it.
     """
 
     task: str
@@ -78,7 +80,7 @@ class TaskBoard:
 
     @cached_property
     def p_values(self) -> list[list[float]]:
-        """(M, M), adjusted by Holm, NaN on the diagonal."""
+        """P-values (M, M) of the M models' pairs, adjusted by Holm; NaN on the diagonal."""
         p_values: list[list[float]] = fill_matrix(self.pairs, len(self.standings)).tolist()
         return p_values
 
@@ -113,10 +115,10 @@ def make_leaderboard(
 ) -> Leaderboard:
     """Runs of any models and tasks -> the leaderboard.
 
-    Of each task the largest set of comparable runs is shown (data, variants, prompt, parser and questions are the
-    same); the others are left out by name and reason, and so are the `problems` of what could not be read. Runs without
-    any image are floors of the boards of their questions. `vision_necessary` adds the models' numbers on the questions
-    that no other model answers without an image.
+    For each task it shows the largest set of runs with the same data, variants, prompt, parser and questions. Other
+    runs are listed as left out, with name and reason; so are `problems`, the files that could not be read. Runs without
+    any image become floors of the boards that ask their questions. `vision_necessary` adds the models' numbers
+    on the questions that no other model answers without an image.
     """
     text_runs = _keep_newest([run for run in runs if shows_no_image(run)])
     left_out = [
@@ -152,14 +154,14 @@ def make_leaderboard(
 
 
 def _keep_newest(runs: Sequence[Run]) -> list[Run]:
-    """Of each model and task the last one."""
+    """The last run of each model on each task."""
     return list({(run.model, run.task): run for run in runs}.values())
 
 
 def _add_floors(
     boards: Sequence[TaskBoard], text_runs: Sequence[Run], labels: Mapping[str, str], vision_necessary: bool
 ) -> tuple[tuple[TaskBoard, ...], list[LeftOut]]:
-    """The boards with their floors, and with the questions that need the image; the runs that are a floor of none."""
+    """The boards with their floors and the questions that need the image; and the text runs that fit no board."""
     used: set[tuple[str, str]] = set()
     reasons: dict[tuple[str, str], str] = {}
     extended = []
@@ -188,7 +190,7 @@ def _has_vrs(run: Run) -> bool:
 
 
 def _split_comparable(runs: Sequence[Run]) -> tuple[list[Run], list[LeftOut]]:
-    """The largest set of runs of one task that may be compared, one per model, and the rest with reasons."""
+    """The largest set of runs of one task that may be compared, one per model; and the other runs, with reasons."""
     sets: list[list[Run]] = []
     for run in runs:
         for comparable in sets:
@@ -271,7 +273,7 @@ def _find_slices(run: Run) -> dict[tuple[str, str], Interval]:
 
 
 def _describe_discordance(run: Run) -> str:
-    """McNemar's test, where it holds: right or wrong, and one question an image."""
+    """McNemar's test in words; empty unless it holds: answers are right or wrong, and each image has one question."""
     outcomes = [(s.values.get("acc"), s.values.get("acc_shuffled")) for s in run.samples]
     is_binary = all(value in (0, 1) for outcome in outcomes for value in outcome)
     if not is_binary or len({sample.image_id for sample in run.samples}) < len(run.samples):
@@ -292,8 +294,8 @@ def _list_pairs_of(
 def _could_be_otherwise(standing: Standing, pairs: Sequence[tuple[PairTest, Standing]]) -> str | None:
     """What would change if the unread answers of a model were right, or wrong, all together: a warning, or None.
 
-    Unread answers count as wrong. Read, those with the own image could only raise VRS, those with another's only lower
-    it; in what ranks go by, the questions of either count 0.
+    Unread answers count as wrong. If they were read, those with the own image could only raise VRS, and those with
+    another image could only lower it. In the number that decides ranks, both kinds of questions count 0.
     """
     unread = find_unread(standing.run.samples)
     if not unread.real + unread.shuffled > 0:

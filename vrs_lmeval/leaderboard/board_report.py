@@ -24,7 +24,7 @@ from vrs_lmeval.leaderboard.vision_necessary import NecessaryRow, VisionNecessar
 from vrs_lmeval.records import Interval
 
 TEXT_ONLY = "text alone"
-"""Where a table says what a model was trained on, of one that was shown no image."""
+"""What a table says in the column of training data for a model that was shown no image."""
 
 NECESSARY = "questions that no other model answers without an image"
 NECESSARY_HEADINGS = ["model", "rank", "questions", "images", "accuracy", "VRS"]
@@ -56,7 +56,7 @@ CSV_COLUMNS = (
 
 
 def make_task_table(task: TaskBoard) -> Table:
-    """For a terminal."""
+    """The models of one task, as a table for a terminal."""
     table = Table(title=escape(_title(task)), title_justify="left")
     table.add_column("model", overflow="fold")
     for heading in ("rank", *(HEADINGS[name] for name in _names(task)), "training data"):
@@ -69,7 +69,7 @@ def make_task_table(task: TaskBoard) -> Table:
 
 
 def make_necessary_table(task: TaskBoard) -> Table | None:
-    """The models on the questions that need the image; None where that was not asked for, or cannot be told."""
+    """The models on the questions that need the image; None if nobody asked for it, or no such question is known."""
     if task.vision_necessary is None:
         return None
     table = Table(title=escape(f"{task.task}: {NECESSARY}"), title_justify="left")
@@ -82,7 +82,7 @@ def make_necessary_table(task: TaskBoard) -> Table | None:
 
 
 def make_task_notes(task: TaskBoard) -> list[str]:
-    """What the table says of each model, what could be found, and warnings, a sentence each."""
+    """Sentences below the table: a verdict for each model, the differences that could be found, and warnings."""
     power = [] if math.isnan(task.detectable) else [f"What can be found here: {describe_power(task)}"]
     warnings = [
         f"! {standing.label}: {'; '.join(standing.warnings)}." for standing in task.standings if standing.warnings
@@ -93,7 +93,7 @@ def make_task_notes(task: TaskBoard) -> list[str]:
 
 
 def describe_text_floor(floor: TextFloor) -> str:
-    """What a model without eyes gets right, and which models that see are not shown to be above it."""
+    """What a model without eyes gets right, and which seeing models are not shown to be better."""
     said = [
         f"{words} {format_cell(name, floor.metrics, with_interval=(name,))}"
         for name, words in (("acc_absent", "without a word about it"), ("acc_guess", "told to guess"))
@@ -120,7 +120,7 @@ def describe_selection(chosen: VisionNecessary) -> str:
 
 
 def make_board_notes(board: Leaderboard) -> list[str]:
-    """Conclusions on training data, and what was left out, a sentence each."""
+    """Sentences on training data, and one for each thing that was left out."""
     conclusions = [
         conclusion
         for contrast in board.contrasts
@@ -131,7 +131,7 @@ def make_board_notes(board: Leaderboard) -> list[str]:
 
 
 def describe_power(task: TaskBoard) -> str:
-    """The difference of two models' VRS that a study like this finds, and how large one for a small one must be."""
+    """The difference of two models' VRS that a study like this finds, and how many images a small difference needs."""
     questions = task.needed_images * task.questions / task.images
     return (
         f"two of its models whose VRS truly differ by {task.detectable:.3f} are told apart with 80 % power (one test "
@@ -278,7 +278,7 @@ def _cells(task: TaskBoard, standing: Standing) -> list[str]:
 
 
 def _floor_cells(task: TaskBoard, floor: TextFloor) -> list[str]:
-    """Its accuracy without an image, under that heading; nothing where an image is needed."""
+    """The row of a floor: its accuracy without an image under that heading; cells that need an image are empty."""
     shown = {"acc": "acc_absent", "parse_failure_rate": "parse_failure_rate"}
     cells = [
         format_cell(shown[name], floor.metrics) if shown.get(name) in floor.metrics else "" for name in _names(task)

@@ -23,17 +23,18 @@ SAME_DATA = (
     *("content_sha256", "images_sha256", "regions_sha256"),
     *("split", "columns", "closed_rule", "accept_golds_of_duplicates"),
 )
-"""What of the data set's evidence must be equal; where it was read from may differ."""
+"""The parts of the data set's evidence that must be equal; the place that it was read from may differ."""
 
 SHOWN_CHARACTERS = 60
-"""Of a condition, in the message that two runs differ in it: a prompt is longer."""
+"""Characters of a condition that the message shows if two runs differ in it: a prompt would be too long."""
 
 SHARED_QUESTION = 4
-"""From so many samples on, a question's most frequent answer says something; with fewer it is often the only one."""
+"""Samples that a question needs before its most frequent answer means something: with fewer it is often the only
+answer."""
 
 
 class IncomparableRunsError(ValueError):
-    """Two runs differ in more than the model; the message says in what."""
+    """Two runs differ in more than the model; the message names the difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class ModelRow:
     """One model's metrics on the task, each with its 95 % interval clustered by image, by formula and by bootstrap.
 
     `against_first` tests VRS(model) - VRS(first model), paired by sample; None for the first, or without VRS.
-    `verdict`: what may be concluded, as a predicate, and its kind; None without VRS.
+    `verdict`: what may be concluded, as a predicate after the model's name, and its kind; None without VRS.
     """
 
     model: str
@@ -98,9 +99,9 @@ def _make_row(
 def find_blind_floor(samples: Sequence[ScoredSample]) -> float:
     """The blind floor by question: accuracy of a model that knows the frequencies of these very answers, and no image.
 
-    It gives each question's most frequent gold where at least SHARED_QUESTION samples ask the same question. Else it
-    gives the most frequent letter where there are options, and the most frequent gold of the answer type where there
-    are none (on VQA-RAD: "no" and "axial"); that alone is `acc_majority`, the floor by answer type.
+    If at least SHARED_QUESTION samples ask the same question, the model gives that question's most frequent gold. For
+    other questions it gives the most frequent letter if there are options, and else the most frequent gold of the
+    answer type (on VQA-RAD: "no" and "axial"). The second rule alone is `acc_majority`, the floor by answer type.
     """
     asked = Counter(sample.question for sample in samples)
     groups: dict[str, list[set[str]]] = {}
@@ -161,7 +162,7 @@ def check_comparable(reference: Run, other: Run) -> None:
 
 
 def describe_other_prompt(first: Run, second: Run) -> str | None:
-    """What of data, prompt and parser differs between runs that may have other variants; None where nothing does."""
+    """The first difference of data, prompt or parser between runs whose variants may differ; None without one."""
     for name, one, other in zip(_CONDITIONS, _conditions(first), _conditions(second), strict=True):
         if one != other and name not in _OF_VARIANTS:
             return f"different {name} than {first.task} ({_describe_difference(one, other)})"
@@ -174,7 +175,7 @@ def _show_other_images(first: Mapping[str, str | None], second: Mapping[str, str
 
 
 def _list_images(sample: ScoredSample) -> dict[str, str | None]:
-    """The image that each variant showed."""
+    """By variant, the id of the image that it showed."""
     return {name: answer.image_id for name, answer in sample.answers.items()}
 
 
@@ -210,7 +211,8 @@ def _conditions(run: Run) -> tuple[Any, ...]:
 
 
 def _drop_unnamed(value: Any) -> Any:
-    """Columns that the data set does not have are no difference: an older version did not know all of them."""
+    """The value without columns that the data set lacks: an older version did not know all columns, so these do not
+    count as a difference."""
     if not isinstance(value, Mapping):
         return value
     return {name: column for name, column in value.items() if column is not None}
@@ -235,7 +237,8 @@ def _shorten(value: Any) -> str:
 
 
 def _compare_with_first(runs: Sequence[Run]) -> list[PairTest | None]:
-    """Not adjusted for their number: each answers a question of its own, and the first model is chosen beforehand."""
+    """A test of each model against the first; not adjusted for their number, since each test answers its own question
+    and the first model is chosen beforehand."""
     columns, images, partners = align_vrs(runs)
     if np.isnan(columns).any():
         return [None] * len(runs)
@@ -250,11 +253,11 @@ def _find_read_difference(sample: ScoredSample) -> float | None:
 
 
 def align_vrs(runs: Sequence[Run]) -> tuple[Floats, list[str], list[str | None]]:
-    """What runs on the same questions are compared by, (n, M) by sample id, and each question's two images.
+    """The values (n, M) by which M runs on the same n questions are compared, in the order of sample ids; their images.
 
-    A value is the difference that VRS is the mean of, where both answers were read; 0 where one was not, so that nobody
-    is ranked by refusals (their part is `vrs_from_unread`); NaN without a VRS. The first image is its own, the second
-    that shown under shuffled.
+    A value is right(real) - right(shuffled), whose mean is VRS, if both answers were read. It is 0 if one was not read,
+    so that refusals rank nobody (their part of VRS is `vrs_from_unread`), and NaN without a VRS. The two lists (n,)
+    name each question's own image, and the image that it was shown under shuffled.
     """
     samples = sorted(runs[0].samples, key=lambda sample: sample.sample_id)
     order = [sample.sample_id for sample in samples]

@@ -1,7 +1,7 @@
-"""Models tuned on synthetic against models tuned on authentic pairs: the difference of their VRS, and its grounds.
+"""Compares models tuned on synthetic pairs with models tuned on authentic pairs: the difference of their VRS.
 
-Models are the random unit here: an interval that speaks of training data, not of these models, needs several models
-trained each way. Pairs of one base model are shown apart: they differ in less than two whole groups do.
+Models are the random unit here: an interval about training data, not about these models, needs several models trained
+each way. Pairs of one base model are shown separately, because they differ in fewer things than two whole groups.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ OVERALL = "all benchmarks"
 FIRST, SECOND = "synthetic", "authentic"
 
 ENOUGH_MODELS = 3
-"""A group of two gives an interval, but one that is rarely narrower than the range of VRS."""
+"""Models that each group needs: two also give an interval, but it is rarely narrower than the range of VRS."""
 
 
 @dataclass(frozen=True, slots=True)
 class BasePair:
-    """Two models of one base: VRS(synthetic) - VRS(authentic), clustered by image; says nothing of other models."""
+    """Two models of one base: VRS(synthetic) - VRS(authentic), clustered by image; it holds for these two only."""
 
     base: str
     first: str
@@ -50,8 +50,8 @@ class BasePair:
 class GroupContrast:
     """Mean VRS of the models tuned on synthetic pairs minus that of those tuned on authentic ones.
 
-    `bootstrap` is the same difference by resampled models and images; `matched` the mean of the differences within base
-    models that have both kinds, None without one; `pairs` every two models of one base.
+    `bootstrap` is the same difference, by resampled models and images. `matched` is the mean of the differences within
+    base models that have both kinds; None if there is no such base. `pairs` holds every two models of one base.
     """
 
     task: str
@@ -105,9 +105,9 @@ def _conclude(start: str, who: str, difference: Interval, counts: str) -> str:
 def contrast_groups(
     runs_by_task: Mapping[str, Sequence[Run]], cards: Mapping[str, ModelCard], labels: Mapping[str, str]
 ) -> list[GroupContrast]:
-    """A contrast per task that has models of either kind, and one over all benchmarks if there are several.
+    """A contrast for each task that has models of either kind, and one over all benchmarks if there are several.
 
-    Cards and labels are by `Run.model`. Of tasks on the same data, the one that most models ran counts.
+    `cards` and `labels` are by `Run.model`. If several tasks have the same data, the one that most models ran counts.
     """
     aligned = []
     benchmarks: dict[str, _Aligned] = {}  # by data
@@ -125,7 +125,7 @@ def contrast_groups(
 
 
 def _name_data(run: Run) -> str:
-    """The content hash of the run's questions; the task's name where the results hold none."""
+    """The content hash of the run's questions; the task's name if the results hold no hash."""
     return str(run.evidence.dataset.get("content_sha256", run.task))
 
 
@@ -139,7 +139,7 @@ class _Aligned:
     partners: Sequence[str | None]  # the image that each question was shown under shuffled
 
     def select(self, models: Sequence[str]) -> Floats:
-        """(n, M)."""
+        """The values (n, M) of these models."""
         return _make_columns([self.values[model] for model in models], len(self.images))
 
 
@@ -167,7 +167,7 @@ def _contrast(tasks: Sequence[_Aligned], cards: Mapping[str, ModelCard], labels:
 
 
 def _find_repeated_bases(cards: Sequence[ModelCard]) -> tuple[str, ...]:
-    """Base models that several models of one kind were tuned from: these are not independent draws of models."""
+    """Base models from which several models of one kind were tuned: such models are not independent draws."""
     counts = Counter((card.base, card.training) for card in cards if card.base is not None)
     return tuple(dict.fromkeys(base for (base, _), count in counts.items() if base is not None and count > 1))
 
@@ -175,7 +175,7 @@ def _find_repeated_bases(cards: Sequence[ModelCard]) -> tuple[str, ...]:
 def _bootstrap(
     difference: Interval, tasks: Sequence[_Aligned], models: Sequence[str], is_first: npt.NDArray[np.bool_]
 ) -> Interval:
-    """Images are drawn within each benchmark, as many as it has."""
+    """The difference with its bootstrap interval; images are drawn within each benchmark, as many as it has."""
     if difference.reason is not None:
         means = np.empty((0, len(models)))
     else:
@@ -228,6 +228,6 @@ def _pair_within_bases(
 
 
 def _find_difference(differences: Floats, shown: Sequence[tuple[str, str | None]]) -> Interval:
-    """Their mean with the interval of a pair test (`pairs.py`): clustered by image, partners included."""
+    """The mean of `differences` with the interval of a pair test (`pairs.py`): clustered by image and by partner."""
     places = [(value, image, partner) for value, (image, partner) in zip(differences.tolist(), shown, strict=True)]
     return find_interval(MEAN, places, BOUNDS)

@@ -1,4 +1,4 @@
-"""What a run says of its metrics -> how each is read and summed; a metric that nobody knows is an error, not a mean."""
+"""A run's description of its metrics -> how each is read and summed. An unknown metric is an error, not a mean."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LoggedMetric:
     has_partners: bool
 
     def check(self, value: Any) -> None:
-        """Raises ValueError for a value that it cannot have; None is one that does not apply."""
+        """Raises ValueError for a value that the metric cannot have; None means that it does not apply."""
         if value is None:
             return
         summands = self.form.read(value)
@@ -56,9 +56,9 @@ def _find(name: str, evidence: RunEvidence) -> LoggedMetric:
 
 
 def derive_values(values: Mapping[str, Any], is_read: bool) -> dict[str, Any]:
-    """Of one question, what follows from what a run of version 0.1 logged; `is_read`: both its answers were.
+    """The values of one question that follow from what a run of version 0.1 logged; `is_read`: both answers were read.
 
-    So boards of old and new runs show the same columns.
+    With them, boards of old and new runs show the same columns.
     """
     difference, ceiling, derived = values.get("vrs"), values.get("vrs_ceiling"), {}
     if difference is not None and "vrs_from_changed" not in values:
@@ -70,7 +70,7 @@ def derive_values(values: Mapping[str, Any], is_read: bool) -> dict[str, Any]:
 
 
 def find_derived_metrics(names: Iterable[str]) -> dict[str, LoggedMetric]:
-    """Those of `derive_values`."""
+    """The metrics of `derive_values`, by name."""
     return {name: _describe(METRICS[name]) for name in names}
 
 
@@ -79,7 +79,7 @@ def _describe(metric: Metric) -> LoggedMetric:
 
 
 def _find_by_name(name: str, variants: Iterable[str]) -> Metric:
-    """Of a run of version 0.1, which logged names alone."""
+    """The metric of a name: a run of version 0.1 logged names alone. Raises ValueError for an unknown name."""
     if name in METRICS:
         return METRICS[name]
     if name.removeprefix("acc_") in variants:

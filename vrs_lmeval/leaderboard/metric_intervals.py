@@ -12,10 +12,10 @@ from vrs_lmeval.uncertainty.intervals import RESAMPLES, Intervals, find_both_int
 
 
 def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RESAMPLES) -> list[dict[str, Intervals]]:
-    """By metric, in the order logged, for each run; all runs have the same questions, paired by sample id.
+    """For each run the intervals by metric, in the order logged; all runs have the same questions, paired by sample id.
 
-    All bootstraps share their draws of images, by `key`; a metric whose unit is a set of questions has draws of its
-    own, of the images that sets link.
+    All bootstraps share their draws of images, which depend on `key`. A metric whose unit is a set of questions has
+    draws of its own: it draws groups of images that sets link.
     """
     order = [sample.sample_id for sample in runs[0].samples]
     images = [sample.image_id for sample in runs[0].samples]
@@ -43,5 +43,5 @@ def find_metric_intervals(runs: Sequence[Run], *, key: str, resamples: int = RES
 
 
 def find_partners(samples: Sequence[ScoredSample]) -> list[str | None]:
-    """The image that each question was shown under shuffled."""
+    """The id of the image that each question was shown under shuffled."""
     return [sample.answers[SHUFFLED].image_id if SHUFFLED in sample.answers else None for sample in samples]

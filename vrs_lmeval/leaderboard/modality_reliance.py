@@ -1,4 +1,4 @@
-"""A run -> how much its answers rest on the image and on the question's words, over the same yes/no questions."""
+"""A run -> how much its answers depend on the image and on the question's words, over the same yes/no questions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BOUNDS = (-1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class ModalityReliance:
-    """What is lost with another image (VRS), and with another image's question (`text_reliance`)."""
+    """The accuracy that is lost with another image (VRS), and with another image's question (`text_reliance`)."""
 
     image: Interval
     text: Interval
 
 
 def find_modality_reliance(run: Run) -> ModalityReliance | None:
-    """Over the questions that were asked in another's words; None where none was."""
+    """The reliance over the questions that were also asked with another question's words; None if there is none."""
     pairs = zip(run.samples, find_partners(run.samples), strict=True)
     asked = [(sample, partner) for sample, partner in pairs if sample.values.get("text_reliance") is not None]
     if not asked:

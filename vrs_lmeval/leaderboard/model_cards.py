@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 
 TRAINING_KINDS = ("synthetic", "authentic", "mixed", "text-only")
-"""What image-text pairs a model was tuned on; "text-only": tuned on text without images."""
+"""The kinds of image-text pairs that a model was tuned on; "text-only": tuned on text without images."""
 
 
 class UnreadableCardsError(ValueError):
-    """models.yaml does not say what it should; the message names the file, the model and what to do."""
+    """models.yaml is not as it should be; the message names the file and the model, and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,10 +31,10 @@ from vrs_lmeval.uncertainty.model_tests import (
 SIGNIFICANT = 0.05
 
 PLANNED_DIFFERENCE = 0.05
-"""Of two VRS: what a study should be able to see; the page says how many images like these that needs."""
+"""The difference of two VRS that a study should find; the page says how many images like these it needs."""
 
 BOUNDS = (-2.0, 2.0)
-"""Of the difference of two VRS."""
+"""The range of the difference of two VRS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class PairTest:
     """VRS of model `first` minus that of model `second` (places in the order given), paired by question.
 
     `difference` has its own 95 % interval, not adjusted for the number of pairs. `p_value` is that of sign flips by
-    image, adjusted by Holm for all pairs; NaN where no question differs. A true difference of `detectable` is found
-    with 80 % power on these images (by one test at 5 %), one of the size seen with `needed_images` like these, and one
-    of PLANNED_DIFFERENCE with `planned_images`; NaN where no image differs, infinite for no difference.
+    image, adjusted by Holm for all pairs; NaN if no question differs. The last three are for 80 % power by one test at
+    5 %: `detectable` is the true difference that these images find; `needed_images` find a difference of the size seen;
+    `planned_images` find PLANNED_DIFFERENCE. They are NaN if no image differs, infinite for a difference of 0.
     """
 
     first: int
@@ -57,9 +57,9 @@ class PairTest:
 
     @property
     def word(self) -> Literal["more", "less"] | None:
-        """How the first relies on the image, against the second; None where that is not shown.
+        """Whether the first model relies "more" or "less" on the image than the second; None if neither is shown.
 
-        Both are asked for: an interval that leaves out 0, and an adjusted p-value below 5 %.
+        Two things are required: an interval that leaves out 0, and an adjusted p-value below 5 %.
         """
         if not self.p_value < SIGNIFICANT:
             return None
@@ -74,7 +74,8 @@ def compare_pairs(
     *,
     flips: int = 10_000,
 ) -> list[PairTest]:
-    """Every two columns of `columns` (n, M), in the order (0, 1), (0, 2) ... (1, 2) ...; clustered by `images` (n,).
+    """A test of every two columns of `columns` (n, M), in the order (0, 1), (0, 2) ... (1, 2) ...; clustered by
+    `images` (n,).
 
     `partners` (n,) is the image that each question was shown under shuffled.
     """
@@ -110,7 +111,7 @@ def compare_pairs(
 
 
 def find_apart(tests: Sequence[PairTest], count: int) -> Floats:
-    """As `fill_matrix`, with 1 for pairs that are not said to differ: what ranks go by is what is said."""
+    """As `fill_matrix`, with 1 for pairs that are not said to differ: so ranks agree with the sentences."""
     p_values = fill_matrix(tests, count)
     for test in tests:
         if test.word is None:
@@ -119,7 +120,7 @@ def find_apart(tests: Sequence[PairTest], count: int) -> Floats:
 
 
 def fill_matrix(tests: Sequence[PairTest], count: int) -> Floats:
-    """Their p-values as (M, M), symmetric, NaN on the diagonal."""
+    """The tests' p-values as a symmetric matrix (M, M) with NaN on the diagonal."""
     p_values = np.full((count, count), np.nan)
     for test in tests:
         p_values[test.first, test.second] = p_values[test.second, test.first] = test.p_value

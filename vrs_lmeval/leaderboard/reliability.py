@@ -1,7 +1,7 @@
 """A run -> its reliability diagram: how often answers of each confidence were right.
 
-From the (confidence, right) that a run logs of each question under `ece` and `ece_<variant>`: where options are scored
-by likelihood.
+It reads the pairs (confidence, right) that a run logs for each question under `ece` and `ece_<variant>`; only runs that
+score options by likelihood have them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from vrs_lmeval.uncertainty.intervals import find_interval
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Questions whose answers were about as probable: their mean confidence, and how many were right.
+    """Questions whose answers had similar probabilities: their mean confidence, and their accuracy.
 
-    The accuracy's interval is clustered by image, Wilson's for the effective number of questions (`limits.py`).
+    The accuracy's interval is clustered by image: Wilson's, for the effective number of questions (`limits.py`).
     """
 
     confidence: float
@@ -29,7 +29,7 @@ class Bin:
 
 
 def find_reliability(run: Run) -> dict[str, list[Bin]]:
-    """By variant, the bins of its expected calibration error, the least sure first; empty for a run without."""
+    """By variant, the bins of its expected calibration error, the least sure first; empty for a run without pairs."""
     records = run.evidence.metrics or {}
     return {
         records[name].needs[0]: bins

@@ -28,7 +28,7 @@ HEADINGS = {
     "parse_failure_rate": "unparsable",
 }
 MOST_IMAGES = 1_000_000
-"""More images than this nobody will ask about: the number needed is not shown."""
+"""If more images are needed, the number is not shown: no study has so many."""
 
 WITH_INTERVAL = ("acc", "vrs", "image_sensitivity")
 
@@ -53,7 +53,7 @@ def make_caption(comparison: Comparison) -> str:
 
 
 def describe_floor(blind_floor: float, metrics: Mapping[str, Interval]) -> str:
-    """Both floors by their names: what can be had without an image, from the frequencies of the golds alone."""
+    """Both floors with their names: the accuracy that the frequencies of the golds give without an image."""
     by_type = metrics.get("acc_majority")
     said = f"Blind floor by question (most frequent golds, no image): {blind_floor:.3f}"
     return f"{said}." if by_type is None else f"{said}; by answer type alone (acc_majority): {by_type.estimate:.3f}."
@@ -112,7 +112,7 @@ def _has_unread(*rows: ModelRow) -> bool:
 
 
 def describe_test(test: PairTest, has_unread: bool = False) -> str:
-    """The difference of two models' VRS, its p-value, and what would have been found."""
+    """The difference of two models' VRS, its p-value, and the difference that the test would have found."""
     what = "VRS of the answers read under both images" if has_unread else "VRS"
     parts = [f"{what} differs by {format_interval(test.difference, signed=True)}"]
     if not math.isnan(test.p_value):
@@ -126,7 +126,7 @@ def describe_test(test: PairTest, has_unread: bool = False) -> str:
 
 
 def format_p_value(p_value: float) -> str:
-    """Three decimals; four where that would be 0.000; never 0."""
+    """The p-value with three decimals; with four if three would show 0.000; never 0."""
     if p_value < 0.0001:
         return "< 0.0001"
     return f"{p_value:.4f}" if p_value < 0.0005 else f"{p_value:.3f}"
@@ -158,7 +158,7 @@ def _cells(comparison: Comparison, row: ModelRow) -> list[str]:
 
 
 def format_cell(name: str, metrics: Mapping[str, Interval], with_interval: Collection[str] = WITH_INTERVAL) -> str:
-    """One metric of a model in a table; the share of the ceiling with the ceiling."""
+    """The cell of one metric of a model; the share of the ceiling is shown together with the ceiling."""
     interval = metrics[name]
     if name == "vrs_of_ceiling":
         return describe_share(interval, metrics.get("vrs_ceiling"))
@@ -168,7 +168,7 @@ def format_cell(name: str, metrics: Mapping[str, Interval], with_interval: Colle
 
 
 def describe_share(share: Interval, ceiling: Interval | None) -> str:
-    """`74 % of 0.660`; nothing where the ceiling is 0."""
+    """`74 % of 0.660`; empty if the ceiling is 0."""
     if ceiling is None or math.isnan(share.estimate) or ceiling.estimate <= 0:
         return "none"
     return f"{100 * share.estimate:.0f} % of {ceiling.estimate:.3f}"

@@ -1,7 +1,7 @@
-"""Runs without any image -> the floors of the boards of the same questions: what a model without eyes gets right.
+"""Runs without any image -> floors for the boards of the same questions: what a model without eyes gets right.
 
-A run of `vrs_<benchmark>_text` shows no image. It has no VRS, and no rank: it stands under the models that see, by its
-accuracy alone, and each of them is compared with it question by question.
+A run of `vrs_<benchmark>_text` shows no image, so it has no VRS and no rank. Its accuracy stands under the models that
+see, and each of these models is compared with it question by question.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from vrs_lmeval.uncertainty.intervals import find_interval
 class TextFloor:
     """A model that was asked without an image; `metrics` are all that its run logged (`acc_absent`, `acc_guess` ...).
 
-    `above`: by label of a model that sees, its accuracy with the image minus that of this one without, paired by
+    `above`: by the label of a seeing model, its accuracy with the image minus this model's accuracy without, paired by
     question.
     """
 
@@ -39,9 +39,10 @@ def shows_no_image(run: Run) -> bool:
 def find_floors(
     task: str, runs: Sequence[Run], labels: Mapping[str, str], text_runs: Sequence[Run]
 ) -> tuple[list[TextFloor], list[tuple[Run, str]]]:
-    """Of the text runs those on the questions that `runs` were asked, the most accurate first; the others with reasons.
+    """The text runs on the questions of `runs`, the most accurate first; and the others, each with its reason.
 
-    `labels` are those of all models, by name. A text run of other data belongs to another board and is in neither list.
+    `labels` are the labels of all models, by name. A text run on other data belongs to another board; it is in neither
+    list.
     """
     floors, refused = [], []
     for text_run in text_runs:
@@ -68,7 +69,8 @@ def _why_not(seeing: Run, text_run: Run) -> str | None:
 
 
 def _find_difference(seeing: Run, text_run: Run) -> Interval:
-    """Accuracy with the image minus the other's without, over the questions that were asked so; by image."""
+    """Accuracy of `seeing` with the image minus that of `text_run` without, over the questions that both were asked;
+    clustered by image."""
     bare = {sample.sample_id: find_right(sample, ABSENT) for sample in text_run.samples}
     places = []
     for sample in seeing.samples:
@@ -79,5 +81,5 @@ def _find_difference(seeing: Run, text_run: Run) -> Interval:
 
 
 def find_right(sample: ScoredSample, variant: str) -> float | None:
-    """Whether the answer under the variant was right; None where it was not asked so."""
+    """Whether the answer under the variant was right (1 or 0); None if the question was not asked under it."""
     return sample.answers[variant].correct if variant in sample.answers else None

@@ -1,4 +1,4 @@
-"""What may be concluded about one model from its metrics: one rule and one wording wherever it is said."""
+"""Concludes from one model's metrics whether it looks at the image: every report uses the same rule and words."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from vrs_lmeval.leaderboard.runs import ScoredSample
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
 
 FEWEST_IMAGES = 20
-"""With fewer, nothing is concluded: tests that should be wrong in 5 % of null data sets are wrong in up to 14 % with 10
-images of unequal size (measured by simulation)."""
+"""With fewer images nothing is concluded: with 10 images of unequal size, tests that should be wrong in 5 % of null
+data sets are wrong in up to 14 % (measured by simulation)."""
 
 MANY_UNREAD = 0.25
-"""Share of answers under one variant that could not be read, from which on a VRS near 0 says nothing."""
+"""If at least this share of the answers under one variant could not be read, a VRS near 0 says nothing."""
 
 MARGIN = 0.05
-"""A VRS that is surely below this is called small; and an image sensitivity of this says nothing, where no floor was
+"""A VRS that is surely below this is called small. An image sensitivity of this size says nothing, if no floor was
 measured by asking again."""
 
 HARDLY_CHANGE = 0.10
-"""Answers hardly change where the image sensitivity is surely below its floor and this."""
+"""Answers hardly change if the upper limit of the image sensitivity is below its floor plus this."""
 
 MOSTLY = 0.5
-"""Share of a VRS from which on it is said where it comes from."""
+"""If more than this share of a VRS comes from answers read under one image only, the sentence says so."""
 
 
 class Kind(Enum):
-    """What was concluded; the values stand in JSON."""
+    """The kinds of conclusions; JSON holds their values."""
 
     LOOKS = "is right more often with its own image"
     ANSWERS_CHANGE = "its answers change with the image, but are not shown to be right more often"
@@ -40,7 +40,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`sentence` is a predicate with the numbers that it rests on: "looks at the image: ..." after a model's name."""
+    """`sentence` follows a model's name and includes the numbers behind it: "looks at the image: ..."."""
 
     kind: Kind
     sentence: str
@@ -48,10 +48,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Shares of questions whose answers could not be read (refusals among them), and what they do to VRS.
+    """Shares of questions whose answers could not be read (refusals too), under both images, and their effect on VRS.
 
-    `in_vrs`: the part of VRS that comes from questions read under one of both images alone; the rest comes from answers
-    that were read under both.
+    `in_vrs`: the part of VRS from questions whose answer was read under one image only; the rest of VRS comes from
+    answers that were read under both images.
     """
 
     real: float
@@ -60,7 +60,7 @@ class Unread:
 
 
 def find_unread(samples: Sequence[ScoredSample]) -> Unread:
-    """Of samples that were asked with their own and another image; NaN without any."""
+    """The unread answers of samples that were asked with their own and with another image; NaN without such samples."""
     pairs = [(s.answers[REAL], s.answers[SHUFFLED]) for s in samples if {REAL, SHUFFLED} <= set(s.answers)]
     if not pairs:
         return Unread(math.nan, math.nan, math.nan)
@@ -79,7 +79,7 @@ def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blin
 
 
 def describe_other_story(metrics: Mapping[str, Interval]) -> str | None:
-    """What gentler scores say of the open questions, where it is not what exact match says; None where it is."""
+    """What gentler scores say about the open questions, if exact match says something else; None if they agree."""
     exact = metrics.get("vrs_open")
     others = {name: metrics[name] for name in ("vrs_named", "vrs_recall") if name in metrics}
     if exact is None or exact.clusters < FEWEST_IMAGES:
@@ -95,7 +95,7 @@ def describe_other_story(metrics: Mapping[str, Interval]) -> str | None:
 
 
 def _find_side(interval: Interval) -> int:
-    """1 above 0, -1 below 0, 0 where that cannot be told."""
+    """1 for an interval above 0, -1 for one below 0, 0 for one that holds 0 or has no limits."""
     return int(interval.low > 0) - int(interval.high < 0)
 
 
@@ -129,7 +129,7 @@ def _judge_vrs(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample],
 
 
 def _find_floor(retest: Interval | None) -> float:
-    """The image sensitivity that says nothing: that of asking again, or MARGIN where that was not measured."""
+    """The image sensitivity that says nothing: that of asking again, or MARGIN if asking again was not measured."""
     return MARGIN if retest is None else retest.high
 
 

@@ -1,8 +1,8 @@
-"""Models on the questions that need the image, as far as the board can tell: those no other model answers without one.
+"""Compares models on questions that need the image: those that no other model of the board answers without one.
 
-After the cleaned benchmarks of Mirage (arXiv 2603.21687), with one difference: the questions on which a model is judged
-are chosen by the *other* models alone. Chosen by its own answers without an image too, its accuracy with another image
-would be low by selection.
+This follows the cleaned benchmarks of Mirage (arXiv 2603.21687), with one difference: only the *other* models choose
+the questions on which a model is judged. If the model's own answers without an image chose too, its accuracy with
+another image would be low by selection.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vrs_lmeval.uncertainty.intervals import find_interval
 from vrs_lmeval.uncertainty.model_tests import find_rank_intervals
 
 ASKED_WITHOUT = (ABSENT, GUESS)
-"""A question needs no image where one of these answers of another model is right."""
+"""A question needs no image if another model answers it right under one of these variants."""
 
 TESTS_AT = 0.05
 
@@ -44,7 +44,7 @@ class NecessaryRow:
 
 @dataclass(frozen=True, slots=True)
 class VisionNecessary:
-    """`chosen_by`: the models that were asked without an image; a model's questions are chosen by those beside it."""
+    """`chosen_by`: the models that were asked without an image; all but the model itself choose its questions."""
 
     chosen_by: tuple[str, ...]
     rows: tuple[NecessaryRow, ...]
@@ -53,7 +53,7 @@ class VisionNecessary:
 def find_vision_necessary(
     runs: Sequence[Run], labels: Mapping[str, str], text_runs: Sequence[Run]
 ) -> VisionNecessary | None:
-    """The models of a board, the highest VRS first; None where no model beside one was asked without an image.
+    """The models of a board, the highest VRS first; None if no other model was asked without an image.
 
     Ranks hold jointly at 95 %: of two models, one ranks below the other where the interval of their difference, at 5 %
     over the number of pairs (Bonferroni), leaves out 0. Each difference is that of two means on two sets of questions
@@ -90,7 +90,7 @@ def _was_asked_without(run: Run) -> bool:
 
 
 def _find_answered(run: Run) -> set[str]:
-    """Questions that it answers without an image."""
+    """Ids of the questions that the model answers right without an image."""
     return {s.sample_id for s in run.samples if any(find_right(s, variant) for variant in ASKED_WITHOUT)}
 
 

@@ -1,4 +1,4 @@
-"""What stands beside a model: the VRS of perfect sight, and the accuracy of two ways to answer without an image."""
+"""Numbers to compare a model with: the VRS of perfect sight, and the accuracy of two ways to answer blindly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vrs_lmeval.uncertainty.forms import RATIO_TO_DIFFERENCE
 
 
 def measure_of_ceiling(question: Question) -> tuple[float, float] | None:
-    """(The difference of VRS, that of perfect sight): a ratio of means; None where the ceiling could not be had."""
+    """(VRS of this question, VRS of perfect sight), for a ratio of means; None if the ceiling is not known."""
     ceiling = question.known[CEILING]
     return None if ceiling is None else (measure_difference(question), ceiling)
 
@@ -43,7 +43,7 @@ def _make_baseline(name: str, formula: str, what: str, measure: Callable[[Questi
 
 
 def make_majority(field: str) -> Metric:
-    """`acc_majority` of a breakdown by `field`; its answer is the most frequent gold of each value by itself."""
+    """`acc_majority` of a breakdown by `field`: it answers with the most frequent gold of each value of the field."""
     what = majority_by(field)
     return _make_baseline("acc_majority", f"acc of the most frequent gold of the same {field}", what, known(what))
 

@@ -1,8 +1,8 @@
 """Calibration: whether an answer is as often right as its probability says, under each variant.
 
-Only where options are scored by likelihood. The confidence is the probability of the answer among the options; an
-answer without likelihoods has none and takes no part. A question's value is (confidence, right), from which the page
-draws reliability diagrams.
+It needs options that are scored by likelihood. The confidence is the probability of the answer among the options; an
+answer without likelihoods has no confidence and is left out. A question's value is (confidence, right); the page draws
+reliability diagrams from these pairs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vrs_lmeval.records import ABSENT, BLANK, REAL, SHUFFLED
 from vrs_lmeval.uncertainty.forms import BRIER, CALIBRATION_ERROR, OVERCONFIDENCE
 
 VARIANTS = (REAL, BLANK, SHUFFLED, ABSENT)
-"""Those that stand in the table by all three metrics; others by two (`make_for_variant`)."""
+"""Variants with all three metrics in the table; other variants have two (`make_for_variant`)."""
 
 _SOURCES = "Guo et al. 2017 (arXiv 1706.04599); equal-mass bins as Nguyen and O'Connor 2015"
 
@@ -27,7 +27,7 @@ Measure = Callable[[Question], tuple[float, float] | None]
 def measure_confidence(variant: str) -> Measure:
     """(Probability of the answer among the options, whether it is right); None without likelihoods or the variant.
 
-    Options of equal text are one answer: their probabilities are added.
+    Options with equal texts are one answer: their probabilities are added.
     """
 
     def measure(question: Question) -> tuple[float, float] | None:
@@ -83,8 +83,9 @@ METRICS = tuple(metric for variant in VARIANTS for metric in _make(variant))
 
 
 def make_for_variant(variant: str) -> tuple[Metric, Metric]:
-    """`ece_<variant>` and `overconfidence_<variant>`, for a variant that is none of VARIANTS.
+    """`ece_<variant>` and `overconfidence_<variant>`, for a variant that is not in VARIANTS.
 
-    Not its Brier score, so that ten graded variants do not bury the table: the log's pairs have it.
+    The Brier score is left out, so that ten graded variants do not overfill the table; it follows from the pairs in
+    the log.
     """
     return _make(variant)[:2]

@@ -1,6 +1,6 @@
 """Every metric by name, and every form by the name that a run logs; docs/metrics.md explains them.
 
-`tools/write_metrics_table.py` writes its table; a test keeps both equal.
+`tools/write_metrics_table.py` writes the table of that page; a test keeps both equal.
 """
 
 from __future__ import annotations

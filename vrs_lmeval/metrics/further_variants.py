@@ -1,4 +1,4 @@
-"""What further variants say: a partner with another answer, more draws of partners, and a re-encode nobody sees."""
+"""Metrics of further variants: a partner with another answer, more draws of partners, a re-encode that nobody sees."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from vrs_lmeval.uncertainty.forms import SPREAD
 
 
 def measure_hard_difference(question: Question) -> float | None:
-    """As that of VRS, with the hard partner; None for a question that has none."""
+    """Right under real minus right under the hard partner: -1, 0 or 1; None for a question without such a partner."""
     if SHUFFLED_HARD not in question.scores:
         return None
     return question.correct(REAL) - question.correct(SHUFFLED_HARD)
 
 
 def measure_draws(question: Question) -> list[float]:
-    """The difference of VRS for every draw of shuffled, in their order."""
+    """Right under real minus right under shuffled, for every draw of shuffled, in their order."""
     draws = [SHUFFLED, *filter(is_draw, question.scores)]
     return [question.correct(REAL) - question.correct(draw) for draw in draws]
 
 
 def measure_mean_of_draws(question: Question) -> float:
-    """The mean of these."""
+    """The mean of `measure_draws`."""
     differences = measure_draws(question)
     return sum(differences) / len(differences)
 
@@ -34,7 +34,7 @@ measure_retest = change_between(REAL, RETEST)
 
 
 def measure_above_retest(question: Question) -> float | None:
-    """Change by another image minus change by a re-encode; None where one of the three is not parsed."""
+    """Change by another image minus change by a re-encode: -1, 0 or 1; None if one of the answers is not parsed."""
     changed, floor = measure_sensitivity(question), measure_retest(question)
     return None if changed is None or floor is None else changed - floor
 

@@ -13,7 +13,8 @@ MEDVIGIL = "after MedVIGIL's silent failures (arXiv 2605.07919)"
 
 
 def share_of(variant: str, is_so: Callable[[Said, bool], bool]) -> Callable[[Question], float | None]:
-    """1 where what is said under `variant`, and whether an answer was read there, `is_so`; None where nothing is."""
+    """1 if `is_so` holds for the text under `variant` and for whether an answer was read there, else 0; None without a
+    text."""
 
     def measure(question: Question) -> float | None:
         said = question.said.get(variant)
@@ -23,7 +24,7 @@ def share_of(variant: str, is_so: Callable[[Said, bool], bool]) -> Callable[[Que
 
 
 def _make(name: str, variant: str, formula: str, source: str, is_so: Callable[[Said, bool], bool]) -> Metric:
-    """Whether more is better depends on the variant: a flag is right without an image, and wrong on the real one."""
+    """A share of answers. More is neither better nor worse: a flag is right without an image, wrong on the real one."""
     return Metric(
         name=name,
         formula=f"share of answers under {variant} that {formula}",

@@ -1,7 +1,7 @@
-"""What a metric is: one entry with its measure, its form and its unit; and the columns of the harness's table it fills.
+"""What a metric is: an entry with its measure, form and unit, and the columns of the harness's table that it fills.
 
-A family of metrics is a file of this room: each entry stands there with its measure. Value, standard error, interval
-and bootstrap come from its form (`uncertainty/forms.py`).
+Each family of metrics is a file of this room, where each entry stands beside its measure. The form
+(`uncertainty/forms.py`) gives value, standard error, interval and bootstrap.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vrs_lmeval.uncertainty.forms import MEAN, Form
 from vrs_lmeval.uncertainty.intervals import Place, find_error, find_interval, find_value
 
 STANDARD_ERROR, LOWER_LIMIT, UPPER_LIMIT = "_stderr", "_ci95_low", "_ci95_high"
-"""How the columns that belong to a metric end."""
+"""Endings of the columns that belong to a metric."""
 
 VRS_PAPER = "arXiv 2603.03437 (read)"
 OURS = "this project"
@@ -41,7 +41,7 @@ DIFFERENCE = Unit("difference of shares, -1..1", -1.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the harness's table: `measure` gives one question's value, `aggregate` the number of them all."""
+    """A column of the harness's table: `measure` gives one question's value, `aggregate` the number of all values."""
 
     measure: Callable[[Question], Any]
     aggregate: Callable[[Sequence[Any]], float]
@@ -50,10 +50,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """`measure` gives one question's value, of the kind that `form` reads; None where the metric does not apply.
+    """`measure` gives one question's value, of the kind that `form` reads; None if the metric does not apply.
 
-    `needs` are the variants it compares, `knows` what else it needs to know of a question. `higher_is_better` is None
-    where neither direction is. A task leaves out a metric that `belongs` to none of its questions.
+    `needs`: the variants that it compares. `knows`: what else it needs to know about a question. `higher_is_better` is
+    None if neither direction is better. A task leaves out a metric that `belongs` to none of its questions.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Metric:
     has_limits: bool = False
 
     def columns(self) -> dict[str, Column]:
-        """By name: the metric, its standard error (the harness's "+-"), and with `has_limits` its 95 % interval."""
+        """Columns by name: the metric, its standard error (the harness's "+-"), with `has_limits` its 95 % interval."""
 
         def measure_with_image(question: Question) -> Place:
             place = self.measure(question), question.sample.image_id
@@ -85,7 +85,7 @@ class Metric:
         return columns
 
     def describe(self) -> MetricRecord:
-        """What a run says of it, for those who read its log."""
+        """The record that a run writes about the metric, for those who read its log."""
         low, high = (limit if math.isfinite(limit) else None for limit in (self.unit.low, self.unit.high))
         return MetricRecord(self.form.name, self.unit.name, low, high, tuple(sorted(self.needs)))
 

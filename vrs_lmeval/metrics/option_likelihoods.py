@@ -1,4 +1,4 @@
-"""Reliance without a text: how probable the options are under one image and under another."""
+"""Reliance without a text: compares the probabilities of the options under two images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from vrs_lmeval.records import BLANK, REAL, SHUFFLED
 
 
 def measure_gold_log_probability(question: Question) -> float | None:
-    """Log P(gold | real) among the options; None where no option is right."""
+    """Log P(gold | real) among the options, in nats; None if no option is right."""
     return find_gold_log_probability(question.likelihoods[REAL], question.sample)
 
 
 def measure_log_probability_difference(question: Question) -> float | None:
-    """Log P(gold | real) - log P(gold | shuffled)."""
+    """Log P(gold | real) - log P(gold | shuffled), in nats; None if one is missing."""
     real = measure_gold_log_probability(question)
     shuffled = find_gold_log_probability(question.likelihoods[SHUFFLED], question.sample)
     return None if real is None or shuffled is None else real - shuffled
 
 
 def find_divergence_from(variant: str) -> Callable[[Question], float | None]:
-    """How far the options' probabilities are from those under real, in bits."""
+    """Jensen-Shannon divergence of the options' probabilities under `variant` from those under real, in bits."""
     return lambda question: find_divergence(question.likelihoods[REAL], question.likelihoods[variant])
 
 

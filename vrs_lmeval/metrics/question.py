@@ -1,4 +1,4 @@
-"""One question's answers and scores under every variant, which measures take, and what a task may know besides."""
+"""One question's answers and scores under every variant, as measures take them; and what else a task may know."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ SECOND_DRAW = f"{SHUFFLED}_2"
 
 CLAIM, CEILING, MAJORITY, QUESTION_ONLY = "claim", "vrs_ceiling", "majority", "question_only"
 """What a task may know of a question besides its answers: whether the answer to the real image makes a visual claim;
-VRS of a model that is always right about the image shown; and what is right of the two baselines' answers."""
+the VRS of a model that is always right about the image shown; whether the answers of the two baselines are right."""
 
 LIKELIHOODS = "likelihoods"
-"""What a task knows that asks for the likelihoods of options instead of a text."""
+"""What a task knows if it asks for the likelihoods of options instead of a text."""
 
 
 def majority_by(field: str) -> str:
-    """What a task calls the majority baseline within each value of a field."""
+    """The name of the majority baseline within each value of a field."""
     return f"{MAJORITY}_by_{field}"
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a text says besides its answer: whether it claims to see something, what it says of the image itself
-    (`image_remarks`; None: nothing), and whether it declines to answer."""
+    """What a text says besides its answer: whether it claims to see something, its remark on the image itself
+    (`image_remarks`; None without a remark), and whether it declines to answer."""
 
     claims_to_see: bool
     remark: str | None
@@ -36,10 +36,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question's answers and scores, by variant: it need not have been asked under all of the task's.
+    """One question's answers and scores, by variant; some variants of the task may be missing.
 
-    `partner` is the id of the image that it was shown under shuffled, `said` what the texts say besides, where the
-    model wrote any. Raises ValueError where answers and scores are of other variants.
+    `partner` is the id of the image that it was shown under shuffled. `said` is what the texts say besides, if the
+    model wrote texts. Raises ValueError if answers and scores do not have the same variants.
     """
 
     sample: Sample
@@ -65,7 +65,7 @@ def right_under(variant: str) -> Callable[[Question], float | None]:
 
 
 def is_open(sample: Sample) -> bool:
-    """Whether it is answered in free words."""
+    """Whether the question is answered in free words."""
     return sample.answer_type == "open" and not sample.options
 
 
@@ -80,7 +80,7 @@ def of_type(answer_type: str, measure: Callable[[Question], float | None]) -> Ca
 
 
 def known(name: str) -> Callable[[Question], float | None]:
-    """What the task knows of the question under this name; None where it could not be had."""
+    """What the task knows of the question under this name; None if it is not known."""
     return lambda question: question.known[name]
 
 

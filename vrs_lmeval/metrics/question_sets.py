@@ -1,8 +1,9 @@
-"""Questions that a benchmark scores together: shares of whole sets, all right or all answered alike.
+"""Scores sets of questions that a benchmark scores together: shares of sets, all right or all answered alike.
 
 ProbMed scores all probes of one kind on one image together, the true ones and their hallucinated twins; MediConfusion
-the two images of one question. A set is told whole by its size: with a limit, sets that were not asked in full are
-left out. Sets that share an image are not independent: errors are clustered by the images that sets link together.
+scores the two images of one question together. A set is complete if it has as many questions as its size says; with
+`--limit`, incomplete sets are left out. Sets that share an image are not independent, so errors are clustered by groups
+of images that sets link.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class SetMember(NamedTuple):
 
 
 def measure_member(question: Question) -> SetMember | None:
-    """What a set of questions is scored by; None where the question is of no set."""
+    """The part of this question in the score of its set; None if the question belongs to no set."""
     sample = question.sample
     if sample.set_id is None:
         return None
@@ -37,7 +38,7 @@ def measure_member(question: Question) -> SetMember | None:
 
 
 def read_member(value: Any) -> SetMember:
-    """As it was logged. Raises ValueError."""
+    """A member from its logged value. Raises ValueError if the value is no member."""
     set_id, size, correct, answer, image = expect_list(value, 5)
     if not (isinstance(set_id, str) and isinstance(image, str) and (answer is None or isinstance(answer, str))):
         raise ValueError(f"{value!r} is no member of a set")
@@ -47,7 +48,7 @@ def read_member(value: Any) -> SetMember:
 def measure_sets(
     measure: Callable[[Sequence[SetMember]], float | None], members: Sequence[SetMember]
 ) -> tuple[list[float], list[str]]:
-    """The value of each whole set that has one, and its cluster: the images that sets link together."""
+    """The value of each complete set that has one, and its cluster: the name of the images that sets link."""
     sets: dict[str, list[SetMember]] = {}
     for member in members:
         sets.setdefault(member.set_id, []).append(member)
@@ -68,7 +69,7 @@ def _are_same(members: Sequence[SetMember]) -> float | None:
 
 
 def _link(groups: Sequence[Sequence[str]]) -> list[str]:
-    """A name for each group of images, equal where groups share an image, directly or by others between them."""
+    """A name for each group of images; equal for groups that share an image, directly or through other groups."""
     parents: dict[str, str] = {}
 
     def find_root(image: str) -> str:

@@ -1,4 +1,4 @@
-"""Accuracy, and whether it rests on the image: VRS and its relatives over real, blank and shuffled."""
+"""Accuracy, and whether it depends on the image: VRS and related metrics of real, blank and shuffled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def measure_difference(question: Question) -> float:
 
 
 def measure_part(is_read: bool) -> Callable[[Question], float]:
-    """That difference where both answers were read (`is_read`), or where one of them was not; else 0."""
+    """The difference if both answers were read (`is_read`), or if one of them was not (not `is_read`); else 0."""
 
     def measure(question: Question) -> float:
         both = question.answers[REAL].is_parsed and question.answers[SHUFFLED].is_parsed
@@ -36,7 +36,7 @@ def measure_retention(question: Question) -> tuple[float, float]:
 
 
 def measure_failures(question: Question) -> float | None:
-    """Share of the answers that are unparsable, over all variants that it was asked under."""
+    """The share of unparsable answers over all variants under which the question was asked."""
     answers = question.answers.values()
     return sum(not answer.is_parsed for answer in answers) / len(answers) if answers else None
 
@@ -147,7 +147,7 @@ METRICS = (
 
 
 def make_variant_accuracy(variant: str) -> Metric:
-    """`acc_<variant>`, for a variant that no metric knows by name; a question need not be asked under it."""
+    """`acc_<variant>`, for a variant that no metric knows by name; questions not asked under it are left out."""
     return Metric(
         name=f"acc_{variant}",
         formula=f"mean of correct({variant})",

@@ -1,7 +1,7 @@
-"""The text's part: another image's question, the same question in other words, and both against the image.
+"""Metrics of the text: another image's question, the same question in other words, and both against the image.
 
-Consistency alone can hide image-blindness (arXiv 2603.20985): a model that never looks is as consistent as can be. So
-each question is placed by both: whether other words change its answer, and whether another image does.
+Consistency alone can hide image-blindness (arXiv 2603.20985): a model that never looks is perfectly consistent. So each
+question is classed by two things: whether other words change its answer, and whether another image does.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WORDS = {PARAPHRASE: "in other words", ROTATED: "with its options in other orde
 
 
 def measure_text_reliance(own: str, other: str) -> Callable[[Question], float | None]:
-    """Right under `own` minus right with another question's words: -1, 0 or 1; None where it was not asked so."""
+    """Right under `own` minus right under `other`, with another question's words: -1, 0 or 1; None if not asked so."""
 
     def measure(question: Question) -> float | None:
         if own not in question.scores or other not in question.scores:
@@ -47,7 +47,7 @@ def measure_text_reliance(own: str, other: str) -> Callable[[Question], float | 
 
 
 def measure_text_sensitivity(question: Question) -> float | None:
-    """1 where another question's words change the answer; None where one is not parsed, or it was not asked so."""
+    """1 if another question's words change the answer, else 0; None if an answer is missing or not parsed."""
     return change_between(REAL, QUESTION_SHUFFLED)(question)
 
 
@@ -57,7 +57,7 @@ def _list_rewordings(question: Question, kind: str) -> list[str]:
 
 
 def measure_consistency(kind: str) -> Callable[[Question], float | None]:
-    """1 where all rewordings of this kind have real's answer; None where one is not parsed, or none was asked."""
+    """1 if all rewordings of this kind have real's answer, else 0; None if one is not parsed, or none was asked."""
 
     def measure(question: Question) -> float | None:
         changes = [change_between(REAL, variant)(question) for variant in _list_rewordings(question, kind)]
@@ -67,7 +67,7 @@ def measure_consistency(kind: str) -> Callable[[Question], float | None]:
 
 
 def measure_quadrant(kind: str, is_consistent: bool, is_sighted: bool) -> Callable[[Question], float | None]:
-    """1 where the question is of that quadrant; None where consistency or the image's effect is not known."""
+    """1 if the question is in that quadrant, else 0; None if consistency or the image's effect is not known."""
     find_consistency = measure_consistency(kind)
 
     def measure(question: Question) -> float | None:
@@ -80,7 +80,7 @@ def measure_quadrant(kind: str, is_consistent: bool, is_sighted: bool) -> Callab
 
 
 def measure_circular(question: Question) -> float | None:
-    """1 where the answer is right under real and under all rotations."""
+    """1 if the answer is right under real and under all rotations, else 0."""
     rotations = _list_rewordings(question, ROTATED)
     return float(all(question.correct(variant) == 1 for variant in (REAL, *rotations))) if rotations else None
 

@@ -1,6 +1,6 @@
-"""One question from what came back of it: takes the harness's results by variant, gives records and metric values.
+"""Scores one question: takes the harness's results by variant, gives records and metric values.
 
-The task does this after inference, and `vrs rescore` again from a log.
+The task does this after inference; `vrs rescore` does it again from a log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class ScoredQuestion:
-    """What is logged of a question: a record a variant, and a value a column."""
+    """What is logged of a question: a record for each variant, and a value for each column."""
 
     records: Mapping[str, VariantRecord]
     values: Mapping[str, Any]
@@ -46,10 +46,10 @@ def score_question(
     known: Mapping[str, float | None],
     columns: Mapping[str, Column],
 ) -> ScoredQuestion:
-    """`results` are of the variants in `shown`, in its order, as many of each as `style` asks for.
+    """Score one question. `results` holds those of the variants in `shown`, in its order, as many as `style` asks for.
 
-    A variant that the model could not be asked under (`was_asked`) has no record and counts nowhere. `known` is what
-    the task knows of the question besides. Raises ValueError where the number of results does not fit.
+    A variant under which the model could not be asked (`was_asked`) has no record and counts nowhere. `known` is what
+    else the task knows of the question. Raises ValueError if the number of results does not fit.
     """
     each = len(style.ask(sample, {}, ""))
     if len(results) != each * len(shown):
@@ -76,7 +76,7 @@ def score_question(
 
 
 def _read(style: PromptStyle, given: Sequence[Any], sample: Sample, asked: Sample) -> Response:
-    """Read as an answer to the question as it was put; an option keeps the name that it has in the data's order."""
+    """The answer to the question as it was put; an option gets the name that it has in the data's order."""
     response = style.read(given, asked)
     if response.answer.value is None or asked.options == sample.options:
         return response

@@ -1,13 +1,13 @@
 """The metrics of a task: takes its variants, what it knows and its questions, gives its metrics and their columns.
 
-What this page leans on:
+The code here depends on three facts:
 
 - A metric that does not apply to a question (open accuracy on a closed one) is None there, not absent: on several
   processes the harness gathers by the first rank's metric names and fails on a missing one (0.4.13, evaluator.py).
 - Each `<name>` is followed by `<name>_stderr`. The harness knows a standard error for its own `mean` only, takes rows
   as independent, and prints as "+-" whatever stands under `<name>_stderr`; ours comes later than its "N/A" and replaces
   it. So the table's own column holds standard errors clustered by image.
-- No value is NaN or 0 for want of data in a question; an aggregation over no applicable question is NaN.
+- A question without data has the value None, never NaN or 0; an aggregation over no applicable question is NaN.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from vrs_lmeval.records import BLANK, QUESTION_SHUFFLED, REAL, SHUFFLED, WITHOUT
 logger = logging.getLogger(__name__)
 
 LARGEST_BREAKDOWN = 16
-"""Values of a field by which metrics are printed; more would bury the table, and the samples log has them all."""
+"""Metrics are printed by a field with at most so many values: more would overfill the table; the log has them all."""
 
 
 def metrics_of_variants(variants: Iterable[str], known: Iterable[str] = ()) -> dict[str, Metric]:
     """The metrics of a task with these variants and this knowledge, by name.
 
-    Variants whose accuracy is no metric of its own add `acc_<variant>`, and with likelihoods `ece_<variant>` and
-    `overconfidence_<variant>`; further draws of shuffled do not. Raises ValueError where a variant's accuracy would
+    A variant whose accuracy is not yet a metric adds `acc_<variant>`; with likelihoods it also adds `ece_<variant>` and
+    `overconfidence_<variant>`. Further draws of shuffled add nothing. Raises ValueError if a variant's accuracy would
     take another metric's name ("closed").
     """
     return dict(_select(tuple(variants), frozenset(known)))
@@ -61,7 +61,7 @@ def _select(variants: tuple[str, ...], known: frozenset[str]) -> Mapping[str, Me
 def choose_metrics(
     variants: Sequence[str], known: Collection[str], by: Iterable[str], samples: Sequence[Sample]
 ) -> dict[str, Metric]:
-    """All of a task with these variants, this knowledge, these breakdowns and these questions, by name."""
+    """All metrics of a task with these variants, knowledge, breakdowns (`by`) and questions, by name."""
     chosen = metrics_of_variants(variants, known) | metrics_by(by, samples, variants, known)
     return {name: metric for name, metric in chosen.items() if any(map(metric.belongs, samples))}
 
@@ -72,7 +72,7 @@ def columns_of(metrics: Mapping[str, Metric]) -> dict[str, Column]:
 
 
 def measure(columns: Mapping[str, Column], question: Question) -> dict[str, Any]:
-    """One question's value of every column, None where it does not apply; all of them can be written as JSON."""
+    """One question's value of every column, None if it does not apply; every value can be written as JSON."""
     return {name: column.measure(question) for name, column in columns.items()}
 
 
@@ -81,10 +81,10 @@ def metrics_by(
 ) -> dict[str, Metric]:
     """`acc` and `vrs` over the questions of each value of each field of BREAKDOWNS; `acc_absent` without images.
 
-    `acc_majority` stands beside them, with the most frequent gold of that value, where the task knows
-    `majority_by(field)`. Names are `acc_<field>_<value in lower case>`. A field with one value for all questions is
-    left out; one that the data has no values of, or more than LARGEST_BREAKDOWN, is too, with a warning: the log of
-    samples has every value. Raises ValueError for a field that is none of BREAKDOWNS.
+    If the task knows `majority_by(field)`, `acc_majority` is added, with the most frequent gold of each value. A name
+    is `acc_<field>_<value in lower case>`. A field with one value for all questions is left out. A field with no value
+    or more than LARGEST_BREAKDOWN values is left out with a warning; the log of samples has every value. Raises
+    ValueError for a field that is not in BREAKDOWNS.
     """
     metrics: dict[str, Metric] = {}
     names = set(known)
@@ -129,7 +129,7 @@ BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
 
 
 def name_part(sample: Sample, field: str) -> str | None:
-    """What the sample's value of the field is called in names of metrics; None where it has none."""
+    """The name of the sample's value of the field, as names of metrics hold it; None if it has no value."""
     value: str | None = find_question_form(sample) if field == QUESTION_FORM else getattr(sample, field)
     return (re.sub(r"[^a-z0-9]+", "_", value.lower()).strip("_") or "other") if value else None
 

@@ -17,7 +17,7 @@ def measure_claim(question: Question) -> float:
 
 
 def find_ungrounded(*others: str) -> Callable[[Question], float]:
-    """1 where the answer makes a visual claim and is the same under the variants `others`, else 0."""
+    """1 if the answer to the real image makes a visual claim and is the same under the variants `others`, else 0."""
     changes = [change_between(REAL, other) for other in others]
     return lambda question: measure_claim(question) * all(change(question) == 0 for change in changes)
 

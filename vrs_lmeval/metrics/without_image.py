@@ -1,4 +1,4 @@
-"""What is left without any image: accuracy of absent and guess, and how much of the accuracy it is."""
+"""What is left without any image: the accuracy of absent and guess, and its share of the accuracy with the image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REAL_AND_ABSENT = frozenset({REAL, ABSENT})
 
 
 def measure_loss(question: Question) -> float | None:
-    """Right under real minus right without an image: -1, 0 or 1; None where it was not asked without one."""
+    """Right under real minus right without an image: -1, 0 or 1; None if it was not asked without an image."""
     return question.correct(REAL) - question.correct(ABSENT) if ABSENT in question.scores else None
 
 

@@ -1,4 +1,5 @@
-"""A leaderboard's numbers -> plotly figures. Colours are Okabe and Ito's (2008), told apart with any colour vision."""
+"""A leaderboard's numbers -> plotly figures. The colours are Okabe and Ito's (2008): people with any colour vision can
+tell them apart."""
 
 from __future__ import annotations
 
@@ -40,27 +41,27 @@ GROUPS, MATCHED, PAIRS = "groups", "same bases, together", "pairs of one base"
 SEVERITY_NAME = re.compile(r"(?P<kind>[a-z_]+)_(?P<severity>\d+)")
 
 LABEL_PLACES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
-"""Where a label may stand beside its point, and in what direction."""
+"""Where a label may stand beside its point, as plotly's name and as direction (right, up)."""
 
 PHONE = (300, 330)
-"""Width and height in pixels of the scatter plot's axes on a phone: what fits there fits everywhere."""
+"""Width and height in pixels of the scatter plot's axes on a phone: labels that fit there fit everywhere."""
 
 LETTER = (8, 16)
-"""Width and height in pixels of a letter of a label."""
+"""Width and height in pixels of one letter of a label."""
 
 LONGEST_LINE = 18
-"""Characters of a name on the forest plot's axis: a phone needs the room for the plot."""
+"""Characters per line of a name on the forest plot's axis: a phone needs the room for the plot."""
 
 PANELS_A_ROW, ROWS_OF_A_PANEL = 2, 6
 
 RELIABILITY_ROWS = 9
-"""Rows of a panel that is nearly square on a desktop."""
+"""Height of a panel in rows, chosen so that it is nearly square on a desktop."""
 
 SYMBOLS_OF_VARIANTS = ("circle", "square", "diamond", "triangle-up")
-"""In the order of `calibration.VARIANTS`."""
+"""Markers of the variants, in the order of `calibration.VARIANTS`."""
 
 MANY_ROWS = 40
-FIGURE_HEIGHT, ROW_HEIGHT, LOW_ROW_HEIGHT = 140, 34, 18  # pixels, around the axes and per model, and per one of many
+FIGURE_HEIGHT, ROW_HEIGHT, LOW_ROW_HEIGHT = 140, 34, 18  # pixels: around the axes, per model, per one of many
 
 
 def draw_vrs(board: TaskBoard) -> go.Figure:
@@ -77,7 +78,7 @@ def draw_vrs(board: TaskBoard) -> go.Figure:
 
 
 def draw_accuracy(board: TaskBoard) -> go.Figure:
-    """VRS against accuracy: right answers that come from the image lie high. Names that would overlap are left out."""
+    """VRS against accuracy: models whose right answers come from the image lie high. Overlapping names are left out."""
     figure = _make_figure(9, "accuracy with the image")
     places = _place_labels(board.standings)
     for training in COLOUR_OF_TRAINING:
@@ -105,7 +106,7 @@ def draw_accuracy(board: TaskBoard) -> go.Figure:
 
 
 def _place_labels(standings: Sequence[Standing]) -> dict[int, str]:
-    """By index, the place of each name that has room beside its point among the points and names before it."""
+    """By index of the model, the place of its name; names that find no room beside their point are missing."""
     points = [(s.metrics["acc"].estimate, s.metrics["vrs"].estimate) for s in standings]
     lowest = min(0.0, *(y for _, y in points))
     height = max(0.0, *(y for _, y in points)) - lowest or 1.0
@@ -126,14 +127,14 @@ def _place_labels(standings: Sequence[Standing]) -> dict[int, str]:
 
 
 def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> bool:
-    """Boxes (left, bottom, right, top)."""
+    """Whether two boxes (left, bottom, right, top) overlap."""
     return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
 
 
 def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
     """Accuracy against severity, a panel per perturbation and a line for each of the first `most` models.
 
-    None without graded variants.
+    None if the board has no graded variants.
     """
     standings = board.standings[:most]
     curves = [_find_curves(standing, board.variant_names) for standing in standings]
@@ -171,7 +172,7 @@ def draw_severity(board: TaskBoard, most: int = 12) -> go.Figure | None:
 def draw_reliability(models: Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]) -> go.Figure | None:
     """Accuracy against confidence, a panel per model and a line per variant; on the diagonal a model is calibrated.
 
-    `models`: label, and the bins of each variant. A marker's area grows with its questions. None where none has bins.
+    `models`: label, and the bins of each variant. A marker's area grows with its questions. None if no model has bins.
     """
     drawn = [(label, bins) for label, bins in models if bins]
     if not drawn:
@@ -198,7 +199,7 @@ def draw_modalities(
 ) -> go.Figure | None:
     """Reliance on the text against reliance on the image, a point a model; models without eyes stand where VRS is 0.
 
-    None where no model was asked another image's question.
+    None if no model was asked another image's question.
     """
     if not models:
         return None
@@ -263,7 +264,7 @@ def _draw_bins(bins: Sequence[Bin], variant: str, index: int, *, showlegend: boo
 
 
 def _make_panels(titles: Sequence[str], rows_of_a_panel: int) -> go.Figure:
-    """PANELS_A_ROW panels beside each other, with the legend above the titles of the first row."""
+    """A figure with PANELS_A_ROW panels beside each other; the legend stands above the titles of the first row."""
     columns = min(PANELS_A_ROW, len(titles))
     rows = math.ceil(len(titles) / columns)
     figure = make_subplots(rows, columns, subplot_titles=titles, shared_yaxes=True, vertical_spacing=0.35 / rows)
@@ -294,7 +295,7 @@ def draw_contrasts(contrasts: Sequence[GroupContrast]) -> go.Figure:
 
 
 def _wrap(name: str) -> str:
-    """Escaped, in at most two lines of LONGEST_LINE characters, broken at spaces where there are any."""
+    """The name, escaped, in at most two lines of LONGEST_LINE characters, broken at a space if there is one."""
     lines = textwrap.wrap(name, LONGEST_LINE)
     rest = [_cut(" ".join(lines[1:]))] if len(lines) > 1 else []
     return "<br>".join([escape(lines[0]), *rest]) if lines else escape(name)
@@ -305,12 +306,12 @@ def _cut(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Plotly reads some HTML in its texts."""
+    """The text with HTML's special characters escaped, since plotly reads some HTML in its texts."""
     return html.escape(text)
 
 
 def _find_curves(standing: Standing, variants: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
-    """By kind of perturbation: (severity, accuracy), beginning with the real image as severity 0."""
+    """By kind of perturbation the points (severity, accuracy); severity 0 is the real image."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for variant in variants:
         found = SEVERITY_NAME.fullmatch(variant)
@@ -330,7 +331,7 @@ def _add_intervals(
     name: str,
     marker: dict[str, object],
 ) -> None:
-    """Points with error bars for the rows at `places`, if any; plotly leaves out the bar of an interval that is NaN."""
+    """Add points with error bars for the rows at `places`, if any; plotly leaves out the bar of a NaN interval."""
     if not places:
         return
     intervals = [rows[place][1] for place in places]
@@ -354,7 +355,7 @@ def _add_intervals(
 
 
 def _name_rows(figure: go.Figure, labels: Sequence[str]) -> None:
-    """The first on top, and 0 marked. Rows are places, not names: two models may share one."""
+    """Name the rows, the first on top, and mark 0. Rows are known by place: two models may share a name."""
     count = len(labels)
     figure.update_yaxes(tickvals=list(range(count)), ticktext=list(labels), range=[count - 0.5, -0.5])
     figure.add_vline(x=0, line_color="#333333", line_width=1)

@@ -33,13 +33,13 @@ from vrs_lmeval.page.thumbnails import Pictures
 from vrs_lmeval.records import Interval
 
 MANY_MODELS = 12
-"""Above it a table of every two models, and a sentence for each, would bury the page: they are folded or cut."""
+"""With more models, the table of pairs and the sentences would overfill the page: they are folded or cut."""
 
 FEWEST_IMAGES = 20
-"""Below it the formula for the number of images needed, which is for many, says no more than "few"."""
+"""The formula for the images needed holds for many images; below this number the page says only "under 20"."""
 
 MANY_NOTES = 8
-"""Above it the warnings are folded away; the models keep their mark."""
+"""With more warnings they are folded away; the models keep their mark."""
 
 
 PAGE_HEADINGS = {
@@ -51,9 +51,9 @@ PAGE_HEADINGS = {
 
 
 def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
-    """The page; `samples` is how many questions of each task its browser holds, 0 leaves the browser out.
+    """The page. `samples` is how many questions of each task its browser holds; 0 leaves the browser out.
 
-    `pictures`: by task, what `choose_samples` were asked with; without, the page holds no image.
+    `pictures`: by task, the pictures of the questions that `choose_samples` gives; None: the page holds no image.
     """
     environment = Environment(
         loader=PackageLoader("vrs_lmeval", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -100,11 +100,11 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
 
 
 Reliability = Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]
-"""By model, its label and the bins of those of VARIANTS that have some."""
+"""For each model its label, and the bins of those VARIANTS that have bins."""
 
 
 def _find_reliability(board: TaskBoard) -> Reliability:
-    """Of the first MANY_MODELS."""
+    """The reliability of the first MANY_MODELS models."""
     found = [(standing.label, find_reliability(standing.run)) for standing in board.standings[:MANY_MODELS]]
     return [(label, {name: bins[name] for name in VARIANTS if name in bins}) for label, bins in found]
 
@@ -156,21 +156,21 @@ def _format_limits(interval: Interval, signed: bool = False) -> str:
 
 
 def _format_count(number: float) -> str:
-    """A number of images; nothing where none would do, or more than anybody has."""
+    """A number of images; empty if no number is enough, or if it is more than any study has."""
     if number < FEWEST_IMAGES:
         return f"under {FEWEST_IMAGES}"
     return f"{number:,.0f}" if number < MOST_IMAGES else ""
 
 
 def _find_axis(board: TaskBoard) -> tuple[float, float]:
-    """What the interval bars of the table span: all VRS intervals and 0."""
+    """The range of the table's interval bars: it holds all VRS intervals and 0."""
     intervals = [s.metrics["vrs"] for s in board.standings if not math.isnan(s.metrics["vrs"].low)]
     ends = [-0.02, 0.02, *(interval.low for interval in intervals), *(interval.high for interval in intervals)]
     return min(ends), max(ends)
 
 
 def _draw_bar(interval: Interval, axis: tuple[float, float]) -> Markup:
-    """The interval as a bar with its estimate and 0 marked; hidden from screen readers, the numbers stand beside it."""
+    """The interval as a bar with its estimate and 0 marked; screen readers skip it and read the numbers beside it."""
     start, width = axis[0], axis[1] - axis[0]
     low, high, estimate, zero = (
         100 * (value - start) / width for value in (interval.low, interval.high, interval.estimate, 0.0)
@@ -182,17 +182,17 @@ def _draw_bar(interval: Interval, axis: tuple[float, float]) -> Markup:
 
 
 def _sort_key(value: float) -> str:
-    """What the table sorts by; a NaN sorts last."""
+    """The key by which the table sorts; NaN sorts last."""
     return "" if math.isnan(value) else f"{value:.6f}"
 
 
 def _find_slice_rows(board: TaskBoard) -> list[tuple[str, str]]:
-    """Every (field, value) that a model of the board has an interval for."""
+    """Every (field, value) for which a model of the board has an interval."""
     return sorted({key for standing in board.standings for key in standing.slices})
 
 
 def _list_metrics(board: TaskBoard) -> dict[str, Any]:
-    """Every metric, and VRS of every kind of question, of every model, for the page's choice of one."""
+    """Every metric of every model, and VRS of every kind of question: the page shows the one that a reader chooses."""
     names = dict.fromkeys(name for standing in board.standings for name in standing.metrics)
     metrics = [
         {

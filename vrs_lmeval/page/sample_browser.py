@@ -12,13 +12,13 @@ from vrs_lmeval.leaderboard.runs import ScoredSample
 from vrs_lmeval.page.thumbnails import Pictures
 
 SHOWN_SAMPLES = 200
-"""Questions a task in the sample browser: chosen by the hash of their id, so that no answer decides."""
+"""Questions per task in the sample browser: chosen by the hash of their id, so that no answer decides."""
 
 SHOWN_CHARACTERS = 1000
-"""Of one text in the sample browser: an answer, a question, a gold answer."""
+"""Characters of one text in the sample browser: an answer, a question or a gold answer."""
 
 LARGEST_CHARACTERS = 8_000_000
-"""Of a task's browser: with many models it holds fewer questions, so that a phone still opens the page."""
+"""Characters of a task's browser: with many models it holds fewer questions, so that a phone still opens the page."""
 
 
 def choose_samples(board: TaskBoard, count: int = SHOWN_SAMPLES) -> list[ScoredSample]:
@@ -28,7 +28,7 @@ def choose_samples(board: TaskBoard, count: int = SHOWN_SAMPLES) -> list[ScoredS
 
 
 def fill_browser(board: TaskBoard, count: int, pictures: Pictures | None) -> dict[str, Any]:
-    """Of each chosen question the answers by model and variant, and perhaps its pictures; as many as fit."""
+    """As many chosen questions as fit, each with its answers by model and variant, and perhaps its pictures."""
     by_model = [(standing.label, {s.sample_id: s for s in standing.run.samples}) for standing in board.standings]
     pictures = pictures or Pictures()
     samples: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What models were shown, for the page's sample browser: takes a task's board, finds its data, gives thumbnails.
+"""Pictures for the page's sample browser: takes a task's board, finds its data, gives thumbnails of what models saw.
 
 Medical images are not for everyone's eyes, so nothing calls this unless the user asks for it.
 """
@@ -20,23 +20,23 @@ from vrs_lmeval.run_record import RunEvidence
 from vrs_lmeval.variants.variant_image import VariantImage
 
 SHORTER_EDGE = 224
-"""Pixels of a thumbnail: what CLIP towers see of an image; smaller images stay as they are."""
+"""Shorter edge of a thumbnail in pixels: what CLIP towers see of an image; smaller images stay as they are."""
 
 LARGEST_BYTES = 40 * 2**20
-"""Of all thumbnails of a task: what a browser still opens at once."""
+"""Bytes of all thumbnails of a task: a browser still opens so many at once."""
 
 JPEG_QUALITY = 85
 
 
 class NoPicturesError(ValueError):
-    """The task's data is not here, or is not what the models were asked; the message says what to do."""
+    """The task's data is missing, or is not the data that the models were asked about; the message says what to do."""
 
 
 @dataclass(slots=True)
 class Pictures:
     """`shown`: sample id -> variant -> keys of its pictures, in the prompt's order. `files`: key -> data URI.
 
-    `left_out`: questions whose pictures were beyond LARGEST_BYTES.
+    `left_out`: how many questions have no pictures, since these would exceed LARGEST_BYTES.
     """
 
     shown: dict[str, dict[str, list[str]]] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Pictures:
 
 
 def collect_pictures(board: TaskBoard, sample_ids: Sequence[str], largest: int = LARGEST_BYTES) -> Pictures:
-    """Thumbnails of what these questions of the board's task were asked with, each picture once.
+    """Thumbnails of the pictures that these questions of the board's task were asked with, each picture once.
 
-    The task is found by its name and its data as for a run. Raises NoPicturesError where that is not the data, or not
-    the variants, of the board's results.
+    The task is found by its name, its data as for a run. Raises NoPicturesError if the data or the variants are not
+    those of the board's results.
     """
     try:
         task = load_task(board.task)
@@ -83,14 +83,14 @@ def _check_same(board: TaskBoard, here: RunEvidence) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON gives it back: tuples are lists."""
+    """The value as JSON would give it back: tuples become lists."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def make_key(image: VariantImage) -> str:
-    """12 hex digits: the same for the same image under the same change."""
+    """A key of 12 hex digits, equal for the same image under the same change."""
     change = image.perturbation
     return hashlib.sha256(f"{image.source_id} {change!r}".encode()).hexdigest()[:12]
 

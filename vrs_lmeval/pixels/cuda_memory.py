@@ -1,6 +1,6 @@
-"""Where and in which memory of CUDA devices the fused op works: torch's streams, and memory that torch lends them.
+"""Finds the CUDA device, torch's stream and torch's memory that the fused op works with.
 
-Knows nothing of the op itself, which `pixels.py` hands over as a launch.
+This module knows nothing of the op itself: `preprocess.py` hands it over as a launch.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     import torch
 
 DeviceArray = tuple[int, int, int, int, int]  # address, height, width, channels, row stride in bytes
-Launch = Callable[..., None]  # (out=, device=, stream=, allocate=): addresses, but for the device's number
+Launch = Callable[..., None]  # (out=, device=, stream=, allocate=): addresses, except the device's number
 
 
 @dataclass(frozen=True)
 class DevicePixels:
-    """An image on a device: uint8 (height, width, 3), rows packed."""
+    """An image on a device: uint8 (height, width, 3), without gaps between rows."""
 
     tensor: torch.Tensor
 
     def address(self) -> DeviceArray:
-        """As the extension takes it."""
+        """The image in the form that the extension takes."""
         height, width, channels = self.tensor.shape
         return self.tensor.data_ptr(), height, width, channels, self.tensor.stride(0)
 
@@ -31,7 +31,7 @@ class DevicePixels:
 def find_device(images: Sequence[Any], out: Any, device: str | int | torch.device | None) -> torch.device | None:
     """The CUDA device on which the arguments lie, or `device`; None for the CPU.
 
-    Raises `ValueError` naming the argument where they do not agree, or there is no such device.
+    Raises `ValueError`, which names the argument, if they do not agree or if there is no such device.
     """
     arguments = {f"images[{index}]": image for index, image in enumerate(images)} | {"out": out}
     found = {name: value.device for name, value in arguments.items() if getattr(value, "is_cuda", False)}
@@ -53,14 +53,14 @@ def find_device(images: Sequence[Any], out: Any, device: str | int | torch.devic
 
 
 def empty_batch(shape: tuple[int, ...], dtype: str | None, device: torch.device) -> torch.Tensor:
-    """float32, or bfloat16 where `dtype` says so; its values are anything."""
+    """A tensor of float32, or of bfloat16 if `dtype` says so, with undefined values."""
     import torch
 
     return torch.empty(shape, dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32, device=device)
 
 
 def pack_pixels(image: Any) -> DevicePixels | None:
-    """The image as the op takes it, copied on its device only where it must be; None where it lies on none."""
+    """The image as the op takes it, copied on its device only if needed; None if it does not lie on a device."""
     if not getattr(image, "is_cuda", False):
         return None
     if str(image.dtype) != "torch.uint8":
@@ -77,9 +77,9 @@ def pack_pixels(image: Any) -> DevicePixels | None:
 
 
 def queue(launch: Launch, out: torch.Tensor) -> None:
-    """Queues the op on the current stream of `out`'s device.
+    """Queue the op on the current stream of `out`'s device.
 
-    The memory that it works in is torch's, which lends it to work queued on that stream later, and to no other.
+    The op works in torch's memory. Afterwards torch lends that memory only to later work on the same stream.
     """
     import torch
 

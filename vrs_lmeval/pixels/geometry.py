@@ -31,7 +31,7 @@ class UnsupportedGeometry(ValueError):  # noqa: N818 - reads as what it says: th
 
 
 def installed_pass_order() -> PassOrder:
-    """The order of the two resize passes in the installed Pillow: 12.2 and 13.0 (PR 9549) changed it."""
+    """The order of the two resize passes in the installed Pillow; releases 12.2 and 13.0 (PR 9549) changed it."""
     version = tuple(int(part) for part in pillow_version.split(".")[:2])
     if version < (12, 2):
         return "horizontal_first"
@@ -45,9 +45,9 @@ class Geometry:
     Sizes are (height, width) in pixels. `resize` "shortest_edge" makes the shorter edge `size[0]` and ignores
     `size[1]`; "exact" ignores the aspect ratio. `crop` is also the output's size: smaller images are padded
     with level 0. `pad_colour` (RGB) pads the image to a square before the resize, None does not.
-    `arithmetic` says whose bits come out: those of Pillow and transformers' Pillow-backed processors, or those
-    of torch's uint8 resize on a CPU and transformers' torchvision-backed processors; `pass_order` matters to
-    the first alone. Output value of level v: `(v * rescale - mean) / std`; None leaves the step out.
+    `arithmetic` says whose bits the result has: those of Pillow and transformers' Pillow-backed processors, or those
+    of torch's uint8 resize on a CPU and transformers' torchvision-backed processors. `pass_order` matters only to
+    the first. The output value of level v is `(v * rescale - mean) / std`; None leaves a step out.
     """
 
     resize: Resize = "shortest_edge"
@@ -63,10 +63,10 @@ class Geometry:
 
     @staticmethod
     def from_image_processor(processor: Any) -> Geometry:
-        """Reads a transformers image processor: CLIP, SigLIP (PaliGemma), LLaVA (padding too), Gemma 3 ...
+        """Read the geometry of a transformers image processor: CLIP, SigLIP (PaliGemma), LLaVA, Gemma 3 ...
 
-        Both backends are read; the torchvision-backed one is reproduced as it computes on a CPU.
-        Raises `UnsupportedGeometry`, naming the setting, for what would not come out bit for bit the same.
+        It reads both backends; the torchvision-backed one is reproduced as it computes on a CPU.
+        Raises `UnsupportedGeometry`, which names the setting, if the result would not be the same bit for bit.
         The geometry holds for RGB images and for those that the processor is told to convert to RGB.
         """
         return _geometry_of_processor(processor)
@@ -85,7 +85,7 @@ class Geometry:
         return values
 
     def normalisation(self) -> list[Triple]:
-        """(divisor, mean, std) per channel: `(level / divisor - mean) / std`, what the extension tries to compute."""
+        """(divisor, mean, std) per channel: the extension tries to compute `(level / divisor - mean) / std`."""
         mean: Sequence[float] = self.mean or (0.0, 0.0, 0.0)
         std: Sequence[float] = self.std or (1.0, 1.0, 1.0)
         divisor = 1 / self.rescale if self.rescale else 1.0
@@ -96,7 +96,7 @@ class Geometry:
         return [(divisor, mean[channel], std[channel]) for channel in range(3)]
 
     def _is_folded(self) -> bool:
-        """The torchvision backend multiplies mean and std by 1 / rescale instead of rescaling the levels."""
+        """Whether mean and std are multiplied by 1 / rescale: the torchvision backend does so and does not rescale."""
         is_complete = self.rescale is not None and self.mean is not None and self.std is not None
         return self.arithmetic == "torchvision" and is_complete
 
@@ -147,7 +147,8 @@ def _arithmetic_of(processor: Any) -> Arithmetic:
 
 
 def _require_known_steps(processor: Any, arithmetic: Arithmetic) -> Preparation:
-    """The processor must run the very functions that are reproduced: a subclass may override any of them."""
+    """Raise UnsupportedGeometry unless the processor runs exactly the functions that are reproduced: a subclass may
+    override any of them."""
     kind, is_pillow = type(processor), arithmetic == "pillow"
     infix, suffix = ("pil_", "Pil") if is_pillow else ("", "")
     backend = _transformers_class("image_processing_backends", "PilBackend" if is_pillow else "TorchvisionBackend")
@@ -207,7 +208,8 @@ def _filter_of(processor: Any, arithmetic: Arithmetic) -> Filter:
 
 
 def _require_uint8_resize(filter_name: Filter) -> None:
-    """Where torchvision's resize leaves uint8 (resize_image in transforms/v2/functional/_geometry.py)."""
+    """Raise UnsupportedGeometry if torchvision's resize leaves uint8 (resize_image in
+    transforms/v2/functional/_geometry.py)."""
     import torch
     from torchvision import __version__ as version
 
@@ -230,7 +232,7 @@ def _triple(values: Any, name: str) -> Triple | None:
 
 
 def _pad_colour(mean: Triple | None, arithmetic: Arithmetic) -> tuple[int, int, int]:
-    """LLaVA's pad_to_square: int(mean * 255), black without a mean where the backend allows that."""
+    """The colour of LLaVA's pad_to_square: int(mean * 255); black without a mean, if the backend allows that."""
     if mean is None and arithmetic == "torchvision":
         raise UnsupportedGeometry("do_pad: on, but image_mean is missing")
     red, green, blue = mean or (0.0, 0.0, 0.0)

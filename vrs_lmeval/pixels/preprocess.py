@@ -109,12 +109,12 @@ def preprocess(
     `dtype` "bfloat16" is the float32 result rounded to nearest, ties to even, and comes as a torch tensor, as
     numpy has no such type. `out` is written to and returned: a contiguous numpy array (float32) or torch
     tensor (float32 or bfloat16) of the result's shape.
-    With a `device` the result is a torch tensor there. On a CUDA device, which `out` or images that lie on one choose
-    as well, the work is queued on torch's current stream, and gives the same bits. Images of the host are uploaded once
-    for all perturbations; while a CUDA graph is captured, images must lie on the device.
-    `threads` is how many may work at once, None for every CPU that this process may use; `simd` names one of
-    `build_info()["simd"]`, "auto" takes the fastest. Neither changes a bit.
-    Raises `ValueError` or `TypeError` naming the argument at fault.
+    With a `device` the result is a torch tensor there; `out`, or images on a CUDA device, choose the device too. On a
+    CUDA device the work is queued on torch's current stream, and gives the same bits. Images of the host are uploaded
+    once for all perturbations; while a CUDA graph is captured, images must lie on the device.
+    `threads` is how many threads may work at once; None: one for each CPU that this process may use. `simd` names one
+    of `build_info()["simd"]`; "auto" takes the fastest. Neither changes a bit of the result.
+    Raises `ValueError` or `TypeError`, which name the wrong argument.
     """
     if not perturbations:
         raise ValueError("perturbations: empty")
@@ -219,19 +219,19 @@ def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[n
 
 
 def build_info() -> dict[str, object]:
-    """What the extension is, for provenance: version, compiler, backends."""
+    """How the extension was built, for provenance: version, compiler, backends."""
     return _native.build_info()
 
 
 def count_devices() -> tuple[int, str]:
-    """How many CUDA devices the op can use; where it is none, why: no device, no driver, or no CUDA in this build."""
+    """How many CUDA devices the op can use; if none, the reason: no device, no driver, or no CUDA in this build."""
     return _native.count_devices()
 
 
 def _borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
     """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
 
-    Pillow lends its own memory (four bytes a pixel) while the image fits one of its 16 MB blocks.
+    Pillow lends its own memory (four bytes a pixel) if the image fits one of its 16 MB blocks.
     """
     if not isinstance(image, Image.Image):
         return as_rgb(image, arithmetic)
@@ -275,7 +275,8 @@ def _run_jobs(
     out: Any,
     shape: tuple[int, ...],
 ) -> Any:
-    """`shape`: the result's; the product of its dimensions before (3, height, width) is the number of jobs."""
+    """Run the jobs on the device that fits. `shape` is the result's shape; the product of its dimensions before
+    (3, height, width) is the number of jobs."""
     if dtype not in (None, "float32", "bfloat16"):
         raise ValueError(f"dtype: 'float32' or 'bfloat16' is needed, not {dtype!r}")
     native_jobs = [(index, _native_perturbation(change)) for index, change in jobs]

@@ -1,7 +1,7 @@
 """The fused op as `torch.ops.vrs.preprocess`: uint8 tensors in, a batch out, inside torch.compile as outside of it.
 
-Importing this module registers the op. Perturbations and geometry travel as JSON, as an op takes no classes of ours;
-`Preprocess` holds them encoded, so that a compiled function has nothing but the call to trace.
+Importing this module registers the op. An op takes no classes of ours, so perturbations and geometry are passed as
+JSON; `Preprocess` keeps them encoded, so that a compiled function traces nothing but the call.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ class Preprocess(torch.nn.Module):
 
 
 def encode_geometry(geometry: Geometry) -> str:
-    """For the op's argument `geometry`."""
+    """The geometry as JSON, for the op's argument `geometry`."""
     return json.dumps(asdict(geometry))
 
 
 def encode_perturbations(perturbations: Sequence[Perturbation]) -> str:
-    """For the op's argument `perturbations`."""
+    """The perturbations as JSON, for the op's argument `perturbations`."""
     return json.dumps([asdict(change) for change in perturbations])
 
 

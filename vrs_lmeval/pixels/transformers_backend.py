@@ -41,23 +41,23 @@ BACKEND = "vrs"
 def register_image_processors() -> None:
     """Make `AutoImageProcessor.from_pretrained(name, backend="vrs")` (and AutoProcessor's) give the fused op.
 
-    For models with CLIP's, SigLIP's (PaliGemma too), LLaVA's or Gemma 3's image processor. The other backends stay
-    as they are, and the default too. May be called any number of times.
+    This works for models with CLIP's, SigLIP's (PaliGemma too), LLaVA's or Gemma 3's image processor. The other
+    backends and the default do not change. May be called any number of times.
     """
     for config, processor in _REGISTERED.items():
         AutoImageProcessor.register(config, image_processor_classes={BACKEND: processor}, exist_ok=True)
 
 
 class FusedSteps:
-    """Put before a Pillow-backed processor, computes its pixel values by the fused op, with the same bits.
+    """Computes the pixel values of a Pillow-backed processor by the fused op, with the same bits.
 
-    Settings or images that the op cannot take go through the processor's own steps: the bits are the same, and a
-    setting is named once in a warning.
+    It stands before the processor in the list of base classes. Settings or images that the op cannot take go through
+    the processor's own steps: the bits are the same, and a warning names the setting once.
     """
 
     @property
     def backend(self) -> str:
-        """As transformers' own processors say it."""
+        """The name of the backend, as transformers' own processors give it."""
         return BACKEND
 
     def _preprocess_image_like_inputs(self, images: Any, *args: Any, **settings: Any) -> BatchFeature:
@@ -68,7 +68,7 @@ class FusedSteps:
         return _features(self, list(_fuse(flat, geometry)), settings.get("return_tensors"))
 
     def _geometry(self, settings: dict[str, Any]) -> Geometry | None:
-        """Of this call: its settings are the processor's own where it has none itself."""
+        """The geometry of this call, in which the processor's settings fill gaps; None if the op cannot take it."""
         asked = copy.copy(self)
         vars(asked).update(settings)
         try:
@@ -78,22 +78,22 @@ class FusedSteps:
             return None
 
 
-# AutoImageProcessor looks for a saved folder's processor by name among the registered ones, and saves that name: with
-# these names a folder is found, and one saved by them loads on machines without this package.
+# AutoImageProcessor finds the processor of a saved folder by its class name, and saves that name. With the names of
+# transformers' own classes it finds every folder, and folders saved here load on machines without this package.
 class CLIPImageProcessor(FusedSteps, CLIPImageProcessorPil):  # type: ignore[misc] # transformers is untyped here
-    """CLIP's."""
+    """CLIP's image processor by the fused op."""
 
 
 class SiglipImageProcessor(FusedSteps, SiglipImageProcessorPil):  # type: ignore[misc]
-    """SigLIP's and PaliGemma's."""
+    """SigLIP's and PaliGemma's image processor by the fused op."""
 
 
 class LlavaImageProcessor(FusedSteps, LlavaImageProcessorPil):  # type: ignore[misc]
-    """LLaVA's, which can pad to a square."""
+    """LLaVA's image processor by the fused op; it can pad to a square."""
 
 
 class Gemma3ImageProcessor(FusedSteps, Gemma3ImageProcessorPil):  # type: ignore[misc]
-    """Gemma 3's."""
+    """Gemma 3's image processor by the fused op."""
 
 
 _REGISTERED = {
@@ -106,11 +106,11 @@ _REGISTERED = {
 
 
 class FusedImageProcessor:
-    """Stands where a transformers image processor stood, and gives the same pixel values from the fused op.
+    """Replaces a transformers image processor, and gives the same pixel values from the fused op.
 
     Wraps a processor whose settings `Geometry.from_image_processor` can reproduce bit for bit (else
-    UnsupportedGeometry). A call with settings of its own is passed on to that processor. Everything else that is
-    asked of it is the wrapped processor's.
+    UnsupportedGeometry). A call with settings of its own goes to that processor, and so does every attribute that this
+    class lacks.
     """
 
     def __init__(self, wrapped: Any) -> None:
@@ -136,7 +136,7 @@ class FusedImageProcessor:
 
     @contextmanager
     def computing_together(self, images: Sequence[Any]) -> Iterator[None]:
-        """Inside, these lazy images are computed: all variants of a source from one decode, in one pass."""
+        """A context in which these lazy images are computed: all variants of a source by one decode, in one pass."""
         lazy = {_identify(image): image for image in images if isinstance(image, VariantImage)}
         if len(lazy) > 1:
             self._computed = dict(zip(lazy, torch.from_numpy(_fuse(list(lazy.values()), self.geometry)), strict=True))
@@ -166,7 +166,7 @@ def _features(processor: Any, pixel_values: Any, return_tensors: Any) -> BatchFe
 
 
 def _is_fusible(image: Any, settings: dict[str, Any]) -> bool:
-    """True for PIL images that become RGB and for (height, width, 3) uint8 arrays that leave no doubt about it."""
+    """True for PIL images that become RGB, and for uint8 arrays that are clearly (height, width, 3)."""
     if isinstance(image, Image.Image):
         is_plain_rgb = image.mode == "RGB" and image.info.get("transparency") is None
         return is_plain_rgb or bool(settings.get("do_convert_rgb"))

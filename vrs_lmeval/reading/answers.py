@@ -1,8 +1,8 @@
-"""Answers: takes a model's text and the sample it answers, gives an `Answer` or the reason why it cannot be told.
+"""Answers: takes a model's text and the sample it answers, gives an `Answer`, or the reason why it has none.
 
-Never a guess. Matching is by whole words, since "no" stands in "normal", "nodule" and "know": substring tests
-mark right answers wrong (facts: LLaVA-Med, MedEvalKit), and a random option where nothing parses (lm-eval's mmmu,
-VLMEvalKit) hides the failure and adds noise. An unparsable answer is wrong and counted.
+It never guesses. It matches whole words, since "no" stands in "normal", "nodule" and "know": substring tests mark right
+answers wrong (facts: LLaVA-Med, MedEvalKit). Other programs draw a random option if nothing parses (lm-eval's mmmu,
+VLMEvalKit), which hides the failure and adds noise. Here an unparsable answer is wrong, and counted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ from vrs_lmeval.reading.statements import (
 from vrs_lmeval.records import Answer, Sample
 
 PARSER_VERSION = "4"
-"""Goes into every report; raised whenever any text would be read differently, so that runs are comparable or not."""
+"""Goes into every report. Raise it whenever any text would be read differently: it decides whether runs are
+comparable."""
 
 _LABEL_STARTS = r"(?:^|[\n.!?:]\s*)"
 _LABEL_LEADS = (
@@ -85,7 +86,7 @@ _NO_NOUN = YES_WORDS | word_set(
 """Words that begin no noun phrase: "no" before them stands alone ("no there is none")."""
 
 _ECHO = re.compile(r"^\W*(?:yes\s*(?:/|or)\s*no|no\s*(?:/|or)\s*yes)\W+", re.IGNORECASE)
-"""The prompt's own words: "(Yes/No) Yes"."""
+"""The prompt's own words, which a text may repeat: "(Yes/No) Yes"."""
 
 _BOTH_LISTED = re.compile(
     r"^\W*(?:1|a|i)\W+(?:yes|no)\b.*[\n.;]\W*(?:2|b|ii)\W+(?:yes|no)\b", re.IGNORECASE | re.DOTALL
@@ -93,7 +94,7 @@ _BOTH_LISTED = re.compile(
 
 
 class _Polarity(NamedTuple):
-    """A decisive word: where it starts in the folded text, its value, whether it is a "no" before a noun, and first."""
+    """A decisive word: its start in the folded text, its value, whether it is a "no" before a noun, and first."""
 
     start: int
     value: str
@@ -112,11 +113,12 @@ def parse_answer(text: str, sample: Sample) -> Answer:
       it, makes the answer unparsable;
     - open: the whole normalised text, unless it is empty or a refusal; a sign or "a" where it is nothing else.
 
-    An empty text or a refusal in the very words of a gold ("the", "unknown") is an answer; else no gold is looked at.
+    An empty text or a refusal is an answer if it has the very words of a gold ("the", "unknown"). Otherwise the golds
+    are not looked at.
 
-    Reasoning between thought marks (`thoughts.MARKS`) is dropped, markup taken off (`markup.FORMS`), the last "Answer:"
-    label followed (where nothing follows it, what stands before it is read); the first end-of-turn token and an
-    invented next turn ("Question: ...") end the text.
+    Before that, reasoning between thought marks (`thoughts.MARKS`) is dropped and markup is taken off (`markup.FORMS`).
+    The text after the last "Answer:" label is read, or the text before it if nothing follows. The first end-of-turn
+    token and an invented next turn ("Question: ...") end the text.
 
     Reasons: "empty", "unfinished reasoning", "refusal", "no decisive token", "contradictory", "no option named",
     "negated option".
@@ -159,9 +161,9 @@ def _read_chinese(final: str, sample: Sample) -> Answer:
 def parse_tagged_answer(text: str, sample: Sample) -> Answer:
     """What the last answer block of `text` (`markup.BLOCKS`) answers to `sample`, read as by `parse_answer`.
 
-    For prompts that ask for reasoning first: words outside the block are reasoning, however decided they sound, so
-    without a block there is no answer. Reasons besides those of `parse_answer`: "no answer block", and "unclosed answer
-    block", where the text ends inside one. A block inside `<think>` is a thought.
+    This is for prompts that ask for reasoning first: words outside the block are reasoning, even if they sound like an
+    answer, so without a block there is no answer. It has two more reasons than `parse_answer`: "no answer block", and
+    "unclosed answer block" if the text ends inside one. A block inside `<think>` is a thought.
     """
     said = THOUGHT_CLOSES.split(text)[-1]
     if THOUGHT_OPENS.search(said):
@@ -173,13 +175,13 @@ def parse_tagged_answer(text: str, sample: Sample) -> Answer:
 
 
 def find_answer_text(text: str, question: str) -> str | None:
-    """The part of a model's text that is its answer to `question`; None where it ends inside its reasoning."""
+    """The part of a model's text that is its answer to `question`; None if the text ends inside its reasoning."""
     final = _find_final_text(text)
     return None if final is None else _drop_question(final, question)
 
 
 def _find_final_text(text: str) -> str | None:
-    """The same with the question, where the text repeats it first."""
+    """As `find_answer_text`, but with the question, if the text repeats it first."""
     said = find_said_text(text)
     if said is None:
         return None
@@ -192,7 +194,7 @@ def _find_final_text(text: str) -> str | None:
 
 
 def _drop_question(text: str, question: str) -> str:
-    """Without the question where the text begins with it and goes on."""
+    """The text without the question, if it begins with the question and goes on."""
     behind = text[len(question) :] if text.lower().startswith(question.lower()) else ""
     return behind.strip() if _says_something(behind) else text
 
@@ -203,13 +205,13 @@ def _repeats_gold(text: str, sample: Sample) -> bool:
 
 
 def _read_signs(text: str, sample: Sample) -> Answer:
-    """An answer without letter or digit: the option that is written so ("+"), or the sign; else none."""
+    """An answer without letters or digits: the option that is written so ("+"), or the sign; otherwise no answer."""
     said = find_same_option(text, sample.options) if sample.answer_type == "closed" else name_text(text)
     return Answer(said) if said else Answer(None, EMPTY)
 
 
 def _says_something(text: str) -> bool:
-    """Whether words are left without articles, or a sign; a capital alone is an option's letter, "A" too."""
+    """Whether the text holds a word besides articles, or a sign; a single capital is an option's letter, even "A"."""
     is_sign = not any(character.isalnum() for character in text) and has_sign_or_letter(text)
     return bool(normalise(text) or is_sign or _CAPITAL_ALONE.fullmatch(text))
 
@@ -263,9 +265,9 @@ def _doubt_starts(text: str) -> int | None:
 def read_yes_no(text: str, question: str) -> Answer:
     """ "yes" or "no" by the first decisive word of `text`, or the reason why there is none.
 
-    Decisive are "yes", "yeah", "yep" and "nope"; "true" and "false" where they open the text and stand alone (not in
-    "true lumen"); "no" where it stands alone, or denies what `question` asks about ("no evidence of a fracture"), but
-    not as a mere determiner ("no infiltrates" says nothing of "are the lungs clear?").
+    These words are decisive: "yes", "yeah", "yep" and "nope"; "true" and "false" if they open the text and stand alone
+    (not in "true lumen"); "no" if it stands alone or denies what `question` asks about ("no evidence of a fracture").
+    A "no" that only belongs to a noun is not: "no infiltrates" does not answer "are the lungs clear?".
     """
     if _BOTH_LISTED.match(text):
         return Answer(None, CONTRADICTORY)
@@ -289,7 +291,8 @@ def read_yes_no(text: str, question: str) -> Answer:
 
 
 def _revokes(later: _Polarity, between: str) -> bool:
-    """False for a "no" before a noun, once more was said: "yes, a small one on the right, no effusion on the left"."""
+    """Whether a later word revokes an earlier one. A "no" before a noun does not, if more words stand between: "yes, a
+    small one on the right, no effusion on the left"."""
     return not later.is_denial or set(split_words(between)) <= NEUTRAL | YES_WORDS
 
 
@@ -318,7 +321,7 @@ def _is_decisive(words: list[str], at: int, opens: bool, question: str) -> bool:
 
 
 def _denies_whatis_asked(following: list[str], question: str) -> bool:
-    """True where the words after "no" are "evidence" and the like alone, or deny a whole phrase of `question`."""
+    """True if the words after "no" are only "evidence" and the like, or deny a whole phrase of `question`."""
     asked = split_words(question)
     clause = list(takewhile(lambda word: word not in _PAUSES | {"no"}, following))
     if INVERTS.search(" ".join(asked)) or PLACES & set(clause) - set(asked):

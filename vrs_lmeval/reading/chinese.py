@@ -1,9 +1,10 @@
-"""Chinese: takes a Chinese question and a text, gives what the text answers, or the reason why it cannot be told.
+"""Chinese: takes a Chinese question and a text, gives what the text answers, or the reason why it has no answer.
 
-The rules of `answers.py`, `choices.py` and `mentions.py` for a language without spaces. A clause decides: it is an
-answer word as a whole ("是的", "没有"), or states what is asked with or without a denial ("图中没有肝脏"). So "有" in
-"所有", "不" in "不仅" and "是" in "但是" decide nothing. The first decisive clause counts; the opposite in its sentence
-is contradictory. Answer words: those of lmms-eval (`lmms_eval/tasks/slake/utils.py`, ZH_YES, ZH_NO) and their like.
+These are the rules of `answers.py`, `choices.py` and `mentions.py` for a language without spaces. A clause is decisive
+if it is an answer word as a whole ("是的", "没有"), or if it states or denies what is asked ("图中没有肝脏"). So "有"
+in "所有", "不" in "不仅" and "是" in "但是" decide nothing. The first decisive clause counts; if its sentence also says
+the opposite, the text is contradictory. Answer words: those of lmms-eval (`lmms_eval/tasks/slake/utils.py`, ZH_YES,
+ZH_NO) and their like.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ _DENYING = word_set(
     "没有看到 "
     "没有发现 未发现 未显示 没有显示"
 )
-"""Verbs alone. To a question that is itself denied ("没有异常吗") they mean one thing and its opposite."""
+"""Verbs alone. If the question itself holds a denial ("没有异常吗"), they can mean yes or no."""
 
 _ASKS_BOTH_WAYS = {
     "是否": "", "是不是": "是", "有没有": "有", "有无": "有", "能否": "能", "能不能": "能", "会不会": "会",
     "存不存在": "存在",
     "包不包含": "包含", "正不正常": "正常", "可不可以": "可以", "对不对": "", "在不在": "在", "属不属于": "属于",
 }  # fmt: skip
-"""Forms that name a thing and its opposite, and what they ask after."""
+"""Forms that name a thing and its opposite, and the thing that they ask about."""
 
 _BOTH_WAYS = re.compile("|".join(sorted(_ASKS_BOTH_WAYS, key=len, reverse=True)))
 _ENDS_ASKING = re.compile("(?:吗|(?<![什怎那这])么)$")
@@ -48,7 +49,7 @@ _PLACES = "左右"
 """Sides: "左肺没有积液" does not answer whether there is any."""
 
 _OPPOSITES = (("正常", "异常"), ("健康", "不健康"), ("清晰", "模糊"), ("阴性", "阳性"))
-"""What is well as a whole, and what one place is enough to mar."""
+"""Pairs of opposites: the first holds only for the whole; the second is true if one place has it."""
 
 
 _DOUBT = re.compile(
@@ -71,7 +72,7 @@ _BOTH = re.compile("(?:都|均|两者)(?![不没未无])")
 
 
 def is_chinese(sample: Sample) -> bool:
-    """Whether its question or an option is written in Chinese, so that answers are read as Chinese."""
+    """Whether the question or an option is written in Chinese; then answers are read as Chinese."""
     return has_han(sample.question) or any(map(has_han, sample.options))
 
 
@@ -82,7 +83,7 @@ def asks_yes_no(question: str) -> bool:
 
 
 def refuses(text: str) -> bool:
-    """Whether an open answer declines: an assistant without an image, or a doubt in its first clause."""
+    """Whether an open answer declines: it says that there is no image, or its first clause is a doubt."""
     plain = _plain(text)
     doubt = _DOUBT.search(plain)
     return _ASSISTANT_TALK.search(plain) is not None or (
@@ -99,7 +100,7 @@ def read_open(text: str) -> Answer:
 
 
 def read_closed(text: str, question: str) -> Answer:
-    """A closed question without options: "yes" or "no", the alternative named ("左侧还是右侧"), else all words."""
+    """The answer to a closed question without options: "yes", "no", an alternative ("左侧还是右侧"), else all words."""
     if not normalise(text):
         return Answer(None, EMPTY)
     if keys := find_alternatives(question):
@@ -167,7 +168,8 @@ def _read_statement(clause: str, asked: str) -> str | None:
 
 
 def _read_predicate(clause: str, asked: str, is_local: bool) -> str | None:
-    """The same for a question that names no object ("心脏增大了吗"): its last words, perhaps denied amid them."""
+    """As `_read_statement`, for a question without an object ("心脏增大了吗"): the clause says the question's last
+    words, perhaps with a denial among them."""
     said = _NEGATION.sub("", clause).removesuffix("的").removesuffix("了")
     if len(said) < 2 or not asked.removesuffix("的").removesuffix("了").endswith(said):  # one character is in any word
         return None
@@ -176,7 +178,7 @@ def _read_predicate(clause: str, asked: str, is_local: bool) -> str | None:
 
 
 def _shortest_object(asked: str) -> str:
-    """`asked` from its last verb on, so that what follows it is what is asked for."""
+    """`asked` from its last verb on: the thing that is asked for follows that verb."""
     starts = [found.start() for found in re.finditer("(?=" + _OBJECT.pattern + ")", asked)]
     return asked[starts[-1] :] if starts else asked
 
@@ -190,7 +192,7 @@ def _count_denials(clause: str, target: str) -> bool | None:
 
 
 def _reads_whole(clause: str, whole: str, marred: str) -> bool | None:
-    """Whether the clause says the first of two opposites, or denies the second; None where it says neither."""
+    """True if the clause says `whole` or denies `marred`, False for the opposite, None if it says neither."""
     if (stated := _count_denials(clause, whole)) is not None and marred not in clause:
         return stated
     opposite = _count_denials(clause, marred)
@@ -204,7 +206,7 @@ def _take_question_off(question: str) -> str:
 
 
 def read_gold(gold: str, sample: Sample) -> str:
-    """A gold of a closed question in the words in which the same answer is read."""
+    """The gold of a closed question, in the words that the parser gives for the same answer."""
     if not sample.options:
         return read_closed(gold, sample.question).value or name_text(gold)
     if (same := find_same_option(gold, sample.options)) is not None:
@@ -219,7 +221,8 @@ def read_gold(gold: str, sample: Sample) -> str:
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
-    """What tells the alternatives of "A还是B" apart: ("左", "右") of "在左侧还是右侧"; () where they cannot be told."""
+    """The parts in which the alternatives of "A还是B" differ: ("左", "右") for "在左侧还是右侧"; () if they are not
+    clear."""
     found = _ALTERNATIVES.fullmatch(_plain(question).rstrip("?.! "))
     if not found or "还是" in found[2]:
         return ()
@@ -236,7 +239,8 @@ def find_alternatives(question: str) -> tuple[str, ...]:
 
 
 def read_alternative(text: str, keys: tuple[str, ...]) -> Answer:
-    """The one of `keys` that the first sentence which names any names and does not deny; "both" where it says so."""
+    """The one of `keys` that the text names and does not deny, by its first sentence that names any; "both" if it says
+    so."""
     plain = _plain(text)
     if _ASSISTANT_TALK.search(plain):
         return Answer(None, REFUSAL)

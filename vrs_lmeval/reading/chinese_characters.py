@@ -1,8 +1,8 @@
 """Chinese characters: takes normalised text, gives it in the form in which Chinese texts are compared, and its parts.
 
-Chinese is written without spaces, so none beside a Chinese character counts, and each such character is a word of its
-own where words are counted (token F1 and recall). An answer that is nothing but a number is its digits ("两个" is "2");
-inside longer words numerals stay, since "十二指肠" is the duodenum. Simplified and traditional characters differ.
+Chinese is written without spaces, so a space beside a Chinese character does not count. Where words are counted (token
+F1 and recall), each such character is one word. An answer that is only a number becomes digits ("两个" is "2"); inside
+longer words numerals stay, since "十二指肠" is the duodenum. Simplified and traditional characters differ.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def has_han(text: str) -> bool:
 
 
 def close_up(normalised: str) -> str:
-    """Normalised text without spaces beside Chinese characters; digits where it says a number and nothing else."""
+    """Normalised text without spaces beside Chinese characters; in digits if it says a number and nothing else."""
     if not has_han(normalised):
         return normalised
     text = _SPACE_BESIDE.sub("", normalised)
@@ -36,5 +36,5 @@ def close_up(normalised: str) -> str:
 
 
 def split_characters(normalised: str) -> list[str]:
-    """Its words, each Chinese character as one."""
+    """The words of a normalised text; each Chinese character is one word."""
     return _WORD.findall(normalised)

@@ -1,6 +1,7 @@
-"""Chinese options: takes a text and options where either is Chinese, gives the option that the text names.
+"""Chinese options: takes a text and options, at least one of them Chinese, gives the option that the text names.
 
-By label as in English ("B", "选B", "答案是B", "B、肝脏"), or by its words where no denial stands before them.
+The text names it by label as in English ("B", "选B", "答案是B", "B、肝脏"), or by its words without a denial before
+them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vrs_lmeval.reading.reasons import CONTRADICTORY, NEGATED, NO_CHOICE, REFUSA
 from vrs_lmeval.records import Answer, Sample
 
 YES_NO = ("是", "否")
-"""The options that a Chinese yes/no question is given where options are asked for."""
+"""The options that a Chinese yes/no question gets if the task asks for options."""
 
 _LETTER_CHOSEN = re.compile(r"(?:选择?|选项|答案(?:应该|应当)?[是为选]?|应[为选是])\s*[:(]?\s*([A-Z])(?![A-Za-z])")
 _LETTER_LEADS = re.compile(r"\W*([A-Z])\s*(?:是(?:正确|对)|正确|[.,:)])")

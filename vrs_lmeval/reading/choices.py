@@ -6,13 +6,13 @@ side", "left" and the gold "left side" are one answer. Nothing here sees a gold 
 A choice is named by its words where no negation stands before them: "an MRI, not a CT" names the MRI. The first
 sentence that names a choice must name one only.
 
-"A or B" questions (VQA-RAD, SLAKE): where a noun phrase begins cannot be told without a grammar, so a choice is
-known by its *key*: the last word before "or" (where commas mark the items: the whole item) and the first word after it.
-In "a ct or an mri" the keys are all there is, and any words may stand beside them ("a chest CT"). In "the small bowel
-or colon" the word before the first key may belong to the choice: there the word before a key in the answer must add
-nothing, that is, be neutral ("an", "side", "mostly") or stand in the question, so that "large bowel" is not the
-"small bowel". The same holds after the last key ("gray or white matter"). Where keys are unsound (the same word on both
-sides, "or not", two "or") there are no choices, and the whole normalised text is the answer.
+"A or B" questions (VQA-RAD, SLAKE): only a grammar could tell where a noun phrase begins. So a choice is known by its
+*key*: the last word before "or" (the whole item, if commas mark the items), or the first word after it. In "a ct or an
+mri" nothing but the keys matters, and any words may stand beside them ("a chest CT"). In "the small bowel or colon" the
+word before the first key may belong to the choice. Then the word before a key in the answer must add nothing: it must
+be neutral ("an", "side", "mostly") or stand in the question, so that "large bowel" is not the "small bowel". The same
+holds after the last key ("gray or white matter"). If keys are unsound (the same word on both sides, "or not", two "or")
+there are no choices, and the whole normalised text is the answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NEUTRAL = word_set(
     "and with have has used taken patient patients image images scan scans scanner view plane side sides sided film "
     "picture section study modality multiple several"
 )
-"""Words that say nothing about which choice is meant: function words, and the nouns every such question shares."""
+"""Words that do not say which choice is meant: function words, and nouns that all such questions share."""
 
 _SIDES = word_set("left right upper lower anterior posterior superior inferior")
 """Keys that mean the same before any noun: "the right frontal lobe" is in "the right or left hemisphere"."""
@@ -50,20 +50,20 @@ _SPLITS_PHRASE = word_set("than least non")
 
 _QUESTION_WORDS = word_set("what which where who how")
 VERBS = word_set("is are was were do does did can has have shows show appears appear seems seem looks look its this")
-"""Words of a clause of its own ("not a CT, this is an MRI"), which the negation before it does not reach."""
+"""Words that begin a new clause ("not a CT, this is an MRI"): an earlier negation does not reach into it."""
 
 _SENTENCE_END = re.compile(r"[.!?]+(?=\s|$)|\n+")
 _SEGMENT_END = re.compile(r"[,;:?.]\s*")
 PAUSE = re.compile(r"([,;:])(?!\d)")
 NOT_ONLY = re.compile(r"\bnot (?:just|only)\b", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(?:than|compared (?:to|with)|relative to|in contrast to|instead of|among)\b", re.IGNORECASE)
-"""What stands behind these is compared with what is meant, or put aside for it."""
+"""Words before a thing that is not meant: the text compares it with the thing that is meant, or rejects it."""
 
 _COMPARED_FIRST = re.compile(
     r"^\W*(?:when )?(?:compared (?:to|with)|relative to|in contrast to|unlike|among)[^,]*,", re.IGNORECASE
 )
 _NOT_MORE = re.compile(r"\b(?:not|isnt|arent|never) (?:\w+ )?(?!rather|other)(?:\w+er|more|less) (?:\w+ )?than\b")
-"""A comparison that is denied says of neither that it is more."""
+"""A denied comparison: it says of neither thing that it is more."""
 
 _DEGREES = (
     (word_set("large larger largest big bigger biggest great greater greatest"), word_set("small smaller smallest")),
@@ -117,7 +117,7 @@ def find_choices(sample: Sample) -> tuple[str, ...]:
 
 
 def find_alternatives(question: str) -> tuple[str, ...]:
-    """The keys of the alternatives in an "A or B" question, or () where they cannot be told soundly."""
+    """The keys of the alternatives in an "A or B" question, or () if no sound keys can be found."""
     parts = _OR.split(question.strip().lower())
     if len(parts) != 3:
         return ()
@@ -130,7 +130,7 @@ def find_alternatives(question: str) -> tuple[str, ...]:
 
 
 def _find_items(segments: list[list[str]], ends_in_comma: bool) -> list[list[str]]:
-    """The words of each alternative before "or", from what stands between the commas there."""
+    """The words of each alternative before "or", from the segments between the commas."""
     if len(segments) < 2:
         return [segment[-1:] for segment in segments]
     if segments[0][0] in _QUESTION_WORDS:  # "which is larger, a, b or c": the question is whole before its items
@@ -142,16 +142,16 @@ def _find_items(segments: list[list[str]], ends_in_comma: bool) -> list[list[str
 
 
 def _are_sound(keys: tuple[str, ...], question: list[str]) -> bool:
-    """Each key stands once in the question and is no negation ("or not")."""
+    """Whether each key stands once in the question and is no negation ("or not")."""
     return all(len(find_runs(question, key.split())) == 1 and key not in _NEGATORS | {"non"} for key in keys)
 
 
 def read_option(text: str, options: tuple[str, ...], question: str = "") -> Answer:
     """The option that `text` names, by letter ("(B)", "B.", "option B") or by its words; the value is its name.
 
-    `options` are as the sample gives them, the first is A. A letter that stands alone is the label, whatever the
-    options say; so is one that opens the text, unless the sentence behind it is another option. Several labels, a list
-    of all options, or a first sentence that names two are contradictory.
+    `options` are as the sample gives them; the first is A. A letter that stands alone is a label, whatever the options
+    say. A letter that opens the text is a label too, unless the sentence after it is another option. Several labels, a
+    list of all options, or a first sentence that names two options make the text contradictory.
     """
     if (label := read_label_alone(text, options)) is not None:
         return label
@@ -168,7 +168,8 @@ def read_option(text: str, options: tuple[str, ...], question: str = "") -> Answ
 
 
 def _find_named_options(text: str, options: tuple[str, ...], question: str) -> tuple[set[str], set[str]]:
-    """Names of the options whose words the text says, and of those that it denies; words of several say all of them."""
+    """Names of the options whose words the text says, and of those that it denies; words that several options share
+    name all of them."""
     names: dict[str, set[str]] = {}
     for name, option in zip(name_options(options), options, strict=True):
         names.setdefault(normalise(option), set()).add(name)
@@ -186,7 +187,7 @@ def _find_named_options(text: str, options: tuple[str, ...], question: str) -> t
 
 
 def _explains_its_letter(text: str, options: tuple[str, ...]) -> bool:
-    """Whether a text that opens with a label says something else behind it than another option ("B. Unlike C, ...")."""
+    """Whether a text that opens with a label goes on with anything but another option ("B. Unlike C, ...")."""
     leads = _LETTER_LEADS.match(text) or _LETTER_REASONED.match(text)
     if leads is None:
         return False
@@ -217,7 +218,7 @@ def lists_labels(text: str, options: tuple[str, ...]) -> bool:
 
 
 def read_label_alone(text: str, options: tuple[str, ...]) -> Answer | None:
-    """The option of a letter that is all the text says ("B", "(b)."); None for anything else."""
+    """The option of a text that is only a letter ("B", "(b)."); None for any other text."""
     alone = _LETTER_ALONE.fullmatch(text)
     index = ord(alone.group(1).upper()) - ord("A") if alone else len(options)
     return Answer(name_options(options)[index]) if index < len(options) else None
@@ -270,7 +271,7 @@ class _Mention(NamedTuple):
 def _find_named(
     text: str, names: tuple[str, ...], negators: frozenset[str], asked: list[str]
 ) -> tuple[list[_Mention], set[str]]:
-    """What the first sentence that names a choice says of it, and the choices denied up to there."""
+    """The mentions in the first sentence that names a choice, and the choices denied up to there."""
     denied: set[str] = set()
     for sentence in split_sentences(NOT_ONLY.sub("", text)):
         if _NOT_MORE.search(fold(sentence)):
@@ -287,7 +288,7 @@ def _find_named(
 def _find_subject(sentence: str, asked: list[str]) -> str:
     """What a comparison is about: "the lung" of "the lung is larger than the heart".
 
-    The whole sentence where it compares by the opposite of what was asked ("smaller", asked which is larger).
+    It is the whole sentence if the comparison is the opposite of the one asked ("smaller", asked which is larger).
     """
     said, question = set(split_words(sentence)), set(asked)
     if any(said & one and question & other for pair in _DEGREES for one, other in (pair, pair[::-1])):
@@ -296,7 +297,7 @@ def _find_subject(sentence: str, asked: list[str]) -> str:
 
 
 def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[str]) -> list[_Mention]:
-    """The choices in `sentence`; the longer hides the shorter in it ("ct with contrast" the "ct")."""
+    """The choices in `sentence`; a longer one hides a shorter one inside it ("ct with contrast" hides "ct")."""
     words = _read_words(sentence, negators)
     texts = [word.text for word in words]
     spans = [
@@ -314,7 +315,8 @@ def _find_mentions(sentence: str, names: tuple[str, ...], negators: frozenset[st
 
 
 def _read_words(sentence: str, negators: frozenset[str]) -> list[_Word]:
-    """A negation reaches to the end of its clause or a "but", and over commas until a clause has its own verb."""
+    """The words of a sentence. A negation reaches to the end of its clause or to a "but", and over commas until a
+    clause has its own verb."""
     words: list[_Word] = []
     is_denied = False
     pieces = PAUSE.split(sentence)
@@ -329,7 +331,7 @@ def _read_words(sentence: str, negators: frozenset[str]) -> list[_Word]:
 
 
 def _find_alone(text: str, names: tuple[str, ...]) -> set[str]:
-    """The choice that alone holds all that `text` says: "white" is the "white matter" of white and grey matter."""
+    """The only choice that holds all words of `text`: "white" means "white matter", of white and grey matter."""
     said = set(split_words(text)) - NEUTRAL
     holders = {name for name in names if said and said <= set(name.split())}
     return holders if len(holders) == 1 else set()
@@ -341,7 +343,7 @@ def find_runs(words: list[str], run: list[str]) -> list[int]:
 
 
 def read_alternative(text: str, question: str, keys: tuple[str, ...]) -> Answer:
-    """The alternative of an "A or B" question that `text` names; "both", or "no" where it says "no" to all of them.
+    """The alternative of an "A or B" question that `text` names; "both"; or "no" if it says "no" to all of them.
 
     `keys` are those of `find_alternatives`, at least two.
     """
@@ -369,7 +371,7 @@ def _find_counting_sides(asked: list[str], keys: tuple[str, ...]) -> tuple[bool,
 
 
 def _adds_nothing(mention: _Mention, asked: set[str], counts: tuple[bool, bool]) -> bool:
-    """True where the words beside a key leave it the alternative that it stands for in the question."""
+    """True if the words beside a key add nothing, so that the key means its alternative in the question."""
     if mention.before in _SPLITS_PHRASE - asked:
         return False
     if mention.name in _SIDES:

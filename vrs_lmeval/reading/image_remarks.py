@@ -1,8 +1,9 @@
-"""Remarks: takes a model's text, tells what it says of the image when it should not know, and whether it declines.
+"""Remarks: takes a model's text, tells what it says about the image itself, and whether it declines to answer.
 
-A lexicon of phrases, judged sentence by sentence, as in `visual_claims.py`: it needs no model, and anyone can read why
-a text counts. How often it is right is measured on sentences that another author wrote (docs/metrics.md, and a test).
-A finding is no remark: "no mass is visible", "the image shows nothing unusual", "the lung is not shown in this view".
+It is a lexicon of phrases, applied sentence by sentence, as in `visual_claims.py`: it needs no model, and anyone can
+read why a text counts. How often it is right is measured on sentences that another author wrote (docs/metrics.md, and
+a test). A finding is no remark: "no mass is visible", "the image shows nothing unusual", "the lung is not shown in this
+view".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from vrs_lmeval.reading.remark_phrases import (
 from vrs_lmeval.reading.said_text import cut_next_turn, find_said_text
 
 REMARKS_VERSION = "1"
-"""Goes into every result; to be raised with any change of the lexicon."""
+"""Goes into every result. Raise it with any change of the lexicon."""
 
 MISSING, BLANK, MISMATCH = "missing", "blank", "mismatch"
 
@@ -73,7 +74,7 @@ _ANSWERS = tuple(
         r"答案",
     )
 )
-"""By these a text names an answer, though it cannot see."""
+"""Phrases by which a text names an answer although it cannot see the image."""
 
 _VERBS_OF_ANSWERS = (
     r"(?:determine|tell|say|answer|assess|judge|conclude|confirm|provide|identify|diagnose|interpret|know|help|"
@@ -116,7 +117,7 @@ _DECLINES_TOO = tuple(
         r"不清楚",
     )
 )
-"""Forms that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
+"""Forms of refusal that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
 
 _SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|[。\n]+")
 _BRACKETED_FIRST = re.compile(r"^\(([^()]*)\)")
@@ -124,17 +125,17 @@ _QUOTES = re.compile('["\u201c\u201d()\\[\\]]+')
 
 
 def find_remark(text: str, question: str = "") -> str | None:
-    """What the text says of the image; None where it says nothing of the kind.
+    """The remark that the text makes on the image; None if it makes none.
 
-    - MISSING: there is none, or the model cannot see it or asks for it;
-    - BLANK: it shows nothing: uniform, black, grey, or cannot be read at all;
-    - MISMATCH: it does not fit the question: another body part, modality or organ than the one asked about.
+    - MISSING: there is no image, or the model cannot see it or asks for it;
+    - BLANK: the image shows nothing: it is uniform, black, grey, or cannot be read at all;
+    - MISMATCH: the image does not fit the question: it shows another body part, modality or organ.
 
-    Of several the first in this order; a mere request for an image counts where nothing else is said. The whole text is
-    read, to LONGEST_ANSWER characters, without thoughts. That the image is no MRI is an answer to "Is this an MRI?" and
-    a remark on "Is there a lesion in this MRI?": so it does not count where the text opens with yes or no, nor where
-    `question` asks what the image is or holds; without a question it counts. That an organ "is not visible" or "not
-    shown in this view" never counts: that is a finding.
+    If there are several, the first in this order is given; a mere request for an image counts only if nothing else is
+    said. The whole text is read, up to LONGEST_ANSWER characters, without thoughts. "The image is no MRI" answers "Is
+    this an MRI?", but is a remark on "Is there a lesion in this MRI?". So it does not count if the text opens with yes
+    or no, or if `question` asks what the image is or holds; without a question it counts. That an organ "is not
+    visible" or "not shown in this view" never counts: that is a finding.
     """
     sentences = _read_sentences(text)
     if _say(sentences, CANNOT_SEE + NOT_GIVEN):
@@ -150,12 +151,12 @@ def find_remark(text: str, question: str = "") -> str | None:
 
 
 def declines(text: str) -> bool:
-    """Whether it refuses or says that it cannot tell, whatever the cause.
+    """Whether the text refuses or says that it cannot tell, whatever the cause.
 
-    So does a text that cannot see the image, asks for it, or says no more than that there is none, unless it names an
-    answer ("the answer is", "my best guess"). One that only calls the image blank, or of another kind, does not: that
-    may be its answer. A doubt behind a "yes" revokes nothing, as in `answers.py`; who cannot tell, and answers all the
-    same, declines.
+    A text that cannot see the image, asks for it, or says only that there is no image also declines, unless it names an
+    answer ("the answer is", "my best guess"). A text that only calls the image blank, or of another kind, does not
+    decline: that may be its answer. A doubt after a "yes" revokes nothing, as in `answers.py`. A text that says it
+    cannot tell declines even if it then answers.
     """
     sentences = _read_sentences(text)
     names_answer = _say(sentences, _ANSWERS)
@@ -170,7 +171,8 @@ def declines(text: str) -> bool:
 
 
 def _says_it_cannot_tell(sentence: str) -> bool:
-    """A mere lack of sight, which the parser's lexicon holds too, is judged with the rest of the text."""
+    """Whether a sentence says so. A mere lack of sight, which the parser's lexicon also holds, does not count here: it
+    is judged with the rest of the text."""
     refusals = (match.group() for pattern in (REFUSES, *_DECLINES_TOO) for match in pattern.finditer(sentence))
     return any(not _say([refusal], CANNOT_SEE) for refusal in refusals) or _only_doubts(sentence)
 

@@ -1,7 +1,7 @@
-"""A model's text without what only dresses it: LaTeX, JSON, tags, Markdown and full-width forms -> its plain words.
+"""Takes markup off a model's text: LaTeX, JSON, tags, Markdown and full-width forms -> plain words.
 
-The one place that knows how models wrap an answer; the rules that read it (`answers.py`, `choices.py`) see plain text.
-FORMS lists what is taken off, with an example each, which is also the test.
+Only this module knows how models wrap an answer; the rules that read it (`answers.py`, `choices.py`) see plain text.
+FORMS lists what is taken off, each form with an example, which is also its test.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ BLOCKS = (
     Form("the outer one", r"<answer>So \boxed{B}</answer>", r"So \boxed{B}"),
     Form("after a mere mention", "I write <answer> before it. <answer>B</answer>", "B"),
 )
-"""How prompts that ask for reasoning have an answer marked, and what is read of each example."""
+"""The marks around an answer in prompts that ask for reasoning, and what is read from each example."""
 
 MOST_OPENINGS = 100
-"""Of a model that repeats itself the last ones are enough, and reading them stays cheap."""
+"""Opening marks that are read, from the end: a model may repeat itself without end, and reading must stay cheap."""
 
 ANSWER_KEYS = ("final_answer", "answer", "final answer", "choice", "option", "label", "prediction", "response")
 """Keys of a JSON object that hold its answer, the first of these that it has."""
@@ -75,7 +75,7 @@ _FULL_STOPS = str.maketrans({"。": ". ", "、": ", ", "「": '"', "」": '"'})
 def take_off_markup(text: str) -> str:
     """The plain text; where the answer alone is wrapped (a box, a tag, a key of JSON), that answer.
 
-    A wrapping that holds no letter, digit or sign is no answer: what stands before it is read.
+    A wrapping without a letter, digit or sign is no answer: then the text before it is read.
     """
     text = _widen(text).strip()
     if fenced := _CODE_BLOCK.match(text):
@@ -89,7 +89,7 @@ def take_off_markup(text: str) -> str:
 
 
 def take_off_latex(text: str) -> str:
-    """Without LaTeX commands, dollars and Markdown's emphasis; their contents stay."""
+    """The text without LaTeX commands, dollars and Markdown's emphasis; their contents stay."""
     before = None
     while before != text:
         before, text = text, _LATEX_TEXT.sub(r"\1", text)
@@ -97,12 +97,12 @@ def take_off_latex(text: str) -> str:
 
 
 def _widen(text: str) -> str:
-    """Full-width forms as plain ones. Other characters stay: NFKC would also turn "²" into "2"."""
+    """The text with full-width forms as plain ones. Other characters stay: NFKC would also turn "²" into "2"."""
     return _FULL_WIDTH.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text).translate(_FULL_STOPS)
 
 
 def _read_json(text: str) -> str:
-    """The answer of a text that is one JSON object; the text itself where it is none, or holds no answer."""
+    """The answer in a text that is one JSON object; the text itself if it is no such object or holds no answer."""
     if not (text.startswith("{") and text.endswith("}")):
         return text
     try:
@@ -119,7 +119,7 @@ def _read_json(text: str) -> str:
 
 
 def _load_object(text: str) -> Any:
-    """JSON, or the same with Python's quotes."""
+    """The object of a JSON text, or of a text like JSON with Python's quotes."""
     try:
         return json.loads(text)
     except ValueError:
@@ -154,7 +154,7 @@ def _find_block_end(text: str, opening: re.Match[str]) -> int | None:
 
 
 def _find_boxes(text: str) -> list[str]:
-    """The contents of every LaTeX box, braces balanced; of one that does not close, the rest."""
+    """The contents of every LaTeX box, with balanced braces; for a box that does not close, the rest of the text."""
     return [text[opening.end() : _find_box_end(text, opening.end())[0]] for opening in _BOX.finditer(text)]
 
 

@@ -1,7 +1,7 @@
-"""Mentions: takes a text and a phrase, tells whether the text says the phrase, and not to deny it.
+"""Mentions: takes a text and a phrase, tells whether the text says the phrase without denying it.
 
-"The image shows the left lung" says "left lung"; "not the left lung" does not. FORMS lists what is said and what is
-denied, with an example each, which is also the test.
+"The image shows the left lung" says "left lung"; "not the left lung" does not. FORMS lists forms that say and forms
+that deny, each with an example, which is also its test.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ _DENIES_PHRASE = re.compile(
     r"(?:without|absence of|free of|free from|clear of|negative for|rules? out|ruled out|rather than|instead of|"
     r"other than|unlike)\b"
 )
-"""Words that deny the noun phrase which follows."""
+"""Words that deny the noun phrase after them."""
 
 _ENDS_DENIAL = word_set("but however though although while whereas except because since")
 
@@ -86,7 +86,7 @@ _DENIED_BEFORE = re.compile(
 
 
 def says(text: str, phrase: str) -> bool:
-    """Whether the normalised words of `phrase` stand in one run in `text`, and in one that the text does not deny.
+    """Whether the normalised words of `phrase` stand in one run in `text` that the text does not deny.
 
     A phrase without a normalised word is never said. A denial counts where it stands before the run.
     """
@@ -124,7 +124,7 @@ def _read_sentence(sentence: str) -> Iterator[_Word]:
 
 
 def _count_denied_before(clause: str) -> int:
-    """How many words at the start of `clause` it says are not seen or absent."""
+    """How many words at the start of `clause` are denied by the words after them ("... is not seen")."""
     if found := _DENIED_BEFORE.search(clause):
         return len(split_words(clause[: found.start()]))
     seen = SEEN.search(clause)

@@ -1,13 +1,13 @@
 """Normalised words: takes any answer, gold or question text, gives the words that count when texts are compared.
 
 The steps are those of the VQA evaluation (GT-Vision-Lab/VQA, `vqaEval.py`: `processPunctuation` and
-`processDigitArticle`) that LLaVA-Med also uses (`llava/eval/eval_metrics/glossary.py`): lower case, punctuation
-out, number words to digits, articles out. Departures, each because the original changes with its surroundings
-or loses a distinction:
+`processDigitArticle`) that LLaVA-Med also uses (`llava/eval/eval_metrics/glossary.py`): lower case, no
+punctuation, digits for number words, no articles. It differs from them in these points, because the original depends on
+neighbouring text or loses a distinction:
 
 - punctuation always becomes a space; the original deletes it instead when the same mark stands beside a space
   *anywhere* in the text ("left,right and x, y" -> "leftright and x y");
-- apostrophes are dropped and the table of contractions left out: it only puts apostrophes back;
+- apostrophes are dropped, and the table of contractions is not used, since it only puts apostrophes back;
 - a full stop stays only where it is a decimal point, and dotted abbreviations close up ("p.a." -> "pa");
 - "x ray", "x-ray" and "xray" are one word (so lmms-eval, `tasks/slake/utils.py`);
 - "gray" is "grey";
@@ -50,12 +50,12 @@ def fold(text: str) -> str:
 
 
 def close_abbreviations(folded: str) -> str:
-    """Folded text with its dotted abbreviations closed up, so that the full stops left are ends or decimal points."""
+    """Folded text with dotted abbreviations closed up; the full stops that are left are ends or decimal points."""
     return _DOTTED_ABBREVIATION.sub(lambda match: match.group().replace(".", ""), folded)
 
 
 def normalise(text: str) -> str:
-    """The words of `text` that count, joined by single spaces; "" where none is left. See the module for the rules."""
+    """The words of `text` that count, joined by single spaces; "" if none is left. The module lists the rules."""
     folded = _THOUSANDS_COMMA.sub("", close_abbreviations(fold(text)))
     folded = _PUNCTUATION.sub(" ", _FULL_STOP.sub(" ", folded))
     kept = (_SAME_WORDS.get(word, word) for word in folded.split() if word not in ARTICLES)
@@ -63,9 +63,9 @@ def normalise(text: str) -> str:
 
 
 def name_text(text: str) -> str:
-    """`normalise(text)`; of a text of articles and signs alone these ("a", "+", "a+"), so that it can be compared.
+    """`normalise(text)`; for a text of articles and signs only, these ("a", "+", "a+"), so that it can be compared.
 
-    "" where there is neither: blanks and punctuation.
+    "" for a text of blanks and punctuation only.
     """
     if words := normalise(text):
         return words

@@ -1,7 +1,7 @@
-"""Option likelihoods: takes the log-likelihoods of a question's lettered options, gives the answer, how probable the
-model finds the right one, and how far two images move it.
+"""Option likelihoods: takes the log-likelihoods of a question's lettered options, gives the answer, the probability of
+the right option, and how far the probabilities under two images differ.
 
-All probabilities are among the options; logarithms are natural but for the divergence.
+All probabilities are among the options. Logarithms are natural; only the divergence is in bits.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ LETTERS = string.ascii_uppercase
 NO_LIKELIHOOD = "no likelihood"
 
 LogProbabilities = tuple[float, ...]
-"""One per option, in their order; their exponentials sum to 1."""
+"""A natural logarithm for each option, in their order; the exponentials sum to 1."""
 
 
 def offer_options(sample: Sample) -> Sample | None:
-    """The sample with its options, or with "yes" and "no" (in its language) where these are its answers; else None."""
+    """The sample with its options, or with "yes" and "no" (in its language) if these are its answers; else None."""
     if sample.options:
         return sample
     if {read_gold(gold, sample) for gold in sample.golds} <= {"yes", "no"}:
@@ -34,7 +34,7 @@ def offer_options(sample: Sample) -> Sample | None:
 
 
 def share_out(log_likelihoods: Sequence[float]) -> LogProbabilities | None:
-    """The probabilities of the options given that one of them is said; None where a number is not finite."""
+    """Natural logarithms of the options' probabilities, given that one of them is said; None unless all are finite."""
     if not all(map(math.isfinite, log_likelihoods)):
         return None
     largest = max(log_likelihoods)
@@ -43,21 +43,21 @@ def share_out(log_likelihoods: Sequence[float]) -> LogProbabilities | None:
 
 
 def read_most_probable(shared: LogProbabilities | None, sample: Sample) -> Answer:
-    """The most probable option as an answer; of several as probable, the first."""
+    """The most probable option as an answer; the first one if several are equally probable."""
     if shared is None:
         return Answer(None, NO_LIKELIHOOD)
     return Answer(name_options(sample.options)[shared.index(max(shared))])
 
 
 def find_gold_log_probability(shared: LogProbabilities | None, sample: Sample) -> float | None:
-    """Log of the probability of all right options together; None where there is none, or no likelihood."""
+    """Natural logarithm of the probability of all right options together; None without options or likelihoods."""
     if shared is None:
         return None
     golds = {read_gold(gold, sample) for gold in sample.golds}
     right = [value for value, name in zip(shared, name_options(sample.options), strict=True) if name in golds]
     if not right:
         return None
-    largest = max(right)  # far below 0, its exponential is 0
+    largest = max(right)  # taken out first: far below 0 the exponential is 0
     return largest + math.log(math.fsum(math.exp(value - largest) for value in right))
 
 

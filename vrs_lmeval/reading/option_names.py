@@ -6,10 +6,10 @@ from vrs_lmeval.reading.normalisation import fold, normalise
 
 
 def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
-    """One name an option: its normalised words. Equal texts have one name, and other texts never do.
+    """A name for each option: its normalised words. Equal texts share a name; different texts never do.
 
-    Where texts differ in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"), the second of
-    them gets a star, the third two, and so on. A text without a word of its own ("+", "A") is its own name.
+    Some texts differ only in what normalisation leaves out (ER+/PR- and ER-/PR+, "tr > tb" and "tr < tb"). Then the
+    second gets a star, the third two stars, and so on. A text without a word of its own ("+", "A") is its own name.
     """
     texts: dict[str, list[str]] = {}
     names = []
@@ -28,7 +28,7 @@ def count_collisions(options: tuple[str, ...]) -> int:
 
 
 def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
-    """The name of the option that `text` repeats: letter by letter, else in its words where no other has these."""
+    """The name of the option that `text` repeats: letter by letter, or in words that no other option has; else None."""
     names = name_options(options)
     texts = [fold_text(option) for option in options]
     if (same := fold_text(text)) in texts or (same := same.rstrip(". ")) in texts:
@@ -39,9 +39,9 @@ def find_same_option(text: str, options: tuple[str, ...]) -> str | None:
 
 
 def rename_option(name: str, asked: tuple[str, ...], options: tuple[str, ...]) -> str:
-    """What an option that is called `name` among `asked` is called among `options`, the same in another order.
+    """The name among `options` of the option that is called `name` among `asked`, the same options in another order.
 
-    Other names stay: stars tell by place, so that a rotation would give another option's name.
+    Other names do not change. Stars depend on the place, so without this a rotation would give another option's name.
     """
     names = name_options(asked)
     if asked == options or name not in names:

@@ -22,7 +22,7 @@ from vrs_lmeval.records import NOT_ASKED, Answer, Sample
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What was understood under one variant, and from what: a text, or the options' likelihoods."""
+    """The answer that was read under one variant, and its source: a text, or the options' likelihoods."""
 
     answer: Answer
     text: str | None = None
@@ -34,20 +34,20 @@ class PromptStyle(Protocol):
 
     @property
     def request_type(self) -> Literal["generate_until", "loglikelihood"]:
-        """The harness's name of it."""
+        """The harness's name for this type of request."""
 
     @property
     def asks_for_text(self) -> bool:
         """Whether the model writes, so that it can make claims."""
 
     def offer(self, sample: Sample) -> Sample | None:
-        """The question as it is asked; None for one that cannot be asked so."""
+        """The question as it is asked; None if it cannot be asked in this style."""
 
     def ask(self, sample: Sample, generation: Mapping[str, Any], delimiter: str) -> list[Any]:
-        """What stands beside the prompt in the requests of one variant: settings of generation, or continuations."""
+        """What the requests of one variant hold besides the prompt: settings of generation, or continuations."""
 
     def read(self, given: Sequence[Any], sample: Sample) -> Response:
-        """The harness's results of these requests, in their order."""
+        """The response from the harness's results of these requests, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ class TextStyle:
     asks_for_text: bool = True
 
     def offer(self, sample: Sample) -> Sample | None:
-        """Any question."""
+        """The question as it is: any question can be asked."""
         return sample
 
     def ask(self, sample: Sample, generation: Mapping[str, Any], delimiter: str) -> list[Any]:
-        """One request."""
+        """The settings of one request."""
         return [generation]
 
     def read(self, given: Sequence[Any], sample: Sample) -> Response:
-        """Its text."""
+        """The response from the text of that request."""
         (text,) = given
         return Response(self.parse(text, sample), text)
 
@@ -80,23 +80,23 @@ class LikelihoodStyle:
     asks_for_text: bool = False
 
     def offer(self, sample: Sample) -> Sample | None:
-        """One with options, or with "yes" and "no" for answers, which then are its options."""
+        """The question with its options, or with "yes" and "no" as options if these are its answers; else None."""
         return offer_options(sample)
 
     def ask(self, sample: Sample, generation: Mapping[str, Any], delimiter: str) -> list[Any]:
-        """A letter an option."""
+        """One continuation for each option: its letter."""
         return [delimiter + letter for letter in LETTERS[: len(sample.options)]]
 
     def read(self, given: Sequence[Any], sample: Sample) -> Response:
-        """(Log-likelihood, is greedy) of each, as numbers or as the texts that the harness logs."""
+        """The response from (log-likelihood, is greedy) of each option, as numbers or as the harness's logged texts."""
         shared = share_out([float(value) for value, _ in given])
         return Response(read_most_probable(shared, sample), likelihoods=shared)
 
 
 def was_asked(result: Any) -> bool:
-    """Whether one of the harness's results is a model's, not what our model classes give for what they cannot ask.
+    """Whether a result of the harness comes from the model: our model classes give NOT_ASKED for what they cannot ask.
 
-    Those give NOT_ASKED for a text, or in place of an option's likelihood.
+    NOT_ASKED stands in place of a text, or in place of an option's likelihood.
     """
     said: Any = result if isinstance(result, str) else result[0]
     return bool(said != NOT_ASKED)

@@ -1,6 +1,6 @@
 """Refusals: the phrases by which a text declines to answer, or doubts; for folded text (`normalisation.fold`).
 
-`answers.py` reads them in the light of a question, `image_remarks.py` without one. A change here changes the parser.
+`answers.py` uses them together with a question, `image_remarks.py` without one. A change here changes the parser.
 """
 
 from __future__ import annotations

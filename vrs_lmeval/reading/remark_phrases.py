@@ -1,6 +1,6 @@
 """Phrases of remarks: that there is no image, that it shows nothing, that it does not fit; for folded sentences.
 
-`image_remarks.py` says what they mean, and reads them. Gaps are bounded, so that a search is linear in the text.
+`image_remarks.py` says what they mean, and uses them. Gaps have bounds, so that a search is linear in the text.
 """
 
 from __future__ import annotations
@@ -376,4 +376,4 @@ IS_ANOTHER = tuple(
         r"核磁|图像|图片|影像|照片)",
     )
 )
-"""That the image is of another kind or part than one that is named: an answer, where that was asked."""
+"""Phrases that say the image is of another kind or part than one they name; they are an answer if that was asked."""

@@ -1,4 +1,4 @@
-"""What a model said: takes its raw text, gives it without thoughts, up to the end of its turn, of bounded length."""
+"""Finds what a model said: takes its raw text, gives it without thoughts, up to the end of its turn, cut in length."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NEXT_TURN = re.compile(r"(?:\n|[.!?]\s+)(?:question|user|human|q) ?:.*", re.DOT
 
 
 def find_said_text(text: str) -> str | None:
-    """At most LONGEST_ANSWER characters, markup and invented turns still in them.
+    """What the text says, at most LONGEST_ANSWER characters, still with markup and invented turns.
 
-    None where the text ends inside its reasoning; what stood before an unclosed thought is said.
+    None if the text ends inside its reasoning. The text before an unclosed thought counts as said.
     """
     text = "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())
     before = THOUGHT_OPENS.split(text, maxsplit=1)[0]
@@ -33,12 +33,12 @@ def find_said_text(text: str) -> str | None:
 
 
 def cut_next_turn(text: str) -> str:
-    """Up to a turn that the model invents ("Question: ..."); of text without markup."""
+    """The text up to a turn that the model invents ("Question: ..."); `text` has no markup."""
     return _NEXT_TURN.sub("", text)
 
 
 def _end_turn(text: str) -> str:
-    """Up to the first special token that follows a word: there the turn ends, or another's begins."""
+    """The text up to the first special token after a word: there the turn ends, or another turn begins."""
     parts = (part.strip() for part in _SPECIAL_TOKEN.split(text))
     said = (part for part in parts if part and part.lower() not in {"assistant", "model"})
     return next(said, "")

@@ -4,11 +4,11 @@
 alike; `token_f1` and `token_recall` compare bags of words as SQuAD's evaluation does (Rajpurkar et al. 2016,
 arXiv 1606.05250, section 6.1). Several golds are alternatives: each field is its best over them.
 
-How this relates to LLaVA-Med (`llava/eval/run_eval.py`, `eval_metrics/evaluate_metrics.py`), whose "open / closed"
-numbers most tables quote:
+Most tables quote the "open / closed" numbers of LLaVA-Med (`llava/eval/run_eval.py`,
+`eval_metrics/evaluate_metrics.py`). They differ from ours:
 
-- its OPEN headline is token *recall*, which long answers inflate; here that is `token_recall`, `correct` is stricter,
-  and `named` between them: all words of a gold in one run that the text does not deny (`mentions.py`);
+- its OPEN headline is token *recall*, which long answers inflate; here that is `token_recall`. `correct` is stricter,
+  and `named` lies between: all words of a gold stand in one run that the text does not deny (`mentions.py`);
 - it counts a predicted word as often as the model repeats it; here a word counts as often as the gold holds it;
 - its CLOSED is a *substring* test that requires "yes" or "no" in the text, so that a right "mri" scores 0 and
   "abnormal" passes by its "no"; in the version read (commit ad758b6) a wrong "yes"/"no" is also left out of the
@@ -33,7 +33,7 @@ def score_answer(answer: Answer, sample: Sample, text: str | None = None) -> Sco
 
     Golds of closed questions are read by the rules that read the model's text (`choices.read_gold`). `text` is what the
     model wrote: `named` needs its sentences to know how far a denial reaches, see `find_gold_named`.
-    Raises ValueError where `sample` has no gold.
+    Raises ValueError if `sample` has no gold.
     """
     if not sample.golds:
         raise ValueError(f"sample {sample.sample_id} has no gold answer to score against")
@@ -54,9 +54,9 @@ def score_answer(answer: Answer, sample: Sample, text: str | None = None) -> Sco
 def find_gold_named(answer: Answer, sample: Sample, text: str | None = None) -> bool | None:
     """Whether the answer to an open question says one of its golds; None for closed questions and those with options.
 
-    The words are those of `text` without thoughts and markup, as `answer` was read from it. Without `text`, or where
-    `answer` was read from another part of it, they are those of `answer.value`, where all is one sentence and a denial
-    reaches further. An exact match is named, an unparsable answer names nothing.
+    It looks at the words of `text` without thoughts and markup, from which `answer` was read. Without `text`, or if
+    `answer` was read from another part of it, it looks at `answer.value`; there all is one sentence, so a denial
+    reaches further. An exact match is named; an unparsable answer names nothing.
     """
     if sample.answer_type == "closed" or sample.options:
         return None
@@ -71,8 +71,8 @@ def find_gold_named(answer: Answer, sample: Sample, text: str | None = None) -> 
 def compare_tokens(answer: str, gold: str) -> tuple[float, float]:
     """Token F1 and recall (shares) of `answer` against `gold`: 2 * common / (answer + gold) and common / gold.
 
-    Words are normalised and counted as bags. A text without a word agrees (1) with one of the same signs or articles
-    alone.
+    Words are normalised and counted as bags. A text without a word agrees (1) only with a text of the same signs or
+    articles.
     """
     answer_words, gold_words = Counter(split_words(answer)), Counter(split_words(gold))
     if not answer_words or not gold_words:

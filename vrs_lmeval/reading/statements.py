@@ -1,7 +1,7 @@
-"""Statements: takes a text without a yes or no of its own, and a yes/no question; gives what it states of it.
+"""Statements: takes a text without yes or no, and a yes/no question; gives the answer that the text states.
 
-Affirmations and denials are read alike: "an effusion is seen" as "no effusion is seen". FORMS lists what is read, with
-an example each, which is also the test.
+The same rules read affirmations and denials: "an effusion is seen", "no effusion is seen". FORMS lists the forms, each
+with an example, which is also its test.
 """
 
 from __future__ import annotations
@@ -62,13 +62,13 @@ PHRASE_ENDS = word_set(
     "identifiable detected present visible visualized visualised evident apparent observed found shown appreciated "
     "demonstrated placed located used here"
 )
-"""Words that end the noun phrase before them; "of" does not, it goes on."""
+"""Words that end the noun phrase before them; "of" is not one: it continues the phrase."""
 
 INVERTS = re.compile(r"\b(?:no|not|without|absent|absence|free (?:of|from)|clear of|rule out|ruled out)\b")
 """A question that holds these is not answered by a phrase that denies: "are the lungs free of effusion?"."""
 
 PLACES = word_set("left right upper lower anterior posterior elsewhere")
-"""Places that narrow a denial: "no effusion on the left" denies no effusion unless the left was asked about."""
+"""Places that narrow a denial: "no effusion on the left" answers only a question about the left."""
 
 _HAS = re.compile(
     r"\b(?:there (?:is|are|appears to be|appear to be|seems to be)|"
@@ -95,7 +95,7 @@ _HEDGES = re.compile(
 """Words of a sentence that states nothing of this image, or leaves it open."""
 
 _DEGREES = word_set("small large mild moderate massive minimal severe bilateral extensive trace")
-"""Words that narrow what is there: who sees a small one sees one; who sees no small one may see a large one."""
+"""Words that narrow a thing: a small effusion is an effusion, but without a small one there may be a large one."""
 
 _NOT = word_set("not isnt arent wasnt werent")
 _STATE_VERBS = word_set("is are was were be appear appears seem seems look looks to both clearly")
@@ -103,16 +103,17 @@ _STATE_VERBS = word_set("is are was were be appear appears seem seems look looks
 _ONE_WORD = {"present": "yes", "positive": "yes", "correct": "yes"} | dict.fromkeys(
     ["absent", "negative", "none"], "no"
 )
-"""Whole answers to whether something is there; where the question says one of them itself, its own word is "yes"."""
+"""Whole answers to a question whether something is there. If the question itself says one of them, that word means
+"yes"."""
 
 _OPPOSITE = {"present": "absent", "positive": "negative", "normal": "abnormal"}
 _OPPOSITE |= {second: first for first, second in _OPPOSITE.items()}
 
 
 def read_statement(text: str, question: str) -> str | None:
-    """What the first sentence that says what is there, or is not, says of what `question` asks about; else None.
+    """The answer to `question` in the first sentence that says what is there or is not there; else None.
 
-    A question with a negation is not answered so.
+    It gives no answer to a question with a negation.
     """
     if (word := _read_one_word(text, question)) is not None:
         return word
@@ -158,7 +159,8 @@ def read_echo(text: str, question: str) -> str | None:
 
 
 def _affirms(sentence: str, phrase: str, asked: list[str]) -> bool:
-    """A place that was asked about must be said; one that was not only narrows what is there."""
+    """Whether the sentence affirms what is asked. It must say a place that was asked about; any other place only
+    narrows what is there."""
     words = split_words(sentence)
     if INVERTS.search(" ".join(words)) or PLACES & set(asked) - set(words):
         return False
@@ -169,7 +171,7 @@ def _affirms(sentence: str, phrase: str, asked: list[str]) -> bool:
 
 
 def _denies(phrase: str, asked: list[str]) -> bool:
-    """A place or degree that was not asked about leaves what is asked undecided."""
+    """Whether the phrase denies what is asked. It does not if it has a place or degree that was not asked about."""
     if PLACES & set(split_words(phrase)) - set(asked):
         return False
     items = re.split(r"\b(?:or|nor)\b", re.split(r"[,;:]|\b(?:and|but)\b", phrase)[0])
@@ -192,7 +194,7 @@ def _read_one_word(text: str, question: str) -> str | None:
 
 
 def is_asked(item: list[str], asked: list[str]) -> bool:
-    """True where `item` lies in `asked` and its noun ends a phrase there: "mass" is not asked for in "mass effect"."""
+    """True if `item` stands in `asked` and its noun ends a phrase there: "mass effect" does not ask for a "mass"."""
     ends = {_singular(word) for word, after in pairwise([*asked, "of"]) if after in PHRASE_ENDS | {"of", "or"}}
     noun = _singular(next(reversed(list(takewhile("of".__ne__, item))), ""))
     return noun in ends and {_singular(word) for word in item} <= {_singular(word) for word in asked} | {"of"}

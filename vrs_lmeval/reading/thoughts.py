@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ThoughtMarks(NamedTuple):
-    """What opens and what closes a thought, and models that write so."""
+    """The marks that open and close a thought, and models that write them."""
 
     opener: str
     closer: str
@@ -23,17 +23,18 @@ MARKS = (
     ThoughtMarks("<|channel>thought", "<channel|>", "Gemma 4"),
     ThoughtMarks("<|channel|>analysis<|message|>", "<|channel|>final<|message|>", "gpt-oss"),
 )
-"""Of the models' own documents and chat templates, as far as known here; no checkpoint was at hand to try them."""
+"""Taken from the models' own documents and chat templates, as far as known here; no checkpoint was at hand to try
+them."""
 
 
 def find_open_thought(prompt: str) -> str | None:
-    """The mark of an open thought that a rendered prompt ends in, so that the model goes on thinking; None without."""
+    """The mark of the open thought in which a rendered prompt ends, so that the model goes on thinking; else None."""
     end = prompt.rstrip()
     return next((marks.opener for marks in MARKS if end.lower().endswith(marks.opener.lower())), None)
 
 
 def cut_thoughts(text: str) -> str:
-    """What follows the last thought that was closed; the text itself where none was.
+    """The text after the last closed thought; the whole text if no thought was closed.
 
     A thought may have been opened by the prompt, so a closer counts without its opener.
     """

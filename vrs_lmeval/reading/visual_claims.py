@@ -1,10 +1,10 @@
 """Visual claims: takes a model's text, tells whether it says that something is seen in the image.
 
-A lexicon of phrases, judged sentence by sentence: it needs no model, anyone can read why a text counts, and its errors
-are measured on sentences labelled by hand, some of them kept aside (docs/metrics.md, and a test). A claim is a
-statement about *this* image: that it shows, has or lacks something, or that something is visible or present. A bare
-answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ...") and a text that says it
-cannot see the image make none.
+It is a lexicon of phrases, applied sentence by sentence: it needs no model, and anyone can read why a text counts. Its
+errors are measured on sentences labelled by hand, some of them held out (docs/metrics.md, and a test). A claim is a
+statement about *this* image: that it shows, has or lacks something, or that something is visible or present. These make
+no claim: a bare answer ("pneumonia"), knowledge about images in general ("pneumonia often shows as ..."), and a text
+that says it cannot see the image.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from vrs_lmeval.reading.normalisation import fold
 
 CLAIMS_VERSION = "2"
-"""Goes into every result; to be raised with any change of the lexicon."""
+"""Goes into every result. Raise it with any change of the lexicon."""
 
 _PICTURE = (
     r"(?:image|images|scan|scans|x ?-?ray|radiograph|radiographs|film|picture|photo|photograph|slide|figure|ct|mri|mr|"
@@ -87,11 +87,11 @@ _THIS_PICTURE = re.compile(
     rf"\b(?:this|the|these)(?: \w+){{0,3}} {_PICTURE}\b|\b(?:i|we|you) can\b|\bhere\b|\bcan be {_SEEN}\b"
 )
 _SENTENCE_END = re.compile(r"[.!?;\n]+(?:\s|$)|,\s+(?=which\b)")
-"""Also before ", which": "there is an opacity, which may be a tumour" says that there is one."""
+"""A sentence also ends before ", which": "there is an opacity, which may be a tumour" claims an opacity."""
 
 
 def makes_visual_claim(text: str) -> bool:
-    """True where a sentence of `text` says that something is or is not to be seen in the image asked about."""
+    """True if a sentence of `text` says that something is, or is not, seen in the image asked about."""
     return any(_is_claim(sentence) for sentence in _SENTENCE_END.split(fold(text)))
 
 

@@ -1,4 +1,4 @@
-"""Clusters: takes what each value belongs to (its image), gives sums by cluster and keyed draws of whole clusters."""
+"""Clusters: takes the cluster (image) of each value, gives sums by cluster and keyed draws of whole clusters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _BLOCK_DRAWS = 2_000_000
 
 
 def number_clusters(clusters: Clusters, expected: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Each value's cluster as 0..G-1 in sorted order of the names, and G."""
+    """Each value's cluster (n,) as a number 0..G-1 in the sorted order of the names; and G. Raises ValueError unless
+    there are `expected` clusters."""
     if len(clusters) != expected:
         raise ValueError(f"{expected} values need as many clusters, there are {len(clusters)}")
     names, codes = np.unique(np.asarray(clusters), return_inverse=True)
@@ -27,7 +28,7 @@ def number_clusters(clusters: Clusters, expected: int) -> tuple[npt.NDArray[np.i
 def sum_columns_by_cluster(columns: Floats, clusters: Clusters) -> tuple[Floats, Floats]:
     """Sums and counts (G, m) of every column of `columns` (n, m) over each cluster, in order of the clusters' names.
 
-    A NaN is a value that does not apply: it adds nothing to either.
+    A NaN is a value that does not apply: it adds nothing to sums or counts.
     """
     codes, total = number_clusters(clusters, len(columns))
     applies = np.isfinite(columns)
@@ -41,8 +42,8 @@ def sum_columns_by_cluster(columns: Floats, clusters: Clusters) -> tuple[Floats,
 def resample_means(columns: Floats, clusters: Clusters, *, key: str, resamples: int = 10_000) -> Floats:
     """Means (resamples, m) of every column of `columns` (n, m) over resampled clusters, the same draws for all columns.
 
-    A NaN in `columns` is a value that does not apply and is left out of its column's mean; a resample without any
-    value is NaN. Sharing draws keeps columns paired: the difference of two columns of means is a bootstrap of the
+    A NaN in `columns` is a value that does not apply, and is left out of its column's mean; a resample without any
+    value is NaN. Shared draws keep columns paired: the difference of two columns of means is a bootstrap of the
     difference.
     """
     sums, counts = sum_columns_by_cluster(columns, clusters)
@@ -56,7 +57,8 @@ def resample_means(columns: Floats, clusters: Clusters, *, key: str, resamples: 
 
 
 def draw_cluster_weights(total: int, key: str, resamples: int) -> Iterator[tuple[slice, Floats]]:
-    """How often each of `total` clusters is drawn, (rows, total), for some resamples at a time, and which they are."""
+    """Yields some resamples at a time: which they are, and how often each of `total` clusters is drawn, (rows,
+    total)."""
     generator = make_generator(key)
     block = max(1, _BLOCK_DRAWS // total)
     for start in range(0, resamples, block):

@@ -1,4 +1,4 @@
-"""Confidences: takes how sure each answer was and whether it was right, gives the sums of calibration's numbers.
+"""Confidences: takes each answer's confidence and whether it was right, gives the sums for the calibration metrics.
 
 With n questions in bins b, each with confidence p and right or not (c = 1 or 0), the error is
 
@@ -7,11 +7,12 @@ With n questions in bins b, each with confidence p and right or not (c = 1 or 0)
 (Naeini, Cooper and Hauskrecht 2015, AAAI; Guo et al. 2017, arXiv 1706.04599), with as many questions in every bin
 (Nguyen and O'Connor 2015, EMNLP; less biased than bins of equal width: Roelofs et al. 2022, arXiv 2012.08668).
 
-Chance lifts it: where a bin's true gap is 0, |gap| is still above 0. `find_lift` says by how much. The bins are taken
-as they are: what is estimated is the error between these limits, and one that is averaged away in a bin is not seen.
+Chance lifts the error: if a bin's true gap is 0, |gap| is still above 0. `find_lift` says by how much. The bins count
+as fixed: the estimate is the error between these limits, and an error that averages to 0 within a bin is not seen.
 
-Overconfidence and Brier score are means. Their spread rests on the rarer kind of answer, which a sample may lack: where
-all is right and sure, the values hardly differ. So their errors, too, are at least those of a calibrated model.
+Overconfidence and Brier score are means. Their spread depends on the rarer kind of answer, which a sample may lack: if
+all answers are right and sure, the values hardly differ. So their standard errors, too, are at least those of a
+calibrated model.
 """
 
 from __future__ import annotations
@@ -25,25 +26,26 @@ import numpy.typing as npt
 from vrs_lmeval.uncertainty.clusters import Floats
 
 MOST_BINS = 10
-"""As Naeini et al.; more would show more of the curve, and lift the error more (by the root of their number)."""
+"""Bins, as Naeini et al. have them. More bins show more of the curve, but lift the error more (by the root of their
+number)."""
 
 FEWEST_IN_BIN = 10
-"""Questions in each bin: below it a bin's accuracy has a standard error of .16, and its gap is chance."""
+"""Questions that each bin needs: with 10 a bin's accuracy has a standard error of .16; with fewer its gap is chance."""
 
 DIGITS = 9
-"""Confidences that are equal to so many digits are equal: the rest is rounding in a model's logarithms."""
+"""Confidences that agree to so many digits count as equal: the rest is rounding in a model's logarithms."""
 
 CLEAR = 3.0
-"""A bin's gap of so many standard errors is not 0 by chance (1 in 370): there chance adds as much as it takes away."""
+"""A gap of more standard errors is not 0 by chance (1 in 370); in such a bin chance adds as much as it takes away."""
 
 UNSEEN = 2.0
-"""Answers of the rarer kind that could have been missed, in the variance: 100 of 100 right still leave some 3 % (the
-two of Agresti and Coull 1998, The American Statistician 52:119-126)."""
+"""The variance counts so many unseen answers of the rarer kind: 100 right of 100 still leave some 3 % (the two of
+Agresti and Coull 1998, The American Statistician 52:119-126)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lift:
-    """What chance adds at most, by mean and standard deviation; and the least standard error of the value."""
+    """The most that chance adds to a value, as mean and standard deviation; and the value's least standard error."""
 
     mean: float
     deviation: float
@@ -51,10 +53,11 @@ class Lift:
 
 
 def place_in_bins(confidences: Floats) -> npt.NDArray[np.int64]:
-    """Each one's bin, 0 for the least sure. At most MOST_BINS, fewer where FEWEST_IN_BIN would not be in each.
+    """The bin (n,) of each confidence (n,), 0 for the least sure. At most MOST_BINS; fewer if bins would hold less than
+    FEWEST_IN_BIN.
 
-    The bin follows from how many are below and how many are equal, so equals are never parted and the order of the
-    questions does not matter. With many equals bins are unequal, or empty.
+    The bin depends only on how many confidences are below and how many are equal. So equal ones share a bin, and the
+    order of the questions does not matter. With many equal confidences, bins are unequal or empty.
     """
     count = len(confidences)
     bins = max(1, min(MOST_BINS, count // FEWEST_IN_BIN))
@@ -65,9 +68,10 @@ def place_in_bins(confidences: Floats) -> npt.NDArray[np.int64]:
 
 
 def arrange_in_bins(pairs: Floats) -> Floats:
-    """Of (confidence, right) (n, 2), summands (n, 2B + 1): the gap p - c in its bin, p (1 - p) in its bin, and 1.
+    """Pairs (confidence p, right c) (n, 2) -> summands (n, 2B + 1): the gap p - c in its bin, p (1 - p) in its bin, and
+    1.
 
-    The second is the variance that it has if the model is calibrated.
+    The second is the variance of the gap if the model is calibrated.
     """
     confidences, right = pairs.T
     places = place_in_bins(confidences)
@@ -86,20 +90,21 @@ def add_gaps(sums: Floats) -> Floats:
 
 
 def differentiate_gaps(sums: Floats) -> Floats:
-    """Its gradient at sums (2B + 1,), from above where a gap is 0."""
+    """The gradient of `add_gaps` at sums (2B + 1,); from above if a gap is 0."""
     bins, count = len(sums) // 2, sums[-1]
     signs = np.where(sums[:bins] >= 0, 1.0, -1.0)
     return np.concatenate([signs / count, np.zeros(bins), [-add_gaps(sums) / count]])
 
 
 def find_lift(sums: Floats, deviations: Floats) -> Lift:
-    """From the total sums (2B + 1,), and by how much each cluster's (G, 2B + 1) differ from its share of them.
+    """The lift of the error, from the total sums (2B + 1,) and each cluster's deviation (G, 2B + 1) from its share of
+    them.
 
-    With e_b what chance adds to the gap of bin b, |gap_b + e_b| - |gap_b| is at most |e_b|, and e_b or -e_b where the
-    gap is clearly not 0 (the derivative of Fang and Santos 2019, Review of Economic Studies 86:377-412).
-    The e_b are taken as normal with the clusters' covariances: E|x| = s sqrt(2 / pi), and with r their correlation
+    Let e_b be what chance adds to the gap of bin b. Then |gap_b + e_b| - |gap_b| is at most |e_b|; it is e_b or -e_b if
+    the gap is clearly not 0 (the derivative of Fang and Santos 2019, Review of Economic Studies 86:377-412).
+    The e_b are taken as normal with the clusters' covariances: E|x| = s sqrt(2 / pi), and for a correlation r,
     Cov(|x|, |y|) = 2 / pi * s_x s_y (sqrt(1 - r^2) + r arcsin(r) - 1). A bin without a wrong answer seems to have no
-    variance: it has at least that of a calibrated model.
+    variance, so a bin has at least the variance of a calibrated model.
     """
     bins, count = len(sums) // 2, sums[-1]
     gaps, calibrated = sums[:bins], sums[bins:-1]
@@ -121,28 +126,29 @@ def find_lift(sums: Floats, deviations: Floats) -> Lift:
 
 
 def split_overconfidence(confidence: float, right: float) -> list[float]:
-    """The gap p - c, its variance if the model is calibrated, the square of what the other outcome changes, and 1."""
+    """Summands of overconfidence: the gap p - c, its variance if the model is calibrated, the squared change by the
+    other outcome, and 1."""
     return [confidence - right, confidence * (1 - confidence), 1.0, 1.0]
 
 
 def split_brier(confidence: float, right: float) -> list[float]:
-    """The same of (p - c)^2: (1 - p)^2 by a chance of p, else p^2; they differ by 2 p - 1."""
+    """The same summands of (p - c)^2, which is (1 - p)^2 with chance p, else p^2; the two differ by 2 p - 1."""
     jump = (2 * confidence - 1) ** 2
     return [(confidence - right) ** 2, confidence * (1 - confidence) * jump, jump, 1.0]
 
 
 def average(sums: Floats) -> Floats:
-    """The first sum by the last, (...) of (..., 4)."""
+    """The first sum divided by the last: (..., 4) -> (...)."""
     return np.asarray(sums[..., 0] / sums[..., -1])
 
 
 def differentiate_average(sums: Floats) -> Floats:
-    """Its gradient at sums (4,)."""
+    """The gradient of `average` at sums (4,)."""
     return np.array([1 / sums[-1], 0.0, 0.0, -sums[0] / sums[-1] ** 2])
 
 
 def allow_for_unseen(sums: Floats, deviations: Floats) -> Lift:
-    """Of a mean, which chance does not lift: its error, and the least that it may be."""
+    """The lift of a mean: chance does not lift it, so this holds only the least standard error that it may have."""
     _, calibrated, jumps, count = sums.tolist()
     least = math.sqrt(calibrated + UNSEEN * jumps / count) / count
     return Lift(0.0, max(float(np.linalg.norm(deviations[:, 0])) / count, least), least)

@@ -1,25 +1,24 @@
 """Estimates: takes a metric's summands and clusters, gives its value, standard error and degrees of freedom.
 
-Questions about one image share its difficulty, so the image, not the question, is the independent unit (Miller 2024,
-"Adding Error Bars to Evals", arXiv 2411.00640, on clustered standard errors and paired differences). With g the
-gradient of a form at the total sums, a cluster's residual is r = g . (its sums), and h its share of all weight.
+Questions about one image share its difficulty, so the independent unit is the image, not the question (Miller 2024,
+"Adding Error Bars to Evals", arXiv 2411.00640, on clustered standard errors and paired differences). Let g be
+the gradient of a form at the total sums. A cluster's residual is r = g . (its sums); h is its share of all weight.
 
 - Standard error: s^2 = sum over clusters of u^2, u = r / sqrt(1 - h) (CR2 of Bell and McCaffrey 2002, "Bias reduction
   in standard errors for linear regression with multi-stage samples", Survey Methodology 28:169-181; for a mean this is
   its closed form, for the others its delta method). Equal clusters have the usual factor G/(G-1).
-- Where questions are also asked with another cluster's image, partners share that image: u of a cluster and of its
-  partner go together where an image that is easy as asked misleads as a partner. 2 * sum of u * u(partner) is added
-  where it is positive (the dyadic variance of Aronow, Samii and Assenova 2015, Political Analysis 23:564-577, on a
-  circle of partners): where it is negative the interval stays on the safe side.
+- Questions that are also asked with another cluster's image depend on that image too: if an image that is easy as asked
+  misleads as a partner, u of a cluster and u of its partner correlate. So 2 * sum of u * u(partner) is added if it is
+  positive (the dyadic variance of Aronow, Samii and Assenova 2015, Political Analysis 23:564-577, on a circle of
+  partners); a negative term is left out, so that the interval errs on the wide side.
 - Degrees of freedom: Bell and McCaffrey's, 1 / (sum h^2 + (sum q)^2 - sum q^2) with q = h^2 / (1 - h), G - 1 for equal
   clusters; at most one more than the number of clusters that differ from the most frequent one. Few failures on few
-  images say little of how they cluster: where fewer than FEW_DIFFERING differ, limits count an image for at most WORTH
-  questions.
+  images say little about how failures cluster: if fewer than FEW_DIFFERING clusters differ, limits count an image as at
+  most WORTH questions.
+- A value that chance lifts (a sum of absolute values) comes with its `Lift`, multiplied by the ratio of the spread to
+  the plain error (without partners and least errors).
 
-- A value that chance lifts (a sum of absolute values) comes with its `Lift`, scaled as the spread is to the error
-  without partners and least errors.
-
-What cannot be had is NaN with a reason, never 0.
+What cannot be computed is NaN with a reason, never 0.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ NO_SPREAD = 1e-12
 """A standard error below this is rounding: the values are shares, their differences or logarithms."""
 
 FEW_DIFFERING, WORTH = 20, 3.0
-"""Where fewer clusters than this differ from the most frequent one, how they cluster cannot be estimated: a cluster
-then counts for at most so many independent questions. (Simulated with a correlation of .3 in clusters of 11: without
-it, 95 % intervals near the ceiling covered 82 to 92 %.)"""
+"""If fewer clusters than the first number differ from the most frequent one, it cannot be estimated how values cluster;
+a cluster then counts as at most the second number of independent questions. (Simulated with a correlation of .3 in
+clusters of 11: without it, 95 % intervals near the ceiling covered 82 to 92 %.)"""
 
 NAN = float("nan")
 
@@ -59,7 +58,7 @@ NO_PARTNERS: Indices = np.empty((0, 2), dtype=np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """One metric of one model: its form, and what its sums are made of."""
+    """One metric of one model: its form, and the units that are summed."""
 
     form: Form
     units: Units
@@ -68,9 +67,9 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric's value over `units` questions or sets, with its error, and what its limits are made of.
+    """A metric's value over `units` questions or sets, its standard error, and the numbers that its limits need.
 
-    `spread` is the error, or more where few clusters differ; `freedom` its degrees of freedom.
+    `spread` is the error, or more if few clusters differ; `freedom` is its degrees of freedom.
     """
 
     value: float
@@ -84,14 +83,14 @@ class Estimate:
 
 
 def sum_up(quantity: Quantity) -> tuple[Quantity, Floats, Indices]:
-    """A quantity with its sums by cluster and its partners: what `estimate` takes."""
+    """A quantity with its sums by cluster and its partners, as `estimate` takes them."""
     codes, total = number_clusters(quantity.units.clusters, len(quantity.units.summands))
     sums = sum_by_cluster(quantity.units.summands, codes, total)
     return quantity, sums, find_partners_of(quantity.units, codes)
 
 
 def find_partners_of(units: Units, codes: Indices) -> Indices:
-    """As `find_partners`, of the units that the metric applies to."""
+    """As `find_partners`, for the units to which the metric applies."""
     if units.partners is None:
         return find_partners(units.clusters, codes, None)
     applying = [partner if applies else None for partner, applies in zip(units.partners, units.applies, strict=True)]
@@ -99,7 +98,7 @@ def find_partners_of(units: Units, codes: Indices) -> Indices:
 
 
 def find_partners(clusters: Clusters, codes: Indices, partners: Sequence[str | None] | None) -> Indices:
-    """(P, 2) of each two clusters that a question joins, once; empty where none were asked together."""
+    """Pairs (P, 2) of clusters that a question joins, each pair once; empty if questions have no partners."""
     if partners is None:
         return NO_PARTNERS
     code_of = dict(zip(clusters, codes.tolist(), strict=True))
@@ -112,13 +111,13 @@ def find_partners(clusters: Clusters, codes: Indices, partners: Sequence[str | N
 
 
 def sum_by_cluster(summands: Floats, codes: npt.NDArray[np.int64], total: int) -> Floats:
-    """(G, k)."""
+    """The sums (G, k) of `summands` (n, k) over each of `total` = G clusters; `codes` (n,) numbers the clusters."""
     columns = [np.bincount(codes, weights=column, minlength=total) for column in summands.T]
     return np.stack(columns, axis=1).astype(np.float64)
 
 
 def estimate_value(form: Form, units: Units) -> float:
-    """NaN where the metric does not apply to any unit, or its denominator is 0."""
+    """The metric's value; NaN if it applies to no unit, or if its denominator is 0."""
     if not units.applies.any():
         return NAN
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -127,7 +126,8 @@ def estimate_value(form: Form, units: Units) -> float:
 
 
 def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
-    """From the sums (G, k) of the clusters; those without weight (that it does not apply to, say) do not count."""
+    """The estimate from the clusters' sums (G, k) and `partners` (P, 2). Clusters without weight do not count: for
+    example, the metric does not apply to them."""
     form, units = quantity.form, quantity.units
     applying = np.flatnonzero(sums[:, form.weight] > 0)
     value, error, spread, freedom, lift = estimate_value(form, units), NAN, NAN, NAN, None
@@ -151,7 +151,7 @@ def estimate(quantity: Quantity, sums: Floats, partners: Indices) -> Estimate:
 def _find_lift(
     find: Callable[[Floats, Floats], Lift], sums: Floats, shares: Floats, spread: float, plain: float
 ) -> tuple[Lift, float]:
-    """The lift, and the spread that it allows; `plain` is the error of which `spread` may be an increase."""
+    """The lift, and the spread that it allows; `plain` is the error without the increases that `spread` may hold."""
     totals = sums.sum(axis=0)
     lift = find(totals, (sums - shares[:, None] * totals) / np.sqrt(1 - shares)[:, None])
     scale = spread / plain if plain > NO_SPREAD else 1.0
@@ -160,14 +160,15 @@ def _find_lift(
 
 
 def find_error(residuals: Floats, shares: Floats, partners: Indices) -> float:
-    """From each cluster's residual (G,) and share (G,) of the weight; none has it all."""
+    """The standard error, from each cluster's residual (G,) and its share (G,) of the weight, which is below 1."""
     scaled = residuals / np.sqrt(1 - shares)
     shared = float(2 * (scaled[partners[:, 0]] * scaled[partners[:, 1]]).sum())
     return math.sqrt(float(np.square(scaled).sum()) + max(0.0, shared))
 
 
 def find_least_error(linear: Floats, shares: Floats, differing: int) -> float:
-    """That of questions with these linear terms (n,) if a cluster counts for WORTH of them; 0 where enough differ."""
+    """The error of questions with these linear terms (n,) if a cluster counts as WORTH questions; 0 if enough clusters
+    differ."""
     if differing >= FEW_DIFFERING:
         return 0.0
     design_effect = max(1.0, len(linear) * float(np.square(shares).sum()) / WORTH)

@@ -1,8 +1,8 @@
 """Forms of metrics: takes one value a question, gives the metric's summands; a form is a function of their sums.
 
 A mean, a ratio of means, a product of rates and a spread of means do not change if all their sums are scaled alike. So
-one formula serves them all (`intervals.py`): the value is `combine` of the total sums, and with g its gradient there a
-cluster's residual is g . (its sums). A new form is an entry here: nothing else is told by what a metric is called.
+one formula serves them all (`estimates.py`): the value is `combine` of the total sums; with its gradient g there, a
+cluster's residual is g . (its sums). A new form is an entry here: no code decides by the name of a metric.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from vrs_lmeval.uncertainty.confidences import (
 class Form:
     """`read` turns one question's value into its `width` summands (None: as many as are given), or raises ValueError.
 
-    `combine` maps sums (..., k) to values (...), `differentiate` sums (k,) to the gradient (k,). The summand in place
-    `weight` says how much a question weighs. A form whose unit is not the question has `regroup`: what was read of all
-    questions -> a number for each unit, of which it is the mean, and the units' clusters. One in which a question's
-    summands depend on the others has `arrange`: what was read of all questions (n, w) -> summands (n, k).
+    `combine` maps sums (..., k) to values (...); `differentiate` maps sums (k,) to the gradient (k,). The summand at
+    index `weight` is the weight of a question. If the unit is not the question, `regroup` maps what was read of all
+    questions to one number for each unit and the units' clusters; the metric is the mean of these numbers. If a
+    question's summands depend on other questions, `arrange` maps what was read of all questions (n, w) to summands
+    (n, k).
 
-    `find_lift` (of the total sums and the clusters' deviations from their shares) is given where limits need more than
-    the standard error: by how much chance lifts the value. `why_no_bootstrap`: resampling would mislead.
+    `find_lift` says by how much chance lifts the value, from the total sums and the clusters' deviations from their
+    shares; it is given if limits need it. `why_no_bootstrap` is the reason if resampling would mislead.
     """
 
     name: str
@@ -57,9 +58,9 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """`summands` (n, k), a row a unit, zeros where the metric does not apply: `applies` (n,); `clusters` (n,).
+    """`summands` (n, k), a row for each unit; `applies` (n,), False for rows of zeros; `clusters` (n,).
 
-    `partners` (n,) names the cluster that each unit was also measured with (the other image shown), None for none.
+    `partners` (n,) names the cluster that each unit was also measured with (the other image shown); None without one.
     """
 
     summands: Floats
@@ -69,7 +70,7 @@ class Units:
 
 
 def gather(form: Form, values: Sequence[Any], images: Clusters, partners: Sequence[str | None] | None = None) -> Units:
-    """One value a question, None where the metric does not apply, and its image -> what the form's sums are made of."""
+    """One value a question (None if the metric does not apply) and its image -> the units that the form sums."""
     given = [form.read(value) for value in values if value is not None]
     if form.regroup is not None:
         numbers, clusters = form.regroup(given)
@@ -84,7 +85,7 @@ def gather(form: Form, values: Sequence[Any], images: Clusters, partners: Sequen
 
 
 def expect_number(value: Any) -> float:
-    """Raises ValueError for what is not a finite number."""
+    """The value as a float. Raises ValueError if it is not a finite number."""
     if not isinstance(value, int | float):
         raise ValueError(f"{value!r} is no number")
     try:
@@ -97,14 +98,14 @@ def expect_number(value: Any) -> float:
 
 
 def expect_list(value: Any, *lengths: int) -> Sequence[Any]:
-    """Raises ValueError for what is not a list, or has none of these lengths."""
+    """The value. Raises ValueError if it is not a list, or if it has none of these lengths."""
     if not isinstance(value, list | tuple) or (lengths and len(value) not in lengths):
         raise ValueError(f"{value!r} should be a list" + (f" of {lengths[0]}" if lengths else ""))
     return value
 
 
 def divide(sums: Floats) -> Floats:
-    """Of (..., k): the first sum by the second."""
+    """The first sum divided by the second: (..., k) -> (...)."""
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
@@ -166,8 +167,8 @@ RATIO_TO_DIFFERENCE = Form(
     width=3,
     weight=2,
 )
-"""As RATIO, for a denominator that may be below 0 in a question: questions weigh alike. NaN where its mean is not above
-0."""
+"""As RATIO, but a question's denominator may be below 0, so all questions weigh the same. NaN unless the mean of the
+denominators is above 0."""
 
 RATE_TIMES_COMPLEMENT = Form(
     "rate times complement", _read_claim_and_change, _multiply_rates, _differentiate_rates, width=4, weight=3
@@ -215,7 +216,7 @@ BRIER = Form(
     weight=-1,
     find_lift=allow_for_unseen,
 )
-"""Both from the same pair."""
+"""Both read one (confidence, right) a question, as CALIBRATION_ERROR does."""
 
 FORMS: Mapping[str, Form] = {
     form.name: form
@@ -224,4 +225,4 @@ FORMS: Mapping[str, Form] = {
         *(CALIBRATION_ERROR, OVERCONFIDENCE, BRIER),
     )
 }
-"""By the name that a run logs; `metrics.question_sets` adds those whose unit is a set."""
+"""Forms by the name that a run logs; `metrics.question_sets` adds the forms whose unit is a set."""

@@ -1,7 +1,7 @@
 """Intervals: takes per-question values and the cluster (image) of each, gives values, errors and 95 % intervals.
 
-- Analytic (`estimates.py`, `limits.py`): the one in the tables. Exact to recompute, and it covers better than the
-  bootstrap where images are few; `bench/bench_intervals.py` simulates how often.
+- Analytic (`estimates.py`, `limits.py`): the tables show this one. It needs no random numbers, and with few images it
+  covers better than the bootstrap; `bench/bench_intervals.py` simulates how often.
 - Bootstrap: percentiles over resampled clusters. Its random numbers come from a key, so that the same question gives
   the same interval in any process; all metrics of all models share the draws.
 """
@@ -48,13 +48,13 @@ TOO_OFTEN_EMPTY = "too few clusters have values: many resamples have none"
 RESAMPLES = 10_000
 
 MOST_EMPTY = 0.05
-"""Above this share of resamples without a value (too few images have one) there is no bootstrap interval."""
+"""With a larger share of resamples without a value (too few images have one), there is no bootstrap interval."""
 
 _QUANTITIES_AT_ONCE = 1000
-"""Bootstrapped together: 80 MB of 10,000 resamples each."""
+"""Quantities that are bootstrapped together: with 10,000 resamples of each they take 80 MB."""
 
 Place = tuple[Any, str] | tuple[Any, str, str | None]
-"""One question's value, its image, and where it was also asked with another's, that one."""
+"""One question's value and its image; and its partner's image, if it was also asked with another image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +66,26 @@ class Intervals:
 
 
 def find_value(form: Form, values: Sequence[Any]) -> float:
-    """The metric's number from one value a question, None where it does not apply; NaN where none does."""
+    """The metric's number from one value a question (None if it does not apply); NaN if it applies to none."""
     return estimate_value(form, gather(form, values, range(len(values))))
 
 
 def find_error(form: Form, places: Sequence[Place]) -> float:
-    """Its standard error from values with their images; NaN with fewer than two images, or where none differs."""
+    """The metric's standard error from values with their images; NaN with fewer than two images, or if all are
+    equal."""
     return estimate(*sum_up(_split(form, places, UNBOUNDED))).error
 
 
 def find_interval(form: Form, places: Sequence[Place], bounds: Bounds, level: float = 0.95) -> Interval:
-    """Its analytic interval within `bounds`, from the same: the one the table shows."""
+    """The metric's analytic interval within `bounds`, from values with their images; the table shows it."""
     return _find_analytic(estimate(*sum_up(_split(form, places, bounds))), bounds, level)
 
 
 def find_t_interval(values: Values, clusters: Clusters, level: float = 0.95, bounds: Bounds = UNBOUNDED) -> Interval:
     """Mean of `values` (n,) with its analytic interval; `clusters` (n,) names each value's cluster.
 
-    Without `bounds` the limits are NaN with a reason where no cluster differs. Raises ValueError for a value that is no
-    finite number.
+    Without `bounds` the limits are NaN with a reason if no cluster differs. Raises ValueError for a value that is not
+    a finite number.
     """
     return _find_analytic(estimate(*sum_up(_take_mean(values, clusters))), bounds, level)
 
@@ -99,8 +100,8 @@ def find_bootstrap_interval(
 ) -> Interval:
     """Mean of `values` (n,) with the percentile interval of its clustered bootstrap.
 
-    `key` names the random stream, e.g. "vrs/<task>/<model>"; the result depends on it and on the values by cluster,
-    not on their order. NaN limits with a reason as in `find_t_interval`.
+    `key` names the random stream, e.g. "vrs/<task>/<model>". The result depends on the key and on the values of each
+    cluster, not on their order. Limits are NaN with a reason as in `find_t_interval`.
     """
     quantity = _take_mean(values, clusters)
     return find_both_intervals([quantity], clusters, key=key, resamples=resamples, level=level)[0].bootstrap
@@ -109,7 +110,8 @@ def find_bootstrap_interval(
 def find_both_intervals(
     quantities: Sequence[Quantity], clusters: Clusters, *, key: str, resamples: int = RESAMPLES, level: float = 0.95
 ) -> list[Intervals]:
-    """Of each quantity, all on the same units with `clusters` (n,), in their order; the bootstrap is drawn by `key`."""
+    """Both intervals of each quantity, in their order; all quantities have the same units with `clusters` (n,). `key`
+    decides the draws of the bootstrap."""
     codes, total = number_clusters(clusters, len(clusters))
     found: list[Intervals] = []
     for start in range(0, len(quantities), _QUANTITIES_AT_ONCE):
@@ -155,7 +157,7 @@ def _find_analytic(found: Estimate, bounds: Bounds, level: float) -> Interval:
 def _bootstrap(
     quantities: Sequence[Quantity], sums: Sequence[Floats], key: str, resamples: int, level: float
 ) -> list[tuple[float, float, float]]:
-    """(low, high, share of resamples without a value) of each."""
+    """(low, high, share of resamples without a value) of each quantity."""
     ends = np.cumsum([of_cluster.shape[1] for of_cluster in sums])[:-1]
     joined = np.hstack(sums)
     values = np.empty((len(quantities), resamples))

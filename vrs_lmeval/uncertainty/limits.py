@@ -1,11 +1,12 @@
-"""Limits of a 95 % interval: takes an estimate, its error, degrees of freedom and range, gives limits inside that.
+"""Limits of a 95 % interval: takes an estimate, its error, degrees of freedom and range, gives limits in that range.
 
 - A quantity with two limits has the score interval of Wilson (1927, J. Am. Stat. Assoc. 22:209-212) for an effective
   number of questions, share * (1 - share) / error^2 (as Korn and Graubard 1998, Survey Methodology 24:193-201).
-- One with a single limit has the t interval of the logarithm of its distance from it; one without, the t interval.
-- One that chance lifts (an expected calibration error) has limits of its own: downward, all that chance may have added
-  is taken off; upward, the t interval, since what is lifted is seldom too low.
-- Where no cluster differs there is no spread, but still an exact bound: a share that was 0 in G independent draws is
+- A quantity with one limit has the t interval of the logarithm of its distance from that limit; a quantity without
+  limits has the t interval.
+- A quantity that chance lifts (an expected calibration error) has special limits. The low limit takes off all that
+  chance may have added. The high limit is that of the t interval, since a lifted value is seldom too low.
+- If no cluster differs there is no spread, but still an exact bound: a share that was 0 in G independent draws is
   below 1 - .05^(1/G) (Clopper and Pearson 1934, Biometrika 26:404-413).
 """
 
@@ -27,16 +28,16 @@ Bounds = tuple[float, float]
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 _LARGEST_WEIGHT = 1e6
-"""Of the prior half in a score interval: beyond it the interval is the whole range."""
+"""Largest weight of the prior half in a score interval: with more the interval is the whole range."""
 
 _LARGEST_EXPONENT = 300.0
-"""Of the factor of a logarithm's interval: beyond it the limit would be infinite."""
+"""Largest exponent of the factor in a logarithm's interval: with more the limit would be infinite."""
 
 
 def find_limits(
     value: float, error: float, freedom: float, bounds: Bounds, level: float = 0.95
 ) -> tuple[float, float, str]:
-    """Low and high within `bounds`, and by which method, of an estimate with its standard error."""
+    """The low and high limit within `bounds` of an estimate with its standard error, and the method's name."""
     quantile = float(stats.t.ppf((1 + level) / 2, freedom))
     least, most = bounds
     if math.isfinite(least) and math.isfinite(most):
@@ -52,7 +53,7 @@ def find_limits(
 
 
 def _find_score_limits(share: float, error: float, quantile: float) -> tuple[float, float]:
-    """Wilson's, of a share in 0..1 that has this error."""
+    """Wilson's limits of a share in 0..1 that has this standard error."""
     spread = max(share * (1 - share), 0.0)
     if spread == 0:  # by rounding: nothing beyond the bound can be told
         return max(0.0, share - quantile * error), min(1.0, share + quantile * error)
@@ -65,13 +66,15 @@ def _find_score_limits(share: float, error: float, quantile: float) -> tuple[flo
 def find_lifted_limits(
     value: float, lift: Lift, error: float, freedom: float, bounds: Bounds, level: float = 0.95
 ) -> tuple[float, float, str]:
-    """Low and high within `bounds`, and by which method, of an estimate that chance lifts by `lift` at most."""
+    """The low and high limit within `bounds` of an estimate that chance lifts by at most `lift`, and the method's
+    name."""
     quantile = float(stats.t.ppf((1 + level) / 2, freedom))
     low, high = value - lift.mean - quantile * lift.deviation, value + quantile * error
     return max(bounds[0], low), min(bounds[1], high), LIFT_METHOD if lift.mean else T_METHOD
 
 
 def find_exact_limits(value: float, clusters: int, bounds: Bounds) -> tuple[float, float]:
-    """Where each of `clusters` gave `value`: the mean if as many differ as could have been missed, in either way."""
+    """Limits if each of `clusters` clusters gave `value`: the mean if as many clusters differ as could have been
+    missed, in either direction."""
     missed = 1 - 0.05 ** (1 / clusters)
     return value + missed * (bounds[0] - value), value + missed * (bounds[1] - value)

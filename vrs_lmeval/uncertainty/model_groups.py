@@ -1,12 +1,12 @@
 """Do two groups of models differ? Per-question values of every model and their images -> intervals of the difference.
 
-Models are the random unit and so are images: the intervals speak of other models like these on other images like these.
+Models and images are both random units: the intervals hold for other models like these on other images like these.
 
-- `find_group_difference`: the one in the table. Two-way clustered variance V = V(models) + V(images) - V(both)
+- `find_group_difference`: the table shows this one. Two-way clustered variance V = V(models) + V(images) - V(both)
   (Cameron, Gelbach and Miller 2011, "Robust Inference with Multiway Clustering", J. Bus. Econ. Stat. 29:238-249), at
   least V(models), with Welch's degrees of freedom of the models.
-- `bootstrap_group_difference`: models, then images, resampled (the hierarchical bootstrap). With few models it is too
-  narrow, since percentiles know no degrees of freedom; where models hardly differ it is too wide, since a model's
+- `bootstrap_group_difference`: resamples models, then images (the hierarchical bootstrap). With few models it is too
+  narrow, since percentiles know no degrees of freedom. If models hardly differ it is too wide, since a model's
   variation on an image is counted twice. `bench/bench_intervals.py` shows the first.
 - `find_matched_difference`: the same two-way formula for differences within base models.
 """
@@ -39,7 +39,7 @@ Mask = npt.NDArray[np.bool_]
 def find_group_difference(columns: Floats, clusters: Clusters, is_first: Mask, level: float = 0.95) -> Interval:
     """Mean over the models of the first group minus that of the second; a column of `columns` (n, M) is a model.
 
-    NaN limits with a reason where a group has fewer than two models.
+    Limits are NaN with a reason if a group has fewer than two models.
     """
     images = len(np.unique(np.asarray(clusters)))
     first, second = columns[:, is_first], columns[:, ~is_first]
@@ -64,8 +64,9 @@ def bootstrap_group_difference(
 ) -> Interval:
     """The same difference, `analytic`, with the percentiles over resampled models and images.
 
-    `means` (resamples, M): of every model over resampled images, the same for all models (`clusters.resample_means`);
-    models are drawn here, within each group. NaN limits where `analytic` has them.
+    `means` (resamples, M) holds the mean of every model over resampled images, which are the same for all models
+    (`clusters.resample_means`). This function draws models within each group. Limits are NaN if those of `analytic`
+    are.
     """
     if analytic.reason is not None:
         return replace(analytic, method=GROUP_BOOTSTRAP_METHOD)
@@ -81,8 +82,8 @@ def bootstrap_group_difference(
 def find_matched_difference(columns: Floats, clusters: Clusters, level: float = 0.95) -> Interval:
     """Mean over base models; a column of `columns` (n, B) is the difference within one base, by question.
 
-    What bases have in common drops out of it, so it needs fewer models than two groups of different bases. NaN limits
-    with a reason for fewer than two bases.
+    What the models of a base have in common drops out, so it needs fewer models than two groups of different bases.
+    Limits are NaN with a reason for fewer than two bases.
     """
     images, bases = len(np.unique(np.asarray(clusters))), columns.shape[1]
     estimate = float(np.nanmean(columns, axis=0).mean()) if bases else math.nan
@@ -113,7 +114,7 @@ def _why_degenerate(first: Floats, second: Floats, images: int) -> str | None:
 
 
 def _variance_between_models(group: Floats) -> float:
-    """Of the mean of a group's models, as Welch's test has it: s^2 / k."""
+    """The variance of the mean of a group's k models, as in Welch's test: s^2 / k."""
     means: Floats = np.nanmean(group, axis=0)
     return float(np.var(means, ddof=1)) / len(means)
 

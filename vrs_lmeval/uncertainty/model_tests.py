@@ -1,4 +1,5 @@
-"""Is a difference between models real? Per-question differences and their images -> p-values, ranks, power.
+"""Tests whether a difference between models is real: per-question differences and their images -> p-values, ranks,
+power.
 
 The image is the independent unit here as in `intervals.py`. Every test has a key in place of a random state, so that
 the same comparison gives the same p-value in any process. What cannot be tested is NaN, never 1 or 0.
@@ -20,16 +21,17 @@ from vrs_lmeval.uncertainty.clusters import Clusters, Floats, make_generator, su
 Indices = npt.NDArray[np.int64]
 
 _MAX_ENUMERATED = 12
-"""Up to so many images all 2^G sign vectors are tried: fewer than the usual 10,000 random ones, and exact."""
+"""With at most so many images (G) all 2^G sign vectors are tried: fewer than the usual 10,000 random ones, and
+exact."""
 
 _BLOCK_SIGNS = 4_000_000
 """Random signs held at once, 32 MB."""
 
 _CANCELLED = 1e-10
-"""Of a variance: what is left of two equal columns by rounding. One question that differs in 100,000 leaves more."""
+"""Share of a variance that rounding leaves for two equal columns; one different question in 100,000 leaves more."""
 
 _TIE = 1e-9
-"""Sums closer than this are equal: they are of halves and thirds, not of continuous numbers."""
+"""Sums closer than this are equal: they add halves and thirds, not continuous numbers."""
 
 
 def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
@@ -38,9 +40,10 @@ def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str
     Under the hypothesis an image's summed difference is as likely to be its negative, so the signs of whole images
     are flipped (Fisher's randomisation test; Good 2005, "Permutation, Parametric and Bootstrap Tests", ch. 3). All
     columns share the flips. p = (1 + #{|T*| >= |T|}) / (1 + flips), which never is 0 (Phipson and Smyth 2010), or the
-    exact share where all sign vectors can be tried. Where no flip reaches T, p is at most what Hoeffding's inequality
-    leaves to it, 2 exp(-T^2 / (2 sum of squares)): else 10,000 flips could tell none of 33 models' 528 pairs apart.
-    NaN in `differences` is a question that does not apply; a column without any difference has nothing to test: NaN.
+    exact share if all sign vectors are tried. If no flip reaches T, p is at most the bound of Hoeffding's inequality,
+    2 exp(-T^2 / (2 sum of squares)): otherwise 10,000 flips could not tell apart any of 33 models' 528 pairs.
+    A NaN in `differences` is a question that does not apply. A column without any difference gives NaN: there is
+    nothing to test.
     """
     sums, _ = sum_columns_by_cluster(differences, clusters)
     columns = np.arange(sums.shape[1])
@@ -50,7 +53,7 @@ def find_sign_flip_p_values(differences: Floats, clusters: Clusters, *, key: str
 def find_pairwise_p_values(columns: Floats, clusters: Clusters, *, key: str, flips: int = 10_000) -> Floats:
     """The test of `find_sign_flip_p_values` for the difference of every two columns of `columns` (n, M): (M, M).
 
-    Not adjusted for their number; NaN on the diagonal. One column is one model's values, without NaN.
+    They are not adjusted for the number of pairs; the diagonal is NaN. A column holds one model's values, without NaN.
     """
     sums, _ = sum_columns_by_cluster(columns, clusters)
     models = sums.shape[1]
@@ -63,8 +66,8 @@ def find_pairwise_p_values(columns: Floats, clusters: Clusters, *, key: str, fli
 def find_pairwise_errors(columns: Floats, clusters: Clusters, partners: Indices | None = None) -> Floats:
     """Standard error of the mean difference of every two columns of `columns` (n, M): (M, M).
 
-    That of `estimates.py`, for all pairs by two matrix products; `partners` (P, 2) as there. NaN with fewer than two
-    clusters.
+    It is the standard error of `estimates.py`, for all pairs by two matrix products; `partners` (P, 2) as there. NaN
+    with fewer than two clusters.
     """
     centred, counts = sum_columns_by_cluster(columns - columns.mean(axis=0), clusters)
     if len(centred) < 2:
@@ -78,7 +81,8 @@ def find_pairwise_errors(columns: Floats, clusters: Clusters, partners: Indices 
 
 
 def _combine(products: Floats) -> Floats:
-    """Products of columns -> those of the differences of every two of them; what rounding leaves of equal ones is 0."""
+    """Products of columns -> products of the differences of every two columns; the rest of equal columns is set to
+    0."""
     own = np.diag(products)
     both = own[:, None] + own[None, :]
     squares = both - products - products.T
@@ -87,7 +91,8 @@ def _combine(products: Floats) -> Floats:
 
 
 def _find_p_values(sums: Floats, first: Indices, second: Indices, key: str, flips: int) -> Floats:
-    """Of column first[i] of `sums` (G, m) minus column second[i]: a flipped difference is the difference of flips."""
+    """P-values of column first[i] of `sums` (G, m) minus column second[i]. (A flipped difference is the difference of
+    flipped columns.)"""
     observed = np.abs(sums.sum(axis=0)[first] - sums.sum(axis=0)[second])
     extreme, tried = np.zeros(len(first)), 0
     for signs in _make_sign_blocks(len(sums), key, flips):
@@ -107,7 +112,7 @@ def _find_p_values(sums: Floats, first: Indices, second: Indices, key: str, flip
 
 
 def _make_sign_blocks(total: int, key: str, flips: int) -> Iterator[Floats]:
-    """All sign vectors of few images, else `flips` random ones, some at a time."""
+    """Yields sign vectors, some at a time: all of them for few images, else `flips` random ones."""
     if total <= _MAX_ENUMERATED:
         yield np.array(list(itertools.product((-1.0, 1.0), repeat=total)))
         return
@@ -136,7 +141,7 @@ def find_rank_intervals(estimates: Sequence[float], adjusted: Floats, level: flo
     """Best and worst rank of every model, jointly at `level`: rank 1 is the highest estimate.
 
     `adjusted` (M, M), symmetric, holds family-wise adjusted p-values of all pairs. A model ranks below those that are
-    significantly higher and above those that are significantly lower; what is not told apart may be in any order
+    significantly higher and above those that are significantly lower; other models may be in any order
     (Mogstad, Romano, Shaikh and Wilhelm 2024, "Inference for Ranks", Rev. Econ. Stud. 91:476-518, section 3).
     """
     values = np.asarray(estimates, dtype=np.float64)
@@ -149,8 +154,8 @@ def find_rank_intervals(estimates: Sequence[float], adjusted: Floats, level: flo
 def find_mcnemar_p_value(first_only: int, second_only: int) -> float:
     """Exact two-sided McNemar test: how many questions only the first, or only the second, has right.
 
-    For single questions on different images; where images repeat it overstates (use the sign flips). NaN without any
-    discordant pair.
+    It is for single questions on different images. If images repeat, its p-values are too small: use the sign flips.
+    NaN without any discordant pair.
     """
     discordant = first_only + second_only
     return float(stats.binomtest(first_only, discordant).pvalue) if discordant else math.nan
@@ -159,10 +164,10 @@ def find_mcnemar_p_value(first_only: int, second_only: int) -> float:
 def find_detectable_difference(error: float, freedom: float, least: float) -> float:
     """The smallest true difference d that a two-sided test at 5 % finds with probability 80 %.
 
-    d = (t + t') * s(d) with t quantiles of `freedom`, and s(d)^2 the variance if d were true: that observed, `error`^2,
-    but no less than `least` * (d - d^2), since a mean of d takes at least a share d of questions that differ (`least`:
-    the design effect over the number of questions). With one question that differs in 451 the observed variance alone
-    would promise 80 % power where there is 30 %.
+    d = (t + t') * s(d); t and t' are t quantiles with `freedom` degrees of freedom, s(d)^2 is the variance if d were
+    true. This is the observed variance `error`^2, but at least `least` * (d - d^2): a mean of d needs at least a share
+    d of questions that differ (`least` is the design effect divided by the number of questions). With one question of
+    451 that differs, the observed variance alone would promise 80 % power although the power is 30 %.
     """
     reach = _find_reach(freedom)
     odds = reach**2 * least
@@ -170,7 +175,7 @@ def find_detectable_difference(error: float, freedom: float, least: float) -> fl
 
 
 def find_needed_images(images: int, error: float, freedom: float, least: float, difference: float) -> float:
-    """How many images like these find `difference` so; the variance of a mean falls with their number."""
+    """How many images like these find `difference` with that power; the variance of a mean falls with their number."""
     size = abs(difference)
     if size == 0:
         return math.inf
@@ -180,5 +185,5 @@ def find_needed_images(images: int, error: float, freedom: float, least: float, 
 
 @lru_cache(maxsize=16)
 def _find_reach(freedom: float) -> float:
-    """t + t'; kept, since 200 models ask 40,000 times."""
+    """t + t' of `find_detectable_difference`; cached, since 200 models ask 40,000 times."""
     return float(stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom))

@@ -18,7 +18,7 @@ Circle = list[tuple[bytes, Sample]]
 
 
 def derange(image_ids: Iterable[str], seed: int) -> dict[str, str]:
-    """Each distinct image id -> another one: the next in a circle whose order is drawn by `seed`.
+    """Each distinct image id -> another id: the next one in a circle whose order depends on `seed`.
 
     The order comes from a keyed hash of each id, not from a generator's state, so it depends on the set of images and
     the seed alone: not on row order, limits, ranks or batches. A random circle is a derangement drawn uniformly among
@@ -32,18 +32,18 @@ def derange(image_ids: Iterable[str], seed: int) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class HardPartner:
-    """Whose image is shown in place of a question's own, and by what the two questions are alike."""
+    """The sample whose image replaces a question's own, and what the two questions have in common."""
 
     image_id: str
     alike_in: Literal["question", "type"]
 
 
 def draw_hard_partners(samples: Sequence[Sample], seed: int) -> dict[str, HardPartner]:
-    """Sample id -> the image of a question of the same type whose gold is another; missing where there is none.
+    """Sample id -> the image of a question of the same type with another gold; missing if there is no such question.
 
-    The same question text asked of another image comes before the mere type: the partner's gold is then the answer to
-    this very question. Among equals one is taken by a keyed hash, so the draw depends on the whole split and the
-    seed alone. An image that any row of the same question text accepts this sample's gold for is never taken.
+    A partner with the same question text comes before one with only the same type: then the partner's gold answers
+    this very question. Among equal partners a keyed hash decides, so the draw depends only on the whole split and the
+    seed. An image is never taken if any row with the same question text accepts this sample's gold for it.
     """
     by_question = _group(samples, lambda sample: normalise(sample.question), seed)
     by_type = _group(samples, find_question_type, seed)
@@ -75,7 +75,7 @@ def draw_hard_partners(samples: Sequence[Sample], seed: int) -> dict[str, HardPa
 
 
 def _group(samples: Sequence[Sample], name: Callable[[Sample], str], seed: int) -> Mapping[str, Circle]:
-    """Samples by `name`, each group a circle whose order is drawn by `seed`."""
+    """Samples grouped by `name`; each group is a circle whose order depends on `seed`."""
     circles: dict[str, Circle] = defaultdict(list)
     for sample in samples:
         circles[name(sample)].append((make_key(f"circle:{seed}:{sample.sample_id}"), sample))

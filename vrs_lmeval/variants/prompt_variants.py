@@ -1,6 +1,6 @@
-"""Variants of the prompt: the question without its image, another image's question, the same one in other words.
+"""Variants of the prompt: the question without its image, another image's question, the same question in other words.
 
-The image, where there is one, is the question's own, so all of them share its prefix.
+If there is an image, it is the question's own, so all these variants share its prefix.
 """
 
 from __future__ import annotations
@@ -17,24 +17,27 @@ from vrs_lmeval.records import PARAPHRASE, QUESTION_SHUFFLED, ROTATED, Sample
 from vrs_lmeval.variants.variant import Split, VariantError, VariantRule
 
 GUESS_PREFACE = "There is no image for this question. Guess the answer."
-"""What guess mode says, after the words of Mirage (arXiv 2603.21687), whose prompt is not quoted there."""
+"""The sentence of guess mode, written after the description in Mirage (arXiv 2603.21687), which does not quote its
+prompt."""
 
 _MARKS = re.compile(r"^(?:[^\S\n]*<image>)+[^\S\n]*\n|[^\S\n]*<image>", re.MULTILINE)
-"""Images' marks in a prompt (the harness's placeholder): their line where they have one to themselves, or one mark."""
+"""Marks of images in a prompt (the harness's placeholder): a whole line of marks, or one mark inside a line."""
 
 
 def leave_out_images(prompt: str, preface: str = "") -> str:
-    """A prompt without the marks of its images, after `preface` where there is one."""
+    """The prompt without the marks of its images, after `preface` if there is one."""
     return "\n".join(filter(None, (preface, _MARKS.sub("", prompt).lstrip())))
 
 
 def show_absent(split: Split) -> VariantRule:
-    """No image, no mark, the same question, and no word about it: Mirage's setting (arXiv 2603.21687)."""
+    """The same question without an image or mark, and without a word about the missing image: Mirage's setting
+    (arXiv 2603.21687)."""
     return VariantRule(shows_images=False)
 
 
 def show_guess(split: Split, preface: str = GUESS_PREFACE) -> VariantRule:
-    """No image either, but the model is told so, and asked to guess: what the text alone gives to who knows it."""
+    """The same question without an image; the model is told so and asked to guess. It measures what the text alone
+    gives to a model that knows it has no image."""
     if not isinstance(preface, str) or not preface.strip():
         raise VariantError(f"variant guess: preface should be a sentence, it is {preface!r}")
     return VariantRule(shows_images=False, preface=preface.strip())
@@ -43,9 +46,9 @@ def show_guess(split: Split, preface: str = GUESS_PREFACE) -> VariantRule:
 def ask_other_question(split: Split, seed: int = 0) -> VariantRule:
     """The question's own image with the yes/no question of another image, scored against its own gold.
 
-    Yes/no questions alone are asked so: of these, both golds fit any question. The other question is the next one of
-    other words and another image in a circle of all yes/no questions, whose order is drawn by a keyed hash: it depends
-    on the whole split and the seed alone.
+    Only yes/no questions are asked so, because both golds fit any of them. The other question is the next one with
+    other words and another image, in a circle of all yes/no questions. A keyed hash decides the order of the circle, so
+    it depends only on the whole split and the seed.
     """
     circle = sorted(
         (sample for sample in split.samples if find_closed_form(sample) == "yes/no"),
@@ -69,7 +72,7 @@ def ask_other_question(split: Split, seed: int = 0) -> VariantRule:
 
 
 def ask_other_question_without_image(split: Split, seed: int = 0) -> VariantRule:
-    """The same other question and no image: what a model without eyes makes of a question's words."""
+    """The same other question without an image: it shows how a model without eyes uses a question's words."""
     return replace(ask_other_question(split, seed), shows_images=False)
 
 
@@ -150,7 +153,7 @@ def _have_same_answer(one: Sample, other: Sample) -> bool:
 def rotate_options(split: Split, by: int = 1) -> VariantRule:
     """The same question, its options moved up by `by` places, the first ones last (arXiv 2509.18234).
 
-    Questions of `by` options or fewer are not asked so: they would have an order that another rotation has.
+    Questions with `by` options or fewer are not asked so: they would repeat the order of another rotation.
     """
     if isinstance(by, bool) or not isinstance(by, int) or by < 1:
         raise VariantError(f"variant {ROTATED}: by should be a whole number from 1, it is {by!r}")

@@ -1,8 +1,8 @@
 """Variants of a part of the image: the box that a question asks about is covered, or an equal box elsewhere.
 
-A model that looks where it is asked to changes its answer under the first more often than under the second
+A model that looks at the asked place changes its answer more often under the first than under the second
 (Lotfinia et al., arXiv 2606.17710; MedVIGIL, arXiv 2605.07919, covers marked regions in grey 128; HEAL-MedVQA, arXiv
-2505.00744). Both are the fused op's `occlusion`, whose shares of an edge give back the very pixels of a box.
+2505.00744). Both use the fused op's `occlusion`; its shares of an edge give exactly the pixels of a box.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from vrs_lmeval.records import GREY, REGION_CONTROL, REGION_COVERED, Perturbatio
 from vrs_lmeval.variants.variant import Split, VariantError, VariantRule, read_colour
 
 NAMES_NONE, NAMES_SEVERAL, OUTSIDE, NO_OTHER_PLACE = "names_none", "names_several", "outside_image", "no_other_place"
-"""Why a question is not asked, as the evidence counts it: it names no region, or not just one box; the box has no pixel
-in the image; no box of its size lies beside it."""
+"""Reasons why a question is not asked, as the evidence counts them: it names no region, or several boxes; the box has
+no pixel in the image; no box of its size fits beside it."""
 
 
 def cover_region(split: Split, colour: Sequence[int] = GREY) -> VariantRule:
-    """The question's own image, the box that it asks about filled with one colour.
+    """The question's own image, with the box that it asks about filled with one colour.
 
     Questions that do not name one region of their image are not asked so, and are counted.
     """
@@ -32,10 +32,10 @@ def cover_region(split: Split, colour: Sequence[int] = GREY) -> VariantRule:
 
 
 def cover_equal_box(split: Split, colour: Sequence[int] = GREY, seed: int = 0) -> VariantRule:
-    """The same with a box of the same size, drawn from all places in the image that do not overlap the asked one.
+    """As `cover_region`, with a box of the same size at another place, drawn from all places that do not overlap it.
 
-    The draw is keyed by the seed, the image and the box: the same for all questions that ask about it. Questions whose
-    image has no such place are not asked so, and are counted.
+    The draw depends on the seed, the image and the box, so it is the same for all questions about that box. Questions
+    whose image has no such place are not asked so, and are counted.
     """
     regions, reasons = find_asked_regions(split)
     images = {sample.sample_id: sample.image_id for sample in split.samples}
@@ -67,7 +67,7 @@ def _make_rule(
 
 
 def find_asked_regions(split: Split) -> tuple[dict[str, Region], Counter[str]]:
-    """By sample id the one region that a question asks about, cut to its image; and why others have none, counted."""
+    """By sample id, the one region that a question asks about, cut to its image; and counts of why others have none."""
     regions: dict[str, Region] = {}
     reasons = Counter({NAMES_NONE: 0, NAMES_SEVERAL: 0, OUTSIDE: 0})
     for sample in split.samples:
@@ -82,10 +82,10 @@ def find_asked_regions(split: Split) -> tuple[dict[str, Region], Counter[str]]:
 
 
 def find_asked_region(sample: Sample) -> Region | str:
-    """The one region that the question names, or its golds where the question names none; else why there is none.
+    """The one region that the question names, or that its golds name if the question names none; else the reason.
 
-    A name with several boxes is several regions. A gold that is a list is not about one region, though it may name only
-    one: "Left Lung, Right".
+    A name with several boxes means several regions. A gold that is a list is not about one region, even if it names
+    only one: "Left Lung, Right".
     """
     in_question = _find_named([sample.question], sample.regions)
     named = in_question or _find_named(sample.golds, sample.regions)
@@ -98,7 +98,7 @@ def find_asked_region(sample: Sample) -> Region | str:
 def _find_named(texts: Iterable[str], regions: Sequence[Region]) -> list[Region]:
     """The regions that one of the texts names, by all words of their names in a row.
 
-    Longer names come first and use their words up: "left lung" does not name "Lung" where there is a "Left Lung".
+    Longer names come first and use up their words: "left lung" does not name "Lung" if there is a "Left Lung".
     """
     names = {tuple(split_words(region.name)) for region in regions}
     found: set[tuple[str, ...]] = set()
@@ -121,7 +121,7 @@ def cut_to_image(region: Region, size: tuple[int, int]) -> Region | None:
 
 
 def draw_other_place(region: Region, size: tuple[int, int], draw: int) -> Region | None:
-    """A box of the region's size in an image of (width, height) pixels that shares no pixel with it; None: no room.
+    """A box of the region's size in an image of (width, height) pixels that shares no pixel with it; None if none fits.
 
     `draw`, any whole number from 0, chooses among all such places, row by row.
     """

@@ -54,9 +54,10 @@ def show_blank(split: Split, colour: Sequence[int] = GREY) -> VariantRule:
 
 
 def show_shuffled(split: Split, seed: int = 0) -> VariantRule:
-    """The image of another question: never the same pixels, the same partner for all questions on one image.
+    """The image of another question: never the same pixels, and the same partner for all questions on one image.
 
-    A partner without an image of its own, where questions have several, is passed over for its own partner.
+    If questions have several images, a partner may have no image that the question lacks; then the partner's own
+    partner is taken.
     """
     images = {sample.image_id: set(sample.images) for sample in split.samples}
     partners = derange(images, seed)
@@ -95,8 +96,8 @@ def show_shuffled_hard(split: Split, seed: int = 0) -> VariantRule:
 def show_graded(split: Split, name: str, row: GradedRow, published: tuple[float, ...], seed: int = 0) -> VariantRule:
     """The question's own image under a row of the table of graded perturbations.
 
-    Random ones draw by the first 128 bits of SHA-256 of "seed:image id:variant name": the same in any batch, rank or
-    limit.
+    Random perturbations use the first 128 bits of SHA-256 of "seed:image id:variant name" as their key, so they are the
+    same for any batch, rank or limit.
     """
 
     def change(image_id: str, sample: Sample) -> Perturbation:
@@ -144,7 +145,7 @@ def read_variants(entries: Iterable[str | Mapping[str, Any]], draws: int = 1) ->
 
 
 def shows_no_image(variants: Iterable[Variant]) -> bool:
-    """Whether none of them shows an image, so that a model without eyes can be asked."""
+    """Whether no variant shows an image, so that a model without eyes can be asked."""
     return all(variant.kind in WITHOUT_IMAGES for variant in variants)
 
 

@@ -3,11 +3,11 @@
 A row's severities are numbered from 1, as in `gaussian_noise_3`; a row with one severity has no number (`retest`).
 What the published parameters become here:
 
-- Noise: published for levels 0..1, so sigma is times 255. It falls on the pixels of the *source*, whatever its size:
-  a scanner's noise does. A model that shrinks a large image averages part of it away, so severities compare models on
-  one benchmark, and not benchmarks with each other.
-- Lengths (blur's sigma, pixelate's edge): published for images of 224 x 224, so they are times (shorter edge / 224):
-  a model that resizes to 224 sees the published blur. A blur beyond the fused op's sigma of 10 is several smaller
+- Noise: published for levels 0..1, so sigma is multiplied by 255. Like the noise of a scanner, it is added to the
+  pixels of the *source*, whatever its size. A model that shrinks a large image averages part of the noise away, so
+  severities compare models on one benchmark, not benchmarks with each other.
+- Lengths (blur's sigma, pixelate's edge): published for images of 224 x 224, so they are multiplied by (shorter edge /
+  224): a model that resizes to 224 sees the published blur. A blur beyond the fused op's sigma of 10 is several smaller
   ones, which is the same Gaussian.
 - Brightness and contrast act on levels and need no conversion. ImageNet-C's brightness adds to V of HSV, which no kind
   of ours does; brightness is therefore MedMNIST-C's factor.
@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 VERSION = "1"
-"""Goes into every result; to be raised with any change of what a variant shows. Other versions are not compared."""
+"""Goes into every result. Raise it if what a variant shows changes; runs of different versions are not compared."""
 
 PUBLISHED_EDGE = 224
-"""Edge in pixels of the images that ImageNet-C's lengths are for."""
+"""Edge in pixels of the images for which ImageNet-C's lengths are published."""
 
 LEVELS = 255
 
@@ -55,18 +55,19 @@ def _each(*numbers: float) -> tuple[tuple[float, ...], ...]:
 
 
 def _pixelate_edges(*shares: float) -> tuple[tuple[float, ...], ...]:
-    """The published share is that of the edge to which the image is shrunk; a cell then covers 1 / share pixels."""
+    """Edges of cells from the published shares: the image's edge shrinks to that share, so a cell covers 1 / share
+    pixels."""
     return tuple((1 / share,) for share in shares)
 
 
 def _occlude(*shares: float) -> tuple[tuple[float, ...], ...]:
-    """A centred rectangle of the image's shape over that share of its area, grey 128."""
+    """Parameters of a centred rectangle in grey 128, with the image's shape and that share of its area."""
     margins = [round((1 - share**0.5) / 2, 6) for share in shares]
     return tuple((margin, margin, 1 - margin, 1 - margin, 128.0, 128.0, 128.0) for margin in margins)
 
 
 _HALF, _FULL = 2, 0
-"""Pillow's names of chroma subsampling 4:2:0, its and ImageNet-C's default, and 4:4:4, none."""
+"""Pillow's numbers for chroma subsampling: 4:2:0 (the default of Pillow and ImageNet-C), and 4:4:4 (none)."""
 
 GRADED: Mapping[str, GradedRow] = {
     "gaussian_noise": GradedRow("gaussian_noise", _levels(0.08, 0.12, 0.18, 0.26, 0.38), IMAGENET_C, is_random=True),
@@ -120,7 +121,7 @@ def find_graded(name: str) -> tuple[GradedRow, tuple[float, ...]] | None:
 
 
 def list_graded() -> list[str]:
-    """What can be named, as a message shows it: "gaussian_noise_1..5"."""
+    """The names of graded variants, as a message shows them: "gaussian_noise_1..5"."""
     return [name if len(row.severities) == 1 else f"{name}_1..{len(row.severities)}" for name, row in GRADED.items()]
 
 

@@ -1,5 +1,5 @@
-"""Changes that the fused op cannot make in one step: takes an RGB image and such a change, gives the image and the
-change that is left for the fused op. Every other change passes through as it is."""
+"""Changes that the fused op cannot make in one step: takes an RGB image and such a change, makes the first step, gives
+the image and the change that is left for the fused op. Every other change passes through as it is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_SIGMA = 10.0
 
 
 def prepare(image: Image.Image, change: Perturbation, perturb: PerturbFunction) -> tuple[Image.Image, Perturbation]:
-    """(image, change) with the same result, the change being one that the fused op makes in one step."""
+    """(image, change) with the same result; the fused op can make this change in one step."""
     if change.kind == "jpeg":
         quality, subsampling = change.parameters
         return _encode_and_decode(image, int(quality), int(subsampling)), Perturbation.identity()

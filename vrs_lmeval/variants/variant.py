@@ -1,4 +1,4 @@
-"""What a variant is: a column of the experiment, and the rule that it is for one split."""
+"""What a variant is: a column of the experiment, and its rule for one split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class VariantError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What variants are drawn from: all questions of a split, and (width, height) of every image by its id."""
+    """What variants are drawn from: all questions of a split, and every image's (width, height) in pixels by its id."""
 
     samples: Sequence[Sample]
     sizes: Mapping[str, tuple[int, int]]
@@ -25,11 +25,11 @@ class Split:
 class VariantRule:
     """What is shown and asked under one variant.
 
-    `choose`: sample -> the `image_id` of the sample whose image is shown, None where the question is not asked so.
-    `change`: id of the image shown, the sample -> how it is changed. `ask`: sample -> the question as it is put, its
-    golds kept.
-    With `shows_images` False the prompt has no image and no mark of one, and `choose` says only whether it is asked;
-    `preface` is what then stands before the prompt. `evidence` is what the results should say of the draw.
+    `choose`: sample -> the `image_id` of the sample whose image is shown; None if the question is not asked so.
+    `change`: (id of the image shown, sample) -> how the image is changed. `ask`: sample -> the question as it is put,
+    with its golds.
+    If `shows_images` is False, the prompt has no image and no mark of an image; `choose` then only says whether the
+    question is asked, and `preface` stands before the prompt. `evidence` is what the results say about the draw.
     """
 
     choose: Callable[[Sample], str | None] = lambda sample: sample.image_id
@@ -50,7 +50,8 @@ class Variant:
 
 
 def read_colour(name: str, colour: Sequence[int]) -> tuple[int, int, int]:
-    """The colour that variant `name` fills with, as a task gives it: red, green, blue. Raises VariantError."""
+    """The colour (red, green, blue) that a task gives for variant `name`. Raises VariantError unless it is three
+    integers of 0..255."""
     if len(colour) != 3 or not all(isinstance(channel, int) and 0 <= channel <= 255 for channel in colour):
         raise VariantError(f"variant {name}: colour should be three integers of 0..255, it is {colour!r}")
     red, green, blue = colour

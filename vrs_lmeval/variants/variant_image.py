@@ -1,4 +1,4 @@
-"""A changed image that is not decoded before its pixels are asked for: what a request of the task holds."""
+"""An image of a request: it is decoded and changed only when its pixels are asked for."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ QUARTER_TURNS = ("rotate_90", "rotate_270")
 class VariantImage(Image.Image):
     """An RGB image that is decoded and perturbed when its pixels are asked for, and not kept.
 
-    Pillow asks several times within one call; the store keeps the last few results for that, within its own bound. It
-    is a real `PIL.Image.Image`, so any model class of the harness takes it; `pixels_and_change` lets `vrs-hf` go
-    straight to the fused op. Pickling gives a plain image: the other process has no data set to read from.
+    Pillow asks several times within one call, so the store keeps the last few results, within its own bound. The image
+    is a real `PIL.Image.Image`, so any model class of the harness takes it; `pixels_and_change` lets `vrs-hf` use the
+    fused op directly. Pickling gives a plain image, since the other process has no data set to read from.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class VariantImage(Image.Image):
     def pixels_and_change(self) -> tuple[Image.Image, Perturbation]:
         """An RGB image, shared with others, and the change that the fused op must still make to show this one.
 
-        Most often the image as it is in the data set. A JPEG's losses are no change of the fused op: they are in the
-        image already.
+        Most often it is the image of the data set. The fused op cannot make the losses of a JPEG: the image already
+        has them.
         """
         return prepare(self.store.open(self.source_id), self.perturbation, self._perturb)
 

@@ -1,8 +1,8 @@
-"""The fused op again in plain numpy, written to be read: a function a step, images are (H, W, 3) uint8.
+"""The fused op again, in plain numpy, written to be read: one function per step; images are (H, W, 3) uint8.
 
 Slow on purpose. `tests/pixels/test_preprocess_parity.py` holds it equal, bit for bit, to the compiled op and to
-transformers' `CLIPImageProcessorPil`. `fused_op` conducts; `family_*` has the twin of each perturbation, by the name of
-the header in `csrc/perturb` that holds the kind; `draws` and `resize` are what they share.
+transformers' `CLIPImageProcessorPil`. `fused_op` runs the steps. `family_*` holds the twin of each perturbation
+and has the name of its header in `csrc/perturb`. All of them use `draws` and `resize`.
 """
 
 from vrs_lmeval.pixels.reference.draws import philox, value_words

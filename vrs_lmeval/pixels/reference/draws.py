@@ -17,7 +17,7 @@ def value_words(key: int, image: Levels) -> npt.NDArray[np.int64]:
 
 
 def random_words(key: int, rows: int, count: int) -> npt.NDArray[np.int64]:
-    """(rows, count) 16-bit random numbers: eight from each draw, row and block of eight as the counter."""
+    """(rows, count) 16-bit random numbers. A draw gives eight; its counter is the row and the block of eight."""
     blocks = np.arange((count + 7) // 8, dtype=np.uint64)
     draws = philox(key, np.arange(rows, dtype=np.uint64)[:, None], blocks)
     halves = np.stack([draws & 0xFFFF, draws >> 16], axis=-1)
@@ -25,7 +25,7 @@ def random_words(key: int, rows: int, count: int) -> npt.NDArray[np.int64]:
 
 
 def permutation(count: int, key: int) -> list[int]:
-    """0..count-1 shuffled by Fisher and Yates, from the last down."""
+    """The numbers 0..count-1, shuffled by Fisher and Yates from the last one down."""
     order = list(range(count))
     for i in range(count - 1, 0, -1):
         draw = int(philox(key, np.uint64(0), np.uint64(i))[0])

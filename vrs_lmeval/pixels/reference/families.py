@@ -12,4 +12,5 @@ PERTURBATIONS: dict[str, Change] = {kind: change for family in FAMILIES for kind
 """Each kind by name; the header of its family has the definition in words."""
 
 EXAMPLES: list[Perturbation] = [example for family in FAMILIES for example in family.EXAMPLES]
-"""At least one of each kind, at which it does something; tests hold every backend to its twin there."""
+"""At least one example of each kind, with parameters that change the image; tests compare every backend with its twin
+on them."""

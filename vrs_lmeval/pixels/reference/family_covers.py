@@ -1,4 +1,4 @@
-"""Covers: pixels take one colour."""
+"""Covers: some or all pixels take one colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detail: what is finer than a measure is lost."""
+"""Detail: details finer than some measure are lost."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def _shot_noise(image: Levels, change: Perturbation) -> Levels:
 
 
 def poisson_thresholds(level: int, photons: float) -> npt.NDArray[np.float64]:
-    """The first words that give more than 0, 1, 2 ... photons, up to the count that is white."""
+    """For counts 0, 1, 2 ... the first word that gives more photons, up to the count that is white."""
     mean = int(level) * photons / 255
     share, share_up_to = math.exp(-mean), 0.0
     thresholds: list[float] = []

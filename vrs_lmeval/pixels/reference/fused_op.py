@@ -36,12 +36,12 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
 
 
 def perturb(image: Levels, change: Perturbation) -> Levels:
-    """The perturbed image, of the same size but for quarter turns."""
+    """The perturbed image. Its size is the same, except that quarter turns exchange its edges."""
     return PERTURBATIONS[change.kind](image, change)
 
 
 def pad_to_square(image: Levels, colour: tuple[int, int, int]) -> Levels:
-    """The image in the middle of a square of its longer edge; an odd margin is larger after it."""
+    """The image in the middle of a square with the longer edge as side; an odd margin is larger after the image."""
     height, width = image.shape[:2]
     edge = max(height, width)
     top, left = (edge - height) // 2, (edge - width) // 2
@@ -63,7 +63,7 @@ def resized_size(geometry: Geometry, height: int, width: int) -> tuple[int, int]
 
 
 def centre_crop(image: Levels, height: int, width: int, *, larger_before: bool) -> Levels:
-    """The middle of the image; level 0 around a smaller one, an odd margin larger before it or after it."""
+    """The middle of the image, with level 0 around a smaller one; an odd margin is larger before or after the image."""
     canvas = np.zeros((height, width, 3), dtype=np.uint8)
     rows_from, rows_to = _overlap(image.shape[0], height, larger_before)
     columns_from, columns_to = _overlap(image.shape[1], width, larger_before)

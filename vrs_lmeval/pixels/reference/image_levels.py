@@ -17,10 +17,10 @@ Change: TypeAlias = Callable[[Levels, Perturbation], Levels]
 """A kind of perturbation: image, parameters and key -> the perturbed image."""
 
 EXAMPLE_KEY = 0x0123456789ABCDEF_FEDCBA9876543210
-"""Of the examples of random kinds: any, as long as all of its bits count."""
+"""The key of the examples of random kinds: any key that uses all of its bits."""
 
 
 def round_to_levels(values: npt.NDArray[Any]) -> Levels:
-    """Halves go up; then into 0..255."""
+    """Round to integers, halves up, then clamp to 0..255."""
     levels: Levels = np.clip(np.floor(values + 0.5), 0, 255).astype(np.uint8)
     return levels

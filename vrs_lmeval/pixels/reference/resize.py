@@ -18,7 +18,7 @@ COEFFICIENT_BITS = 22
 
 
 def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels:
-    """Two passes, rounded to uint8 between them; their order matters by up to some levels."""
+    """Resize in two passes, rounded to uint8 between them; their order can change a value by some levels."""
     filter_name, arithmetic = geometry.filter, geometry.arithmetic
     is_pillow = arithmetic == "pillow"
     if is_pillow and is_vertical_first(geometry.pass_order, image.shape[0], image.shape[1], height, width):
@@ -27,7 +27,7 @@ def resize(image: Levels, height: int, width: int, geometry: Geometry) -> Levels
 
 
 def is_vertical_first(pass_order: str, height: int, width: int, new_height: int, new_width: int) -> bool:
-    """The rule of Pillow before 12.2, of 12.2 and 12.3, or of 13."""
+    """Whether the vertical pass comes first, by the rule of Pillow before 12.2, of 12.2 and 12.3, or of 13."""
     shrink_height, shrink_width = height - new_height, width - new_width
     if pass_order == "pillow12_2":
         return height > 100 * width and shrink_height > 0
@@ -35,12 +35,12 @@ def is_vertical_first(pass_order: str, height: int, width: int, new_height: int,
 
 
 def resize_columns(image: Levels, width: int, filter_name: str, arithmetic: str = "pillow") -> Levels:
-    """The same rows, `width` columns."""
+    """The image resized to `width` columns; the number of rows stays."""
     return resize_rows(image.swapaxes(0, 1), width, filter_name, arithmetic).swapaxes(0, 1)
 
 
 def resize_rows(image: Levels, height: int, filter_name: str, arithmetic: str = "pillow") -> Levels:
-    """`height` rows of the same width; an axis that keeps its size is left alone."""
+    """The image resized to `height` rows; an axis that keeps its size does not change."""
     if height == image.shape[0]:
         return image
     exact = exact_coefficients(image.shape[0], height, filter_name)
@@ -86,7 +86,7 @@ def _to_fixed_point(weight: float, bits: int) -> int:
 
 
 def bilinear(x: float) -> float:
-    """The triangle."""
+    """The triangle filter."""
     return max(1.0 - abs(x), 0.0)
 
 
@@ -113,4 +113,4 @@ FILTERS: dict[str, tuple[Callable[[float], float], float]] = {
     "bicubic": (bicubic, 2.0),
     "lanczos": (lanczos, 3.0),
 }
-"""Each filter and how far it reaches, in source pixels at scale 1."""
+"""Each filter and its reach to one side, in source pixels at scale 1."""
