@@ -61,8 +61,8 @@ struct VnniLoops {
     return sums;
   }
 
-  // Adds groups [begin, end), whose weights have `count` digits; load(group, register) gives the
-  // levels. Sums are passed by value: GCC 12 keeps arrays behind a reference in memory.
+  // Adds groups [begin, end), using `count` digits of their weights; load(group, register) gives
+  // the levels. Sums are passed by value: GCC 12 keeps arrays behind a reference in memory.
   template <int count, int registers, typename Load>
   static Sums<registers> add_groups(Sums<registers> sums, const std::int32_t* words, int begin,
                                     int end, Load load) {
