@@ -1,11 +1,12 @@
 """Times the fused op on a CUDA device beside torchvision and kornia: validate, then interleave, then print ratios.
 
-First the bits are compared with the CPU backend's. Then, each candidate once a round, medians over the rounds:
-- kernels: images on the device, a CUDA graph of so many calls, each on buffers of its own, that they are more than its
-  L2 cache holds, replayed between two events; the time of one call.
+First it compares the bits with the CPU backend's. Then it times each candidate once a round, and takes medians over the
+rounds:
+- kernels: images lie on the device. A CUDA graph of several calls is replayed between two events, each call on buffers
+  of its own, so that all buffers together exceed the L2 cache; the time of one call.
 - call: one call on the host for an image on the device, until the result is there.
-- from the host: the same with the upload.
-`python bench/bench_cuda.py --help`; `--device cpu` tries the program out where there is no device, and says so.
+- from the host: the same, with the upload of the image.
+`python bench/bench_cuda.py --help`; `--device cpu` tries the program on a machine without a device, and says so.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ CASES = ((512, 512, 224), (1024, 1024, 336), (2500, 2048, 336))
 TRIAL_CASES = ((64, 48, 32),)
 OURS = "ours"
 WAYS = ("kernels", "call", "from the host")
-L2_MULTIPLE = 2.5  # of it: what a call left there is gone when its buffers come round again
+L2_MULTIPLE = 2.5  # times the L2 cache: what a call left there is gone when its buffers are used again
 FEWEST_CALLS = 8  # in a graph, so that the wait for its launch does not count
 WARM_UP = 5
 
@@ -56,7 +57,7 @@ class Case:
 
 
 class Clock:
-    """Milliseconds of a piece of work: on a CUDA device, or of the processor where there is none."""
+    """Measures work in milliseconds: on a CUDA device, or on the processor if there is no device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -67,7 +68,7 @@ class Clock:
             torch.cuda.synchronize(self.device)
 
     def time_call(self, work: Callable[[], object]) -> float:
-        """From the call until the result is there, by the processor's clock."""
+        """Milliseconds from the call until the result is there, by the processor's clock."""
         self.synchronize()
         begin = time.perf_counter()
         work()
@@ -75,7 +76,8 @@ class Clock:
         return (time.perf_counter() - begin) * 1e3
 
     def time_on_device(self, work: Callable[[], object]) -> float:
-        """Between two events of the device; `work` queues a replay, so that it never waits for the host."""
+        """Milliseconds between two events of the device; `work` queues a replay, so the device never waits for the
+        host."""
         if not self.is_cuda:
             return self.time_call(work)
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -86,12 +88,12 @@ class Clock:
         return float(begin.elapsed_time(end))
 
     def count_calls(self, bytes_each: int) -> int:
-        """How many calls touch more than the device's second-level cache."""
+        """How many calls are needed to touch more memory than the device's second-level cache holds."""
         cache = torch.cuda.get_device_properties(self.device).L2_cache_size if self.is_cuda else 0
         return max(FEWEST_CALLS, int(L2_MULTIPLE * cache / bytes_each) + 1)
 
     def record_graph(self, work: Callable[[], object]) -> Callable[[], object]:
-        """`work` as one CUDA graph; where there are none, itself."""
+        """`work` as one CUDA graph; `work` itself if the device has no graphs."""
         if not self.is_cuda:
             return work
         side = torch.cuda.Stream(self.device)
@@ -106,7 +108,7 @@ class Clock:
 
 
 def validate(case: Case, device: torch.device) -> None:
-    """The bits of the CPU backend, in both output types, of images of the host and of the device."""
+    """Exit unless the bits are the CPU backend's, in both output types, for images of the host and of the device."""
     array = synthetic_image(case.height, case.width)
     changes = SIX_VARIANTS[: case.variants]
     for dtype, integer in (("float32", torch.int32), ("bfloat16", torch.int16)):
@@ -118,7 +120,8 @@ def validate(case: Case, device: torch.device) -> None:
 
 
 def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> None:
-    """It does the same work: as many pixels, and those of the unperturbed image near ours, though by another filter."""
+    """Exit unless the rival does the same work: it gives as many pixels, and for the unperturbed image they are near
+    ours, although its filter differs."""
     expected = preprocess([image], SIX_VARIANTS[: case.variants], case.geometry(), device=image.device)[0]
     actual = pipeline(image, case.variants)
     if actual.shape != expected.shape or (actual[0] - expected[0]).abs().mean() > 0.1:
@@ -126,7 +129,7 @@ def validate_rival(name: str, pipeline: Pipeline, case: Case, image: Tensor) -> 
 
 
 def runs_of(case: Case, clock: Clock) -> dict[tuple[str, str], Run]:
-    """By candidate and way of timing."""
+    """The runs of a case, by (candidate, way of timing)."""
     device, geometry = clock.device, case.geometry()
     changes = SIX_VARIANTS[: case.variants]
     array = synthetic_image(case.height, case.width)
@@ -160,7 +163,7 @@ def _rival_runs(
     }
     try:
         runs[name, "kernels"] = _in_a_graph(clock, works)
-    except RuntimeError as error:  # something in it cannot be captured: its calls are timed all the same
+    except RuntimeError as error:  # a part cannot be captured: the calls are still timed
         print(f"{name}: no CUDA graph of {case}: {str(error).splitlines()[0]}", file=sys.stderr)
     return runs
 
@@ -186,7 +189,8 @@ def time_interleaved(runs: dict[tuple[str, str], Run], rounds: int) -> dict[tupl
 
 
 def rows_of(case: Case, milliseconds: dict[tuple[str, str], list[float]]) -> list[str]:
-    """A line a candidate; of rivals also how many times longer they take, as the rounds' own ratios say."""
+    """A line for each candidate. A rival's line also has the median of the rounds' ratios: how many times longer it
+    takes."""
     rows = []
     for name in dict.fromkeys(name for name, _ in milliseconds):
         cells = []

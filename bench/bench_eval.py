@@ -1,9 +1,10 @@
 """Times a three-variant VRS run of `vrs-hf` beside the stock `hf-multimodal`, on the model's side of the harness.
 
-Four candidates, interleaved: stock on the real images alone, stock on three variants, vrs-hf on three variants, and on
-five, two of them without an image (vrs_mirage); each at the best of `--batch-sizes`, found on a few questions. Answers
-must be identical in float32, and those without an image must be what the model gives each alone. The questions: all of
-VQA-RAD's test split where VRS_DATA_DIR holds it, and a made-up set shaped like SLAKE's (20 images x 11 questions).
+Four candidates run interleaved: stock on the real images only, stock on three variants, vrs-hf on three variants, and
+vrs-hf on five variants, two of them without an image (vrs_mirage). Each has the best of `--batch-sizes`, found on a few
+questions. Answers must be identical in float32; answers without an image must equal those that the model gives to each
+prompt alone. The questions are all of VQA-RAD's test split if VRS_DATA_DIR holds it, and a made-up set of SLAKE's shape
+(20 images x 11 questions).
 `python bench/bench_eval.py --help`.
 """
 
@@ -43,13 +44,15 @@ VARIANTS_OF = {STOCK_REAL: 1, STOCK: 3, OURS: 3, OURS_FIVE: 5}
 SHUFFLED_PLACE = 2
 CHECKED_ALONE = 40
 FIVE_GOAL = 1.35
-"""Five variants take at most so many times three: those without an image have short prompts."""
+"""Five variants take at most so many times the time of three: prompts without an image are short."""
 GOALS = {"VQA-RAD": (0.9, 3.5), "SLAKE shape": (0.4, None)}
-"""At most this share of stock's real-only time; at least so many times faster than stock on the same variants."""
+"""Goals: at most this multiple of stock's real-only time; at least so many times faster than stock on the same
+variants."""
 
 
 def load_requests(questions: int | None) -> list[Any]:
-    """Requests of whole images with at least `questions` questions, the next image always the last one's partner."""
+    """Requests of whole images with at least `questions` questions; each next image is the partner of the one
+    before."""
     manager = TaskManager(include_defaults=False, include_path=str(TASKS))
     task = manager.load([TASK])["tasks"][TASK]
     task.build_all_requests(limit=None, rank=0, world_size=1)
@@ -67,7 +70,7 @@ def load_requests(questions: int | None) -> list[Any]:
 
 
 def write_slake_shape(data_dir: Path) -> None:
-    """Made-up images and questions where the task looks for VQA-RAD's."""
+    """Write made-up images and questions to the place where the task looks for VQA-RAD's."""
     folder = data_dir / HUB_PATH
     (folder / "data").mkdir(parents=True)
     rows = []
@@ -170,7 +173,7 @@ def compare(title: str, folder: Path, requests: list[Any], arguments: argparse.N
 
 
 def count_other_answers(folder: Path, answered: Sequence[tuple[Any, str]]) -> int:
-    """How many texts without an image the model itself answers otherwise, each alone by its own processor."""
+    """How many prompts without an image get another answer if the model is asked each alone, by its own processor."""
     lm = HFMultimodalLM(pretrained=str(folder), device="cpu", dtype="float32")
     others = 0
     for request, answer in answered:

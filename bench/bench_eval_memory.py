@@ -1,7 +1,7 @@
 """Peak memory of `vrs-hf` by number of questions: each count in a process of its own, images of 1024 x 1024 pixels.
 
-The images are drawn when asked for and held by nobody, so that the data set itself takes no memory. The model is the
-tests' tiny LLaVA. `python bench/bench_eval_memory.py --questions 500 5000`.
+Images are drawn on demand and not kept, so that the data set itself takes no memory. The model is the tests' tiny
+LLaVA. `python bench/bench_eval_memory.py --questions 500 5000`.
 """
 
 from __future__ import annotations

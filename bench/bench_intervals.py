@@ -1,12 +1,12 @@
 """Do 95 % intervals cover, and do tests keep their 5 %? Simulated questions on shared images -> a Markdown table.
 
-Every data set has a known VRS: question i on image g has the difference correct(real) - correct(shuffled) in -1, 0, 1
-with mean VRS and a share of discordant pairs; an image's questions copy a common draw with probability `CORRELATION`,
-which makes that their correlation. In the rows with partners an image has a trait that makes it easy as asked and
-misleading (or easy) as another's partner. Calibration: an answer of confidence p is right with a known probability;
-the questions of an image share a draw that makes them right together. `python bench/bench_intervals.py --data-sets
-2000` makes the tables of docs/metrics.md and docs/leaderboard.md; their standard error is sqrt(.05 * .95 / data sets),
-half a point for 2,000.
+Every data set has a known VRS. Question i on image g has a difference correct(real) - correct(shuffled) of -1, 0 or 1,
+with mean VRS and a known share of discordant pairs. A question copies its image's common draw with probability
+`CORRELATION`, which is then the correlation of an image's questions. In the rows with partners, an image has a trait
+that makes it easy as asked, and misleading (or easy) as another image's partner. For calibration, an answer of
+confidence p is right with a known probability; the questions of an image share a draw that makes them right together.
+`python bench/bench_intervals.py --data-sets 2000` makes the tables of docs/metrics.md and docs/leaderboard.md; the
+standard error of their shares is sqrt(.05 * .95 / data sets), half a point for 2,000.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CALIBRATIONS = {
     "overconfident where sure, underconfident where not": lambda p: 0.65 + 0.4 * (p - 0.65),
     "nearly always right, and says so": lambda p: 0.97 + 0.03 * (p - 0.5),
 }
-"""The chance that an answer of confidence p is right. Confidences are .5 to 1, as of two options."""
+"""The chance that an answer of confidence p is right. Confidences are .5 to 1, as with two options."""
 
 FLIPS = RESAMPLES = 999
 BOUNDS = (-1.0, 1.0)
@@ -65,7 +65,7 @@ def make_clusters(generator: np.random.Generator, questions: int, per_image: flo
 def draw_differences(
     generator: np.random.Generator, clusters: Indices, vrs: float, discordant: float = DISCORDANT
 ) -> Floats:
-    """-1, 0 or 1 for each question."""
+    """The difference of each question: -1, 0 or 1."""
     up = (discordant + vrs) / 2
     values, shares = [1.0, -1.0, 0.0], [up, discordant - up, 1 - discordant]
     own = generator.choice(values, size=len(clusters), p=shares)
@@ -75,7 +75,7 @@ def draw_differences(
 
 
 def draw_with_partners(generator: np.random.Generator, clusters: Indices, sign: int) -> tuple[Floats, list[str]]:
-    """Differences with mean VRS whose images have a trait both as asked and as partners, and each one's partner."""
+    """Differences (mean: VRS) whose images have a trait as asked and as partners; and each question's partner."""
     circle = generator.permutation(clusters.max() + 1)
     partner_of = np.empty_like(circle)
     partner_of[circle] = np.roll(circle, -1)
@@ -90,7 +90,7 @@ def covers(interval: Interval, truth: float = VRS) -> bool:
 
 
 def find_plain_interval(values: Floats, clusters: Indices) -> Interval:
-    """What version 0.1 had: the factor G/(G-1) and a symmetric t interval of G - 1 degrees of freedom."""
+    """The interval of version 0.1: the factor G/(G-1), and a symmetric t interval with G - 1 degrees of freedom."""
     sizes = np.bincount(clusters)
     residuals = np.bincount(clusters, weights=values) - sizes * values.mean()
     error = np.sqrt(len(sizes) / (len(sizes) - 1) * np.square(residuals).sum()) / len(values)
@@ -149,7 +149,7 @@ def simulate_groups(generator: np.random.Generator, models: int, data_sets: int)
 
 
 def draw_models(generator: np.random.Generator, clusters: npt.NDArray[np.int64], effects: Floats) -> Floats:
-    """A column per model."""
+    """Differences (n, M), a column for each model."""
     possible = np.clip(effects, -DISCORDANT, DISCORDANT)
     return np.stack([draw_differences(generator, clusters, effect) for effect in possible], axis=1)
 
@@ -214,7 +214,8 @@ def print_groups(data_sets: int) -> None:
 
 
 def draw_answers(generator: np.random.Generator, clusters: Indices, name: str) -> tuple[Floats, Floats, Floats]:
-    """Confidences, chances to be right, and whether it was; an image's questions share CORRELATION of a normal draw."""
+    """Confidences, chances to be right, and whether the answer is right; an image's questions share CORRELATION of a
+    normal draw."""
     sure = name.startswith("nearly")
     confidences = 0.5 + 0.5 * generator.beta(20 if sure else 1.2, 0.8, len(clusters))
     chances = CALIBRATIONS[name](confidences)
@@ -224,7 +225,8 @@ def draw_answers(generator: np.random.Generator, clusters: Indices, name: str) -
 
 
 def resample_calibration(pairs: Floats, clusters: Clusters, key: str) -> Interval:
-    """The percentiles that the project does not show: `combine` over resampled images, in the bins of the whole."""
+    """The bootstrap interval that the project does not show: `combine` over resampled images, in the bins of all
+    data."""
     summands = arrange_in_bins(pairs)
     values = add_gaps(resample_means(summands, clusters, key=key, resamples=RESAMPLES))
     low, high = np.quantile(values, [0.025, 0.975])

@@ -1,4 +1,4 @@
-"""A LLaVA of a real one's proportions and random weights: CLIP ViT-B/16 at 224 pixels, a 50 M parameter Llama."""
+"""A LLaVA with realistic proportions and random weights: CLIP ViT-B/16 at 224 pixels, a Llama of 50 M parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ PIECES = r"\w+|[^\w\s]|\n"
 
 
 def save_bench_llava(folder: Path, texts: Iterable[str]) -> Path:
-    """Write model and processor; one token a word of `texts`, about as many a question as a real tokenizer takes."""
+    """Write model and processor. Each word of `texts` is one token, so a question takes about as many as with a real
+    tokenizer."""
     words = sorted({piece for text in texts for piece in re.findall(PIECES, text.replace("<image>", ""))})
     vocabulary = {token: index for index, token in enumerate(["<pad>", "</s>", "<unk>", "<image>", *words])}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))

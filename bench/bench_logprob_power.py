@@ -1,9 +1,9 @@
 """How many questions `vrs_logprob` needs for the power that VRS has: measured on the controls and weaker models.
 
 The `sighted` control answers the questions of `vrs_sample` that have options, or yes and no, by the likelihood of the
-options' words under the real and the shuffled image. Weaker models are the same with normal noise added to each weight
-matrix, in shares of its standard deviation. For a mean m with clustered standard error s over n questions, a two-sided
-test at 5 % has 80 % power at n (2.8 s / m)^2 questions. `python bench/bench_logprob_power.py`.
+options' words under the real and the shuffled image. Weaker models are the control with normal noise added to each
+weight matrix, in shares of the matrix's standard deviation. For a mean m with clustered standard error s over n
+questions, a two-sided test at 5 % has 80 % power at n (2.8 s / m)^2 questions. `python bench/bench_logprob_power.py`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def weaken(model: torch.nn.Module, share: float, seed: int) -> None:
 def measure(
     lm: Any, task: Any, samples: Sequence[Sample], shown: Sequence[dict[str, Any]]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Of each question correct(real) - correct(shuffled), and log P(gold | real) - log P(gold | shuffled)."""
+    """For each question correct(real) - correct(shuffled), and log P(gold | real) - log P(gold | shuffled)."""
     requests, places = [], []
     for number, (sample, images) in enumerate(zip(samples, shown, strict=True)):
         prompt = task.doc_to_text({"question": sample.question, "options": list(sample.options)})
@@ -86,7 +86,7 @@ def measure(
 
 
 def find_needed(values: npt.NDArray[np.float64], images: Sequence[str]) -> float:
-    """Questions for 80 % power, if they are like these."""
+    """How many questions like these give 80 % power."""
     error = find_standard_error(values.tolist(), images)
     return len(values) * float((NEEDED_STANDARD_ERRORS * error / values.mean()) ** 2)
 

@@ -1,8 +1,8 @@
 """Times the fused op beside transformers' processors: validate, then interleave, then print ratios.
 
-The Pillow-backed processor always; the torchvision-backed one, and torchvision by hand, where torchvision is installed
-(`make bench-kernels-torchvision`). One thread, one process, every candidate once a round, medians over the rounds; a
-ratio is the median of the rounds' own ratios, so that a busy moment weighs on both sides.
+The Pillow-backed processor always runs; the torchvision-backed one, and torchvision by hand, run if torchvision is
+installed (`make bench-kernels-torchvision`). All run in one process on one thread, every candidate once a round. Times
+are medians over the rounds; a ratio is the median of the rounds' own ratios, so that a busy moment affects both sides.
 `python bench/bench_preprocess.py --help`.
 """
 
@@ -77,7 +77,7 @@ def candidates_for(height: int, width: int, size: int) -> Candidates:
 
 def variant_candidates(height: int, width: int, size: int) -> Candidates:
     """Six variants of one image. The rival perturbs as a careful user of numpy and Pillow would; its noise and
-    blur are defined a little differently, so times are compared, not pixels."""
+    blur are defined a little differently, so times can be compared, but not pixels."""
     array = synthetic_image(height, width)
     image = Image.fromarray(array)
     processor = clip_processor(size)
@@ -126,7 +126,8 @@ def resized(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def validate(candidates: Candidates) -> None:
-    """Ours give the bits of the Pillow-backed processor; with int16 weights, those of every torchvision rival."""
+    """Check that ours give the bits of the Pillow-backed processor and, with int16 weights, of every torchvision
+    rival."""
     assert_same_bits(
         candidates, RIVAL, (name for name in candidates if name.startswith("ours") and "int16" not in name)
     )
@@ -153,7 +154,7 @@ def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], fl
 
 
 def report(title: str, milliseconds: dict[str, list[float]]) -> None:
-    """A line a candidate; of ours, also how many times faster they are than each rival."""
+    """Print a line for each candidate; for ours also how many times faster they are than each rival."""
     rivals = [rival for rival in (RIVAL, *TORCHVISION_RIVALS) if rival in milliseconds]
     print(f"\n{title}")
     for name, values in milliseconds.items():

@@ -1,9 +1,9 @@
-"""Clustered resamples of many models and metrics at once, against scipy's bootstrap and the harness's own.
+"""Times clustered resamples of many models and metrics at once, against scipy's bootstrap and the harness's own.
 
 `python bench/bench_resampling.py` first checks that the fast routes agree with the slow ones on a small case, then
 prints times of one run side by side; ours are all that the leaderboard computes for its metrics, quantiles included.
-scipy and the harness resample rows, one statistic at a time, and take rows as independent; their times are of one
-metric of one model, multiplied by the number that was asked for.
+scipy and the harness resample rows, one statistic at a time, and take rows as independent. They are timed on one metric
+of one model; the time is multiplied by the number of metrics and models.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def make_quantities(columns: np.ndarray, clusters: np.ndarray) -> list[Quantity]
 
 
 def check() -> None:
-    """The vectorised bootstrap is that of one column, and agrees with scipy's where every image has one question."""
+    """Check that the vectorised bootstrap equals that of one column, and agrees with scipy's if every image has one
+    question."""
     columns, _ = make_columns(400, 2, 1)
     clusters = np.arange(400)
     both = find_both_intervals(make_quantities(columns, clusters), clusters, key="bench", resamples=4000)[0]

@@ -1,7 +1,8 @@
-"""What users of torchvision and kornia run on a GPU today, for bench_cuda.py to time where they are installed.
+"""What users of torchvision and kornia run on a GPU today; bench_cuda.py times it if they are installed.
 
-Six variants as in bench_preprocess.py. Their filters, noise and blur are defined otherwise than ours (torchvision on
-CUDA resizes in float), so times are compared, not pixels. Images are (height, width, 3) uint8 tensors on the device.
+There are six variants, as in bench_preprocess.py. Filters, noise and blur are defined differently from ours
+(torchvision on CUDA resizes in float), so times can be compared, but not pixels. Images are (height, width, 3) uint8
+tensors on the device.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def kornia_pipeline(geometry: Geometry, device: torch.device) -> Pipeline:
 
 
 def installed_pipelines(geometry: Geometry, device: torch.device) -> dict[str, Pipeline]:
-    """By name, those that can be had here."""
+    """By name, the pipelines whose packages are installed here."""
     makers = {"torchvision": torchvision_pipeline, "kornia": kornia_pipeline}
     return {name: make(geometry, device) for name, make in makers.items() if try_import(name)[0]}
 
@@ -98,7 +99,7 @@ def try_import(name: str) -> tuple[bool, str]:
         return True, str(import_module(name).__version__)
     except ModuleNotFoundError:
         return False, "not installed"
-    except (ImportError, RuntimeError) as error:  # made for another torch, as torchvision says it
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision was built for another torch
         return False, f"cannot be imported: {error}"
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Checks and times the CUDA backend on a machine with a GPU, from the repository root: OUT=folder bench/gpu_check.sh
 #
-# Builds into an environment of its own, runs the parity tests on the device, compute-sanitizer, then the benchmark.
-# Leaves in $OUT (default: gpu_check): gpu_check.log, summary.md with a line a step, gpu_table.md with the times.
-# Ends with 1 where a step failed or could not run.
+# Builds into an environment of its own; then runs the parity tests on the device, compute-sanitizer and the benchmark.
+# Writes to $OUT (default: gpu_check): gpu_check.log, summary.md with a line for each step, gpu_table.md with the times.
+# Exits with 1 if a step failed or could not run.
 #
-# Needs python3 and nvcc. Where python3 has torch and what the build needs, nothing is fetched; elsewhere pip installs it.
+# Needs python3 and nvcc. If python3 has torch and what the build needs, nothing is fetched; otherwise pip installs it.
 # CMAKE_ARGS=-DCMAKE_CUDA_ARCHITECTURES=90-real builds for one target alone, which is quicker.
-# VRS_GPU_CHECK_STEPS="tests sanitizer benchmark" are all steps, for a machine that is lent for minutes.
-# VRS_GPU_CHECK_TRIAL=1 tries the script out without a GPU.
+# VRS_GPU_CHECK_STEPS="tests sanitizer benchmark" lists all steps; name fewer on a machine that is lent for minutes.
+# VRS_GPU_CHECK_TRIAL=1 tries the script without a GPU.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -81,7 +81,7 @@ install() {
     give_up install "no nvcc on this machine: without it there is no CUDA backend, and nothing to check"
   export CMAKE_ARGS="-DVRS_CUDA=ON ${CMAKE_ARGS:-}"
   if has_modules "${modules[@]}"; then
-    # Not --system-site-packages: where python3 is itself of a virtual environment, that would show another's packages.
+    # Not --system-site-packages: if python3 belongs to a virtual environment, that would show other packages.
     python3 -m venv --without-pip "$work/venv"
     python3 -c 'import sys; print("\n".join(p for p in sys.path if p.endswith("-packages")))' \
       >"$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/parent.pth"
@@ -101,7 +101,7 @@ from vrs_lmeval.pixels.preprocess import build_info, count_devices
 number, reason = count_devices()
 print(build_info(), reason or f"{number} device(s)", sep="; ")
 raise SystemExit(number == 0)'
-  # Not in the repository, whose own folder of the package has no extension.
+  # Not in the repository: the package's folder there has no extension.
   if found=$(cd "$work" && "$python" -c "$program" 2>&1); then
     record "the extension finds a device" "$found"
   elif [[ -n $trial ]]; then
@@ -112,7 +112,7 @@ raise SystemExit(number == 0)'
 }
 
 test_on_device() ( # a shell of its own, for its folder and environment
-  # -W default: other versions of torch than ours warn of other things, and warnings are errors in our tests.
+  # -W default: our tests treat warnings as errors, and other versions of torch give other warnings.
   cd "$work"
   [[ -n $trial ]] || export VRS_REQUIRE_GPU=1
   "$python" -m pytest -q -W default -p no:cacheprovider -c "$repository/pyproject.toml" \

@@ -1,8 +1,8 @@
-"""Prints what the CUDA kernels may reach: occupancy, work and the times that bound it. Derived, not timed on a GPU.
+"""Prints what the CUDA kernels may reach: occupancy, work, and lower bounds of times. Derived, not timed on a GPU.
 
-From the budget file (registers, shared memory, instructions of the loops over taps), the plans of two resizes and
-figures of devices that the vendor publishes. `python bench/roofline.py` prints the tables of docs/kernels.md, with
-`--write` it puts them there.
+The numbers come from the budget file (registers, shared memory, instructions of the loops over taps), from the plans of
+two resizes, and from figures of devices that the vendor publishes. `python bench/roofline.py` prints the tables of
+docs/kernels.md, with `--write` it puts them there.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ BUDGET = Path(__file__).parents[1] / "tests" / "data" / "kernel_budget.json"
 PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 BEGIN, END = "<!-- bench/roofline.py --write: -->\n", "<!-- until here -->\n"
 
-# As the .cu files have them; tests/csrc/test_roofline.py compares.
+# The same as in the .cu files; tests/csrc/test_roofline.py compares them.
 THREADS = 256
 TILE_ALONG, TILE_LINES = 32, 16
 CHUNK_ALONG, CHUNK_LINES = 128, 32
 RUN, WARP = 8, 32
 STAGED_AT_ONCE = (8, 4 * RUN)  # rows x columns that a warp stages in a step
 
-# Of one such step of an unperturbed RGB image, counted by hand in the sm_90 code: place and bounds 62, loads and
-# unpacking 22, what lies beyond the image 64, stores 38.
+# Instructions of one such step for an unperturbed RGB image, counted by hand in the sm_90 code: place and bounds 62,
+# loads and unpacking 22, pixels beyond the image 64, stores 38.
 STAGE_INSTRUCTIONS = 186
 STAGE_MEMORY = 3 + 8 + 8 + 4  # pixels, stores, and fields of the job that are read again
 
@@ -38,7 +38,7 @@ class Limits:
     warps: int
     blocks: int
     shared: int
-    reserved: int  # shared memory that the system takes of each block
+    reserved: int  # shared memory of each block that the system takes
     granularity: int  # of shared memory
 
 
@@ -55,7 +55,8 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Device:
-    """Published: multiprocessors, boost clock in GHz, GB/s of its memory. All multiply 64 int32 a clock and SM."""
+    """Published figures: multiprocessors, boost clock in GHz, memory in GB/s. All multiply 64 int32 per clock and
+    SM."""
 
     name: str
     target: str
@@ -71,12 +72,12 @@ DEVICES = (
     Device("RTX 4090", "89", 128, 2.52, 1008),
 )
 CASES = ((1024, 1024, 336), (2500, 2048, 336))
-VARIANTS = (1, 6)  # that are resized; a blank image only writes
+VARIANTS = (1, 6)  # variants that are resized; a blank image is only written
 FLOAT_BYTES = 4
 
 
 def occupancy(registers: int, shared: int, limits: Limits) -> tuple[int, float]:
-    """Blocks on a multiprocessor, and the share of its warps that they are."""
+    """Blocks per multiprocessor, and their share of its warps."""
     warps = math.ceil(THREADS / WARP)
     by_shared = limits.blocks
     if shared:
@@ -91,7 +92,8 @@ def _round_up(value: int, unit: int) -> int:
 
 
 def taps_of(source: int, target: int, crop: int) -> list[tuple[int, int]]:
-    """First source and end of sources of each output that the crop keeps, bicubic: as Pillow cuts them."""
+    """For each output that the crop keeps, the first source and the end of its sources (bicubic), as Pillow has
+    them."""
     scale = source / target
     support = 2.0 * max(scale, 1.0)
     begin = (target - crop) // 2
@@ -106,7 +108,7 @@ def _tiles(taps: list[tuple[int, int]], length: int) -> Iterator[list[tuple[int,
 
 @dataclass(frozen=True)
 class Work:
-    """Of one variant. Steps are a warp's: 32 threads each do one tap, or stage a run."""
+    """The work of one variant. A step is a warp's: 32 threads each do one tap, or stage a run."""
 
     outputs: int
     multiplications: int  # that the resize defines, without what blocks compute twice
@@ -122,7 +124,7 @@ class Work:
 
 
 def work_of(height: int, width: int, size: int) -> Work:
-    """The kernel's own walk over tiles and chunks, columns first."""
+    """The work of one variant, by the kernel's own walk over tiles and chunks, columns first."""
     short = min(height, width)
     columns = taps_of(width, size * width // short, size)
     rows = taps_of(height, size * height // short, size)

@@ -1,7 +1,7 @@
-"""Runs every kernel of the CUDA backend once, on small images, for compute-sanitizer to watch; compares the bits.
+"""Runs every kernel of the CUDA backend once, on small images, under compute-sanitizer; compares the bits.
 
 `PYTORCH_NO_CUDA_MEMORY_CACHING=1 compute-sanitizer --tool memcheck python bench/sanitize_cuda.py`: without torch's
-cache each buffer is an allocation of its own, so that what runs over its end is seen.
+cache each buffer is an allocation of its own, so that the tool sees an access beyond its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from support.perturbation_examples import EXAMPLES
 
 from vrs_lmeval.pixels.preprocess import Geometry, count_devices, preprocess
 
-# Sizes that are no multiple of a tile, a chunk or a run; the last is resized rows first.
+# The sizes are no multiples of a tile, a chunk or a run; the last image is resized rows first.
 SIZES = ((70, 93), (33, 300), (260, 41))
 GEOMETRIES = (
     Geometry(size=(40, 40), crop=(40, 40)),

@@ -1,4 +1,4 @@
-"""What users of torchvision run today, for bench_preprocess.py to time where torchvision is installed."""
+"""What users of torchvision run today; bench_preprocess.py times it if torchvision is installed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def torchvision_processor(size: int) -> CLIPImageProcessor:
 
 
 def torchvision_candidates(array: np.ndarray, size: int) -> Candidates:
-    """One image on one thread. "ours int16" computes these rivals' bits, where "ours" computes Pillow's."""
+    """Candidates for one image on one thread. "ours int16" computes these rivals' bits, "ours" computes Pillow's."""
     image = Image.fromarray(array)
     tensor = torch.from_numpy(array).permute(2, 0, 1).contiguous()
     processor = torchvision_processor(size)

@@ -22,7 +22,7 @@ using vrs::python::PerturbationTuple;
 
 namespace {
 
-// float32 in memory that is kept for a later batch when the array is gone.
+// A float32 array; its memory is kept for a later batch when the array is gone.
 py::array new_batch(const std::vector<py::ssize_t>& shape) {
   struct Lease {
     void* memory;
@@ -38,7 +38,7 @@ py::array new_batch(const std::vector<py::ssize_t>& shape) {
   return py::array_t<float>(shape, static_cast<const float*>(lease->memory), owner);
 }
 
-// The batch's memory, float32 or, for bfloat16, uint16: new, or the caller's after a check.
+// The batch's memory: float32, or uint16 for bfloat16; new, or the caller's after a check.
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape) {
   if (out.is_none()) return new_batch(shape);
   const bool is_known =
@@ -117,8 +117,8 @@ struct ArrowArray {
   void* private_data;
 };
 
-// Pillow exports an RGB image as a list of four bytes a pixel, in its own memory: no copy is made,
-// and the capsule keeps the image alive.
+// A view of an RGB image of Pillow, which exports it as a list of four bytes a pixel in its own
+// memory: no copy is made, and the capsule keeps the image alive.
 py::array_t<std::uint8_t> view_rgbx(const py::capsule& arrow_array, py::ssize_t height,
                                     py::ssize_t width) {
   const auto* pixels =
@@ -133,7 +133,7 @@ py::array_t<std::uint8_t> view_rgbx(const py::capsule& arrow_array, py::ssize_t 
   return py::array_t<std::uint8_t>({height, width, py::ssize_t{4}}, bytes, arrow_array);
 }
 
-// (number, why none)
+// (number of devices, the reason if there is none)
 std::pair<int, std::string> count_devices() {
   std::string reason;
   const int devices = vrs::count_devices(reason);

@@ -1,4 +1,4 @@
-// What Python passes becomes a vrs::Request, or an error that names the argument.
+// Turns Python's arguments into a vrs::Request, or into an error that names the argument.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -54,7 +54,7 @@ Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                        const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
                        const Table& table, const Normalisations& normalisation);
 
-// Checked, its output type still to be set.
+// The request of these arguments, checked; its output type is not set yet.
 Request make_request(const pybind11::list& images, const JobPairs& jobs, const Geometry& geometry);
 
 }  // namespace vrs::python

@@ -19,7 +19,7 @@ GROUND = {"records", "run_record", "keyed_draws"}
 EXTENSION = "_native"
 
 MOST = {"rooms": 20, "floors": 8, "arrows": 60}
-"""What a reader still holds in the head; version 0.1 had 55 rooms on 9 floors."""
+"""As much as a reader can still remember; version 0.1 had 55 rooms on 9 floors."""
 
 Arrows = Mapping[str, set[str]]
 """Room -> the rooms that it imports."""
@@ -31,7 +31,7 @@ def room_of(path: Path, package: Path = PACKAGE) -> str:
 
 
 def imported_rooms(path: Path, package: Path = PACKAGE) -> set[str]:
-    """What a module imports of the package, at its top or within a function, besides its own room."""
+    """The rooms that a module imports, at its top or within a function, except its own room."""
     rooms: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
@@ -51,7 +51,7 @@ def read_arrows(package: Path = PACKAGE) -> Arrows:
 
 
 def find_circle(arrows: Arrows) -> list[str]:
-    """Rooms that import each other in a ring, the first again at the end; empty where there is none."""
+    """Rooms that import each other in a circle; the first stands again at the end. Empty if there is no circle."""
     try:
         TopologicalSorter(arrows).prepare()
     except CycleError as error:
@@ -60,7 +60,7 @@ def find_circle(arrows: Arrows) -> list[str]:
 
 
 def find_floors(arrows: Arrows) -> dict[str, int]:
-    """Each room's floor. Raises graphlib.CycleError where there is a circle."""
+    """Each room's floor. Raises graphlib.CycleError if there is a circle."""
     floors: dict[str, int] = {}
     for room in TopologicalSorter(arrows).static_order():
         below = [floors[other] for other in arrows.get(room, ())]
@@ -69,7 +69,7 @@ def find_floors(arrows: Arrows) -> dict[str, int]:
 
 
 def count(arrows: Arrows) -> dict[str, int]:
-    """Rooms, floors and arrows between them. The ground is no room here: what all may import tells nothing apart."""
+    """Counts of rooms, floors and arrows between them. The ground does not count as a room, since all may import it."""
     rooms = arrows.keys() - GROUND
     return {
         "rooms": len(rooms),
@@ -79,7 +79,7 @@ def count(arrows: Arrows) -> dict[str, int]:
 
 
 def draw(arrows: Arrows) -> str:
-    """The highest floor first; a line a room."""
+    """The drawing: the highest floor first, a line for each room."""
     floors = find_floors(arrows)
     lines = []
     for floor in sorted(set(floors.values()), reverse=True):
@@ -91,7 +91,7 @@ def draw(arrows: Arrows) -> str:
 
 
 def main() -> int:
-    """Prints the drawing and the counts; 1 where there is a circle, or more than a reader holds."""
+    """Print the drawing and the counts; return 1 if there is a circle, or more than MOST."""
     arrows = read_arrows()
     if circle := find_circle(arrows):
         print(f"a circle: {' -> '.join(circle)}")

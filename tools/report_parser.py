@@ -1,7 +1,8 @@
 """Parser report: takes the corpus of answers, gives a Markdown table of how many the parser reads as a reader does.
 
-A false accept is a value where the reader found none, or another value; a false reject is none where the reader found
-one. `--errors` lists those that are not held out. Behind it the table of remarks (`report_remarks.py`).
+A false accept: the parser gives a value, but the reader found none or another. A false reject: the parser gives none,
+but the reader found one. `--errors` lists the errors of items that are not held out. The table of remarks
+(`report_remarks.py`) follows.
 Run: python -m tools.report_parser
 """
 
@@ -35,7 +36,8 @@ def _is_same(answer: Answer, item: Item) -> bool:
 
 
 def describe(name: str, items: Iterable[Item]) -> str:
-    """One row of the table: how many, and the three shares; rejects are shares of the items with a clear answer."""
+    """One row of the table: the number of items, and three shares; rejects are shares of the items with a clear
+    answer."""
     judged = [(item, judge(item)) for item in items]
     clear = sum(item.label is not None for item, _ in judged)
     accepts = sum(verdict == "false accept" for _, verdict in judged)

@@ -1,6 +1,6 @@
 """Report of remarks: takes the labelled sentences, gives a Markdown table of precision and recall by class.
 
-`make parser-report` prints it behind the parser's own; `list_errors` gives the development set's alone.
+`make parser-report` prints it after the parser's table; `list_errors` gives the errors of the development set only.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from tests.support.remark_sentences import SETS, Labelled, read_labelled
 from vrs_lmeval.reading.image_remarks import BLANK, MISMATCH, MISSING, declines, find_remark
 
 CLASSES = (MISSING, BLANK, MISMATCH, "any remark", "declines")
-"""What is counted: each remark, whether there is one (of whichever kind), and whether the text declines."""
+"""The classes that are counted: each remark, any remark at all, and whether the text declines."""
 
 
 class Counts(NamedTuple):
-    """Sentences of a class that were found, taken wrongly for it, and missed."""
+    """How many sentences of a class were found, how many were wrongly taken for it, and how many were missed."""
 
     found: int
     wrong: int
@@ -29,7 +29,7 @@ class Counts(NamedTuple):
 
 
 def count(name: str, labelled: Iterable[Labelled]) -> Counts:
-    """Of the class `name` (of CLASSES)."""
+    """The counts of the class `name` (one of CLASSES)."""
     pairs = [(_is_in(name, row.remark, row.declines), _read(name, row.text)) for row in labelled]
     return Counts(pairs.count((True, True)), pairs.count((False, True)), pairs.count((True, False)))
 
@@ -45,7 +45,7 @@ def write_table() -> str:
 
 
 def list_errors() -> list[str]:
-    """Errors in the development set, a line each."""
+    """The errors in the development set, a line for each."""
     rows = [(row, find_remark(row.text), declines(row.text)) for row in read_labelled("image_remarks")]
     return [
         f"remark {found}, declines {refuses}: {row}"

@@ -3,8 +3,8 @@
     python tools/write_architecture_table.py
 
 A row says what was found: the path of prefixes with its reason, how many answers equal the reference's, the largest
-difference of log-likelihoods, and what computed the pixels. Differences have one significant digit: further ones depend
-on the machine. Where a package that an architecture needs is missing it writes nothing and exits with 1.
+difference of log-likelihoods, and what computed the pixels. Differences have one significant digit, since further
+digits depend on the machine. If a package that an architecture needs is missing, it writes nothing and exits with 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BEGIN, END = "<!-- architectures: begin -->", "<!-- architectures: end -->"
 HEAD = ("architecture", "prefix", "equal answers", "log-likelihoods differ by", "pixels")
 PACKAGES = ("transformers", "torch", "torchvision", "lm_eval")
 TOLERANCE = 1e-4
-"""The tests' own: of a log-likelihood, or of 1 where that is smaller."""
+"""The tolerance of the tests, relative to a log-likelihood, or to 1 if its magnitude is smaller."""
 
 sys.path.insert(0, str(ROOT / "tests"))  # the matrix is the tests' own
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Row:
-    """What the cells of one architecture showed so far. `path`: "plain" if any cell that might share did not."""
+    """What the cells of one architecture showed so far. `path` is "plain" if a cell could share but did not."""
 
     path: str = "shared"
     pixels: str = ""
@@ -88,7 +88,7 @@ def round_difference(difference: float) -> str:
 
 
 def describe_run(rows: int) -> str:
-    """With what the table was made."""
+    """The line that says with which packages the table was made."""
     versions = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return f"{rows} architectures, float32, Python {platform.python_version()}, {versions}:"
 

@@ -1,7 +1,7 @@
-"""Writes tests/data/kernel_budget.json: what the CUDA kernels may take of each target, from what they take now.
+"""Writes tests/data/kernel_budget.json: the resources that CUDA kernels may use on each target are those they use now.
 
-`python tools/write_kernel_budget.py`, after a change of a kernel that is worth what it costs; needs nvcc, cuobjdump and
-nvdisasm. `git diff` then shows the price.
+Run `python tools/write_kernel_budget.py` after a change of a kernel that is worth its cost; it needs nvcc, cuobjdump
+and nvdisasm. `git diff` then shows the cost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TAPPING = "resample<float>"
 
 
 def measure(folder: Path) -> dict[str, object]:
-    """The budget that the kernels just keep to; `folder` takes what is compiled."""
+    """The budget that the kernels just meet; compiled files go to `folder`."""
     kernels: dict[str, dict[str, object]] = {}
     loops: dict[str, object] = {}
     for compiled in compile_all(folder).values():

@@ -14,7 +14,7 @@ DIRECTIONS = {True: "higher", False: "lower", None: "neither"}
 
 
 def write_table(page: str) -> str:
-    """The page with its table as the catalogue has it."""
+    """The page with its table replaced by the catalogue's."""
     rows = "".join(_make_row(metric) for metric in METRICS.values())
     return re.sub(r"^\| name \| formula \|.*?\n(?!\|)", lambda _: HEADING + rows, page, count=1, flags=re.M | re.S)
 

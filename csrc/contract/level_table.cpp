@@ -1,4 +1,4 @@
-// Rounds a channel's level table, and finds out whether it can be computed instead of looked up.
+// Rounds a channel's level table to bfloat16, and checks whether kernels may compute its values.
 #include <algorithm>
 
 #include "pixel_ops.h"

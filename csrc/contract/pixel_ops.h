@@ -36,8 +36,9 @@ VRS_HOST_DEVICE inline std::uint8_t level_from_accumulator(std::int32_t accumula
   return clamp_to_u8(accumulator >> coefficient_bits);
 }
 
-// a / b rounded to nearest, from reciprocal = 1 / b: the remainder corrects the product. Where this
-// holds (make_level_table tries every level) it is quicker than a division in vector code.
+// a / b rounded to nearest, from reciprocal = 1 / b: the remainder corrects the product. It is not
+// right for all numbers (make_level_table tries every level), but quicker in vector code than a
+// division.
 inline float divide(float a, float b, float reciprocal) {
   const float quotient = a * reciprocal;
   return std::fma(std::fma(-quotient, b, a), reciprocal, quotient);

@@ -2,9 +2,9 @@
 // normalised float32 or bfloat16 pixel batch comes out; every backend gives the same bits.
 //
 // Each job computes: perturb -> pad to square -> resize -> centre crop -> look up -> CHW.
-// The resize is antialiased, in fixed point, uint8 between its two passes; `Arithmetic` says whose.
-// The crop is that of transformers' image processors, zero padding where the image is too small
-// included.
+// The resize is antialiased, in fixed point, with uint8 between its two passes; `Arithmetic` says
+// whose bits it gives. The crop is that of transformers' image processors: it pads an image that is
+// too small with zeros.
 #pragma once
 
 #include <array>
@@ -42,7 +42,7 @@ struct Region {
   int right = 0;
 };
 
-// Longest edge accepted: keeps every index inside 32 bits and the coefficients far from overflow.
+// The longest edge accepted: every index fits 32 bits, and the coefficients stay far from overflow.
 constexpr int kMaxEdge = 1 << 16;
 
 // Defined, with their parameters, in perturb.h.
@@ -70,15 +70,15 @@ enum class PerturbationKind {
 
 constexpr int kMaxPerturbationParameters = 8;
 
-// A change of one image's pixels. Random kinds draw from `key` alone, so that neither batch nor
-// order, thread count nor backend changes a bit.
+// A change of one image's pixels. Random kinds draw from `key` alone, so the bits do not depend on
+// batch, order, thread count or backend.
 struct Perturbation {
   PerturbationKind kind = PerturbationKind::identity;
   std::array<double, kMaxPerturbationParameters> parameters{};
   std::array<std::uint64_t, 2> key{};  // low word, high word
 };
 
-// Throws std::invalid_argument, listing the known names, where `name` is none of them.
+// Throws std::invalid_argument, which lists the known names, if `name` is none of them.
 PerturbationKind perturbation_kind_from_name(std::string_view name);
 
 // How many parameters the definition of `kind` takes.
@@ -104,7 +104,7 @@ enum class PassOrder {
   pillow13,    // vertical first if the height shrinks by over twice what the width does
 };
 
-// Whose bits the resize and the crop give.
+// The library whose bits the resize and the crop give.
 enum class Arithmetic {
   pillow,  // Pillow's Resample.c: 22-bit coefficients, passes in PassOrder. Crop: an odd margin
            // is larger before the image (transformers' image_transforms.center_crop)
@@ -112,15 +112,15 @@ enum class Arithmetic {
                 // bits as the axis' largest allows, horizontal first. Crop: larger after the image
 };
 
-// How a channel's values come about: (level / divisor - mean) / std, each step rounded to float32.
+// The formula of a channel's values: (level / divisor - mean) / std, each step rounded to float32.
 struct Normalisation {
   float divisor = 1;
   float mean = 0;
   float std = 1;
 };
 
-// One channel's output value of each uint8 level. Where `is_arithmetic`, the kernels may compute
-// the values from `normalisation` (pixel_ops.h) instead of looking them up: the bits are the same.
+// One channel's output value for each uint8 level. If `is_arithmetic`, the kernels may compute the
+// values from `normalisation` (pixel_ops.h) instead of looking them up: the bits are the same.
 struct LevelTable {
   std::array<float, 256> values{};
   Normalisation normalisation;
@@ -162,33 +162,33 @@ struct Options {
   std::string simd = "auto";  // or a name of simd_names(): the results are the same
 };
 
-// Throws std::invalid_argument naming the field that the contract forbids.
+// Throws std::invalid_argument, which names the field, if the contract forbids the request.
 void check_request(const Request& request);
 
 // Writes jobs x 3 x crop_height x crop_width values of `output_type` to `out`, in the order of the
 // jobs. Checks the request and the options first.
 void preprocess(const Request& request, const Options& options, void* out);
 
-// A device, and what is to be used of it.
+// A device, and the stream, memory and threads to use.
 struct CudaTarget {
   int device = 0;
   void* stream = nullptr;  // a cudaStream_t: work is queued there, nothing waits for it
-  // Gives so many bytes of the device's memory, aligned to kDeviceAlignment, which must last until
-  // the stream has come past this call's work. Called once.
+  // Gives that many bytes of the device's memory, aligned to kDeviceAlignment. They must stay valid
+  // until the stream has finished this call's work. Called once.
   std::function<void*(std::size_t)> allocate;
   int threads = 1;  // at most this many copy pixels to page-locked memory, the caller included
 };
 
-// Everything in a device's memory is aligned to so many bytes: the widest load.
+// Everything in a device's memory is aligned to this many bytes, the width of the widest load.
 constexpr std::size_t kDeviceAlignment = 16;
 
-// As preprocess(), by the CUDA backend: `out` lies in the device's memory, images in either. Each
-// image of the host is uploaded once. While the stream is captured into a graph, images must lie on
-// the device, and each captured call keeps the memory of its tables for good. Throws
-// std::runtime_error with CUDA's message, or where this build has no CUDA backend.
+// As preprocess(), by the CUDA backend: `out` lies in the device's memory; images lie there or on
+// the host. Each image of the host is uploaded once. While the stream is captured into a graph,
+// images must lie on the device, and each captured call keeps the memory of its tables forever.
+// Throws std::runtime_error with CUDA's message, or if this build has no CUDA backend.
 void preprocess_on_device(const Request& request, const CudaTarget& target, void* out);
 
-// Throws std::invalid_argument, starting with `name`, where a parameter is outside its definition.
+// Throws std::invalid_argument, whose message starts with `name`, if a parameter is not allowed.
 void check_perturbation(const Perturbation& perturbation, const std::string& name);
 
 // The size of the perturbed image: the image's own, its edges exchanged by a quarter turn.
@@ -201,7 +201,7 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
 // Names of the backends in this build: {"cpu"} or {"cpu", "cuda"}.
 std::vector<std::string> backend_names();
 
-// How many devices the CUDA backend could use; where it is none, `reason` says why.
+// How many devices the CUDA backend could use; if there is none, `reason` says why.
 int count_devices(std::string& reason);
 
 // The instruction sets of the CPU backend that this processor can run, the fastest first.

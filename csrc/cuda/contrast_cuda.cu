@@ -1,5 +1,5 @@
-// The level tables of contrast, from the mean of each channel. A file of its own, since it alone
-// computes in double, as the host does (family_levels.h): 768 values a job.
+// The level tables of contrast, from the mean of each channel. Only this file computes in double,
+// as the host does (family_levels.h): 768 values a job.
 #include "perturbed_pixels.h"
 #include "prepare_cuda.h"
 
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kThreads) sum_channels(const ContrastJob* jobs
   }
 }
 
-// A block has a job, a thread a level.
+// Each block has one job, each thread one level.
 __global__ void __launch_bounds__(kThreads) map_contrasts(const ContrastJob* jobs) {
   const ContrastJob& job = jobs[blockIdx.y];
   const double pixels = static_cast<double>(job.image.height) * job.image.width;

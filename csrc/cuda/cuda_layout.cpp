@@ -1,4 +1,4 @@
-// Lays plans, tables, pixels and jobs out in device memory: once to measure, once to write.
+// Lays out plans, tables, pixels and jobs in device memory: one pass measures, one pass writes.
 #include "cuda_layout.h"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
 
 }  // namespace
 
-// One pass over the jobs. Measures where the areas have no memory of the host.
+// One pass over the jobs. It only measures if the areas have no memory of the host.
 class WorkWriter final : public DeviceWriter {
  public:
   WorkWriter(WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
@@ -58,7 +58,7 @@ class WorkWriter final : public DeviceWriter {
     return work;
   }
 
-  // The rows of pixels that write() has found room for, still to be copied.
+  // Rows of pixels that have a place in device memory, but are not copied yet.
   struct PixelCopy {
     const ImageView* image;
     std::uint8_t* target;
@@ -130,7 +130,7 @@ class WorkWriter final : public DeviceWriter {
     return placed;
   }
 
-  // Packed RGB that a kernel writes.
+  // Room for packed RGB pixels that a kernel writes.
   DeviceImage reserve_image(const Size& size) {
     const std::int64_t row_bytes = std::int64_t{3} * size.width;
     const auto [host, device] =
@@ -158,8 +158,8 @@ class WorkWriter final : public DeviceWriter {
   DeviceArea& scratch_;
   std::uint8_t* out_;
   const void* values_ = nullptr;
-  ResampleJob* job_ = nullptr;                 // that is being laid out
-  WorkLayout::PlannedJob* planned_ = nullptr;  // of the same
+  ResampleJob* job_ = nullptr;                 // the job that is being laid out
+  WorkLayout::PlannedJob* planned_ = nullptr;  // the plan of the same job
   std::map<const void*, const void*> shared_;  // by address in the host's memory
   std::map<int, DeviceImage> images_;
   std::vector<PixelCopy> pixel_copies_;

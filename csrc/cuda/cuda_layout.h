@@ -1,4 +1,4 @@
-// From a request to what the CUDA kernels read: which bytes lie where in device memory.
+// From a request to what the CUDA kernels read: says which bytes lie where in device memory.
 #pragma once
 
 #include <cstddef>
@@ -15,15 +15,15 @@
 
 namespace vrs {
 
-// A part of device memory that is dealt out from its start; `host` has the bytes that belong there,
-// or is null for memory that kernels alone write, or to find out how much is needed.
+// A part of device memory that is handed out from its start. `host` holds the bytes that belong
+// there; it is null if only kernels write this memory, or if the pass only measures.
 class DeviceArea {
  public:
   DeviceArea(std::uint8_t* host, std::uintptr_t device) : host_(host), device_(device) {}
 
   std::size_t bytes() const { return bytes_; }
 
-  // Both addresses of room for `count` values; the host's is null where the area has none.
+  // The two addresses of room for `count` values; the host's is null if the area has no `host`.
   template <typename T>
   std::pair<T*, T*> reserve(std::size_t count) {
     const std::size_t begin = bytes_;
@@ -40,15 +40,18 @@ class DeviceArea {
 
 class WorkLayout {
  public:
-  // Plans and tables of a request that check_request has accepted, and that must outlive this.
+  // Makes the plans and tables of a request. check_request has accepted the request, and it must
+  // outlive this object.
   explicit WorkLayout(const Request& request);
 
-  // Device memory that write() fills from the host, and that which kernels alone write, behind it.
+  // Bytes of device memory that write() fills from the host; memory that only kernels write
+  // follows.
   std::size_t upload_bytes() const { return upload_bytes_; }
   std::size_t device_bytes() const { return upload_bytes_ + scratch_bytes_; }
 
-  // Writes upload_bytes() to `host`, to be copied to `device`, the address of device_bytes() in
-  // device memory. `out`: of the batch, in device memory. At most `threads` copy pixels.
+  // Writes upload_bytes() bytes to `host`; the caller copies them to `device`, the address of
+  // device_bytes() bytes of device memory. `out`: the address of the batch in device memory. At
+  // most `threads` threads copy pixels.
   CudaWork write(std::uint8_t* host, std::uintptr_t device, void* out, int threads);
 
  private:
@@ -56,7 +59,7 @@ class WorkLayout {
 
   struct PlannedJob {
     std::shared_ptr<const CpuPlan> plan;
-    std::shared_ptr<const CpuPlan> reduction, enlargement;  // low_pass, where it has an effect
+    std::shared_ptr<const CpuPlan> reduction, enlargement;  // of low_pass, if it has an effect
   };
 
   PlannedJob plan_job(const Job& job) const;

@@ -11,7 +11,7 @@
 
 namespace vrs {
 
-// The size of a batch is a grid's third of 16 bits.
+// Each job of a launch has its own blockIdx.y, which CUDA limits to 16 bits.
 constexpr int kMaxJobsPerLaunch = 65535;
 
 // An AxisPlan (resample_plan.h) in device memory.
@@ -25,12 +25,12 @@ struct DeviceAxis {
   int coefficient_bits;
 };
 
-// One job of the fused kernel. The same kernel serves as a plain resize of uint8 images
-// (OutputType does not say so: see launch_resamples), which low_pass is made of.
+// One job of the fused kernel. The same kernel also resizes uint8 images to uint8 for low_pass
+// (OutputType does not have this case: see launch_resamples).
 struct ResampleJob {
   DeviceImage image;
   DevicePerturbation perturbation;
-  // The perturbed image, which lies at (top, left) of a padded one, which the resize reads.
+  // The perturbed image. It lies at (top, left) of a padded image, which the resize reads.
   int height, width;
   int top, left;
   std::array<std::uint8_t, 4> background;  // of the padding; the fourth is 0
@@ -59,11 +59,11 @@ struct CellJob {
 struct ContrastJob {
   DeviceImage image;
   double factor;
-  unsigned long long* sums;  // of each channel; 0 at first
+  unsigned long long* sums;  // of each channel; 0 at the start
   std::uint8_t* levels;      // [3][256]
 };
 
-// A kernel's jobs in device memory, and the size of the largest, which its grid must cover.
+// A kernel's jobs in device memory, and the size of the largest job: the grid must cover it.
 template <typename Job>
 struct JobList {
   const Job* jobs = nullptr;

@@ -1,5 +1,5 @@
-// What kernel sources are written in: CUDA, with launches and shared memory behind macros, so that
-// the tests can also compile them for the host (tests/cuda_on_cpu).
+// The language of kernel sources: CUDA, with macros for launches and shared memory, so that the
+// tests can also compile the kernels for the host (tests/cuda_on_cpu).
 #pragma once
 
 #include "contract/host_device.h"
@@ -9,12 +9,12 @@
 #else
 #include <cuda_runtime.h>
 
-// The kernel in parentheses where it has template arguments. cudaGetLastError() tells whether it
-// could be launched.
+// Launches a kernel; put it in parentheses if it has template arguments. cudaGetLastError() tells
+// whether the launch failed.
 #define GPU_LAUNCH(kernel, grid, block, stream, ...) \
   kernel<<<(grid), (block), 0, (stream)>>>(__VA_ARGS__)
 
-// GPU_SHARED(float, tile, [16][33]): one a block, uninitialised.
+// GPU_SHARED(float, tile, [16][33]): shared memory of a block, uninitialised.
 #define GPU_SHARED(type, name, extents) __shared__ type name extents
 #endif
 

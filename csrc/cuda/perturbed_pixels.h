@@ -14,7 +14,7 @@ __device__ inline Pixel load_pixel(const DeviceImage& image, int y, int x) {
   return pack_pixel(pixel[0], pixel[1], pixel[2]);
 }
 
-// Where in the image the pixel comes from that shows at (y, x), for kinds that move pixels.
+// For kinds that move pixels: the place in the image of the pixel that shows at (y, x).
 __device__ inline Place find_source(const DeviceImage& image, const DevicePerturbation& change,
                                     int y, int x) {
   return with_kind(change.kind, [&](auto kind) -> Place {
@@ -58,7 +58,7 @@ __device__ inline bool load_wide_run(const DeviceImage& image, int y, int x,
   return false;
 }
 
-// Pixels x .. x + 7 of row `y`, moved; those beyond `width` repeat the last.
+// Loads pixels x .. x + 7 of row `y`, already moved; pixels beyond `width` repeat the last one.
 __device__ inline void load_run(const DeviceImage& image, const DevicePerturbation& change,
                                 int width, int y, int x, Pixel (&run)[kRunPixels]) {
   const bool is_moving =
@@ -72,8 +72,9 @@ __device__ inline void load_run(const DeviceImage& image, const DevicePerturbati
   }
 }
 
-// Pixels x .. x + 7 of row `y` of the perturbed image, `width` pixels wide; what lies beyond it is
-// anything. `x` is a multiple of kRunPixels, `width` differs from the image's after a quarter turn.
+// Pixels x .. x + 7 of row `y` of the perturbed image, which is `width` pixels wide; pixels beyond
+// `width` are undefined. `x` is a multiple of kRunPixels. After a quarter turn `width` is not the
+// image's.
 __device__ inline void perturb_run(const DeviceImage& image, const DevicePerturbation& change,
                                    int width, int y, int x, Pixel (&run)[kRunPixels]) {
   const bool shows_image =

@@ -11,7 +11,8 @@ namespace {
 
 using Block = PinnedMemory::Block;
 
-// Two are in use where uploads alternate with kernels; a few more for other streams and sizes.
+// Two blocks are in use if uploads alternate with kernels; the others serve other streams and
+// sizes.
 constexpr std::size_t kKeptBlocks = 4;
 
 struct Pool {
@@ -33,7 +34,7 @@ bool is_idle(const Block& block) {
   return cudaEventQuery(block.event) == cudaSuccess;
 }
 
-// Takes the smallest idle block of `device` with `size` bytes; without bytes where there is none.
+// Takes the smallest idle block of `device` that has `size` bytes; an empty block if there is none.
 Block take_block(std::size_t size, int device) {
   Pool& kept = pool();
   const std::lock_guard<std::mutex> lock(kept.mutex);
@@ -62,8 +63,8 @@ void give_back(const Block& block) {
   kept.blocks.erase(smallest);
 }
 
-// Any allocation is refused while some stream of the process is captured, unless the thread says
-// that it knows what it does.
+// While some stream of the process is captured, CUDA refuses allocations, unless the thread has the
+// relaxed capture mode. This object sets that mode for its life.
 class RelaxedCapture {
  public:
   RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
@@ -109,7 +110,7 @@ PinnedMemory::PinnedMemory(std::size_t bytes, cudaStream_t stream)
 PinnedMemory::~PinnedMemory() {
   if (is_captured_) return;
   const RelaxedCapture relaxed;
-  // Without the event nobody could tell when the block is free: it is lost rather than lent again.
+  // Without the event nobody knows when the block is free, so it is given up, not lent again.
   if (cudaEventRecord(block_.event, stream_) == cudaSuccess) give_back(block_);
 }
 

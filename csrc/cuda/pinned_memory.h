@@ -1,4 +1,4 @@
-// Page-locked memory of the host, which a device can copy from while the host goes on.
+// Page-locked memory of the host: a device can copy from it while the host continues.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +8,9 @@
 
 namespace vrs {
 
-// Lends memory for what is queued on `stream` during this object's life: it is lent again only when
-// the stream has come that far. While the stream is captured into a graph, whose launches all read
-// the memory, it is kept for good. Thread-safe.
+// Lends memory for work that is queued on `stream` during this object's life; it is lent again only
+// when the stream has finished that work. If the stream is captured into a graph, every launch of
+// the graph reads the memory, so it is kept forever. Thread-safe.
 class PinnedMemory {
  public:
   PinnedMemory(std::size_t bytes, cudaStream_t stream);
@@ -23,7 +23,7 @@ class PinnedMemory {
   struct Block {
     std::uint8_t* bytes = nullptr;
     std::size_t size = 0;
-    int device = 0;               // whose streams may record the event
+    int device = 0;               // only its streams may record the event
     cudaEvent_t event = nullptr;  // recorded when the block was given back
   };
 

@@ -8,8 +8,8 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Blur tiles: a thread has a pixel. The vertical pass also computes the columns that the horizontal
-// one reads beyond the tile.
+// Blur tiles: each thread has one pixel. The vertical pass also computes the columns beyond the
+// tile that the horizontal pass reads.
 constexpr int kTileWidth = 64;
 constexpr int kTileHeight = kThreads / kTileWidth;
 constexpr int kReach = kMaxBlurTaps / 2;
@@ -20,7 +20,7 @@ __device__ inline int clamp_index(int index, int count) {
 }
 
 struct WeightedLevels {
-  std::uint32_t red = 128, green = 128, blue = 128;  // half of a unit, so that shifts round
+  std::uint32_t red = 128, green = 128, blue = 128;  // half a unit, so that the shifts round
 
   __device__ void add(Pixel pixel, std::uint32_t weight) {
     red += weight * channel_of(pixel, 0);
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kThreads) blur(const BlurJob* jobs) {
   for (int c = 0; c < 3; ++c) out[c] = channel_of(blurred, c);
 }
 
-// A warp has a cell: blockIdx.x counts kThreads / kWarp of them, blockIdx.y is the job.
+// Each warp has one cell: a step of blockIdx.x is kThreads / kWarp cells, blockIdx.y is the job.
 __global__ void __launch_bounds__(kThreads) average_cells(const CellJob* jobs) {
   const CellJob& job = jobs[blockIdx.y];
   const std::int64_t cell =

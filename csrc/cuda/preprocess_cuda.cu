@@ -1,10 +1,10 @@
 // The CUDA backend's fused kernel, and the order in which a request's kernels are queued.
 //
-// A block computes a tile of one job's output. It walks over the tile's sources in chunks:
-// perturbed pixels into shared memory, the resize's first pass from there into shared memory again,
-// and the second pass into registers, which thus hold sums over any number of chunks: the memory of
-// a block does not depend on sizes. "Along" is the axis of the first pass, columns unless
-// vertical_first; "lines" is the other one.
+// A block computes a tile of one job's output. It walks over the tile's sources in chunks. For each
+// chunk it writes perturbed pixels to shared memory; the resize's first pass reads them and writes
+// to shared memory again; the second pass adds to registers. The registers hold sums over any
+// number of chunks, so the memory of a block does not depend on sizes. "Along" is the axis of the
+// first pass, columns unless vertical_first; "lines" is the other axis.
 #include <algorithm>
 
 #include "contract/pixel_ops.h"
@@ -22,22 +22,23 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarp * kWarps;
-constexpr int kMinBlocks = 2;  // on a multiprocessor: 128 registers a thread; with 80 some spill
+constexpr int kMinBlocks = 2;  // per multiprocessor: 128 registers a thread; with 80 some spill
 
-// The tile: a lane has an output along, a warp several lines.
+// The tile: each lane has one output along, each warp has several lines.
 constexpr int kTileAlong = kWarp;
 constexpr int kTileLines = 16;
 constexpr int kAlongPerWarp = kTileAlong / kWarps;
 constexpr int kLinesPerWarp = kTileLines / kWarps;
 
-// The chunk: in the first pass a lane has a line, so that the warp shares weights and loops. The
-// odd pitches put neighbouring lines into different banks.
+// The chunk: in the first pass each lane has one line, so that the warp shares weights and loops.
+// The odd pitches put neighbouring lines into different banks.
 constexpr int kChunkLines = kWarp;
 constexpr int kChunkAlong = 128;
 constexpr int kStagePitch = kChunkAlong + 1;
 constexpr int kLinePitch = kTileAlong + 1;
 
-// A warp stages 8 rows of 4 runs at a time: neighbouring bytes are read, different banks written.
+// A warp stages 8 rows of 4 runs at a time: it reads neighbouring bytes, and writes different
+// banks.
 constexpr int kWarpRuns = 4;
 constexpr int kWarpRows = kWarp / kWarpRuns;
 
@@ -65,7 +66,7 @@ __device__ inline Pixel round_sums(const Sums& sums, const DeviceAxis& axis) {
 // The kept outputs of a tile's axis and the sources that they read.
 struct TileAxis {
   int origin;      // kept output of the tile's first; negative in the padding
-  int begin, end;  // kept outputs, none where begin >= end
+  int begin, end;  // kept outputs; none if begin >= end
   int source_begin, source_end;
 };
 
@@ -97,7 +98,7 @@ __device__ inline void for_taps(const DeviceAxis& axis, int output, int begin, i
   for (int source = from; source < to; ++source) add(source, weights[source - first]);
 }
 
-// Where in the padded image a chunk begins, its columns a multiple of kRunPixels from the image's.
+// Where a chunk begins in the padded image: a multiple of kRunPixels columns from the image.
 __device__ inline int align_column(const ResampleJob& job, int column) {
   const int inside = column - job.left;
   return column - ((inside % kRunPixels) + kRunPixels) % kRunPixels;
@@ -116,7 +117,7 @@ __device__ inline void read_run(const ResampleJob& job, int y, int x, Pixel (&ru
   }
 }
 
-// Fills the chunk that begins at (line, along), lines first; what no output reads stays as it was.
+// Fills the chunk that begins at (line, along), lines first; values that no output reads stay.
 __device__ void stage_chunk(const ResampleJob& job, const TileAxis& lines, const TileAxis& alongs,
                             int line, int along, Pixel (&staged)[kChunkLines][kStagePitch]) {
   const bool is_turned = job.vertical_first;
@@ -248,7 +249,7 @@ void launch_resamples(const JobList<ResampleJob>& list, cudaStream_t stream) {
   });
 }
 
-// The device that CUDA calls of this thread mean, for a while.
+// Makes `device` the one that this thread's CUDA calls mean, during this object's life.
 class CurrentDevice {
  public:
   explicit CurrentDevice(int device) {
@@ -263,7 +264,7 @@ class CurrentDevice {
   int previous_ = 0;
 };
 
-// The graph would read the pixels that lay there when it was captured.
+// Every launch of the graph would read the pixels of the time when it was captured.
 void refuse_captured_uploads(const Request& request, cudaStream_t stream) {
   if (!is_capturing(stream)) return;
   for (std::size_t i = 0; i < request.images.size(); ++i) {
@@ -303,7 +304,7 @@ int count_cuda_devices(std::string& reason) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error == cudaSuccess && count > 0) return count;
-  cudaGetLastError();  // forgets it: the next launch would report it as its own
+  cudaGetLastError();  // clears the error: the next launch would report it as its own
   reason = error == cudaSuccess ? "no device" : cudaGetErrorString(error);
   return 0;
 }

@@ -1,4 +1,4 @@
-// The families of perturbations, a line each, and the way from a PerturbationKind to its parts.
+// Lists the families of perturbations, one a line, and finds the parts of a PerturbationKind.
 #pragma once
 
 #include "contract/host_device.h"
@@ -18,8 +18,8 @@
 
 namespace vrs {
 
-// use(Kind{}), for the struct of the kind. The switch has no default: a kind that no family lists
-// does not compile.
+// Calls use(Kind{}) with the struct of the kind. The switch has no default, so that a kind that no
+// family lists does not compile.
 template <typename Use>
 VRS_HOST_DEVICE constexpr auto with_kind(PerturbationKind kind, const Use& use) {
 #define VRS_CASE(name, Kind)   \

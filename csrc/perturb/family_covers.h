@@ -1,4 +1,4 @@
-// Covers: pixels take one colour.
+// Covers: some or all pixels take one colour.
 #pragma once
 
 #include <array>
@@ -43,7 +43,7 @@ struct Covers {
   }
 };
 
-// Every pixel of the colour.
+// Every pixel takes the colour.
 struct Blank : Covers, RowByRow<Blank> {
   static constexpr PerturbationDefinition kDefinition = {
       PerturbationKind::blank,

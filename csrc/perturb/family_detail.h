@@ -1,4 +1,4 @@
-// Detail: what is finer than a measure is lost.
+// Detail: details finer than some measure are lost.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@
 
 namespace vrs {
 
-// On the device a kernel of each kind's own runs first; the fused one reads what it has written.
+// On the device each kind has its own kernel, which runs first; the fused kernel reads its output.
 struct Detail {
   static constexpr int kCost = 4;
   static constexpr bool kIsTurned = false;
@@ -29,7 +29,7 @@ struct Detail {
   VRS_DEVICE static void change_run(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]) {}
 };
 
-// One per tap, symmetric about the middle; they sum to 256.
+// One weight per tap, symmetric about the middle; the weights sum to 256.
 inline std::vector<std::uint16_t> gaussian_weights(double sigma) {
   constexpr int kUnit = 256;  // 255 * 256 still fits the 16-bit sums of the blur
   const int reach = static_cast<int>(std::ceil(3 * sigma));
@@ -70,9 +70,8 @@ struct GaussianBlur : Detail {
         writer.keep(perturbation, [&] { return gaussian_weights(perturbation.parameters[0]); }));
   }
 
-  // Rows, then columns. The sources of all rows are packed once, at a distance that is an odd
-  // number of cache lines: powers of two would share the few places that the innermost cache has
-  // for each.
+  // Rows, then columns. The sources of all rows are packed once. Their distance is an odd number of
+  // cache lines: with a power of two, all rows would share a few places of the innermost cache.
   static void write_rows(const HostSource& source, const Weights& weights, int y, int count,
                          std::uint8_t* out, std::ptrdiff_t pitch) {
     static thread_local std::vector<std::uint8_t> packed, padded;
@@ -109,8 +108,8 @@ struct GaussianBlur : Detail {
     }
   }
 
-  // `line`: the row's values from 3 * reach on; what lies before and after is filled with the
-  // edge's pixels.
+  // `line` holds the row's values from 3 * reach on; this fills the places before and after with
+  // the edge's pixels.
   static void blur_line(const PerturbKernels& kernels, const Weights& weights, std::uint8_t* line,
                         int values, std::uint8_t* out) {
     const int taps = static_cast<int>(weights.size()), reach = taps / 2;
@@ -125,9 +124,9 @@ struct GaussianBlur : Detail {
   }
 };
 
-// Reduced to `lines` pixels along the shorter edge s and round(l * (lines / s)) along the longer
-// one l, and enlarged again: Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13. As it is
-// where lines >= s.
+// The image is reduced to `lines` pixels along the shorter edge s and round(l * (lines / s)) along
+// the longer edge l, and enlarged again: Filter::lanczos, Arithmetic::pillow, PassOrder::pillow13.
+// It does not change if lines >= s.
 struct LowPassed : Detail, RowByRow<LowPassed> {
   static constexpr PerturbationDefinition kDefinition = {
       PerturbationKind::low_pass, "low_pass", 1, {{{"lines", 1, kMaxEdge, true}}}};
@@ -206,7 +205,7 @@ struct Pixelate : Detail, RowByRow<Pixelate> {
     writer.change().patch_height = writer.change().patch_width = edge;
     writer.prepare_cells(edge);
   }
-  // The image is that of the cells.
+  // The image on the device is the image of the cells.
   VRS_DEVICE static Place find_source(const DeviceImage&, const DevicePerturbation& change, int y,
                                       int x) {
     return {y / change.patch_height, x / change.patch_width};

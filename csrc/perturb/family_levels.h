@@ -27,7 +27,7 @@ LevelMaps map_levels(const Function& level_of) {
   return maps;
 }
 
-// What each kind adds: derive(source) -> LevelMaps, and lay_out(), which writes change().levels.
+// Each kind adds derive(source) -> LevelMaps, and lay_out(), which writes change().levels.
 struct Levels {
   static constexpr int kCost = 4;
   static constexpr bool kIsTurned = false;

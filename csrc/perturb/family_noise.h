@@ -1,6 +1,6 @@
 // Noise: random words change single values or pixels.
 //
-// Random numbers are 16-bit words u of Philox, eight a draw, row y's word i from draw (y, i / 8).
+// Random numbers are 16-bit words u of Philox, eight a draw; word i of row y is in draw (y, i / 8).
 #pragma once
 
 #include <algorithm>
@@ -119,8 +119,8 @@ struct SpeckleNoise : ValueNoise<SpeckleNoise> {
   }
 };
 
-// Beyond, the noise is under 12 levels at white, and the chance of no photon nears the least
-// double.
+// With more photons the noise is under 12 levels at white, and the chance of no photon comes near
+// the least double.
 constexpr int kMaxPhotons = 500;
 
 // round(255 * count / photons), at most 255, for the Poisson count of mean level / 255 * photons:
@@ -157,12 +157,12 @@ struct ShotNoise : ValueNoise<ShotNoise> {
   }
 };
 
-// Where a pixel's word is under round(share * 65536): black if the word is even, else white.
+// A pixel whose word is under round(share * 65536) becomes black if the word is even, else white.
 struct ImpulseNoise : Noise, RowByRow<ImpulseNoise> {
   static constexpr PerturbationDefinition kDefinition = {
       PerturbationKind::impulse_noise, "impulse_noise", 1, {{{"share", 0, 1, false}}}};
 
-  // The first word without effect.
+  // The smallest word without effect.
   static int limit_of(const Perturbation& perturbation) {
     return static_cast<int>(std::floor(perturbation.parameters[0] * 65536 + 0.5));
   }

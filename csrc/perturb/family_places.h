@@ -1,4 +1,4 @@
-// Places: every pixel keeps its colour, and may show somewhere else.
+// Places: every pixel keeps its colour, but may move to another place.
 #pragma once
 
 #include <cstddef>

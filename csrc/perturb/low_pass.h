@@ -1,4 +1,4 @@
-// An image without the detail beyond a number of lines: reduced and enlarged as Pillow does.
+// Removes the detail of an image beyond a number of lines: reduces and enlarges it as Pillow does.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +15,12 @@ struct CpuPlan;
 // To `size` by Filter::lanczos and PassOrder::pillow13; level tables that keep the level.
 Geometry lanczos_geometry(const Size& size);
 
-// What the filter reduces an image to. `lines` is less than the image's shorter edge.
+// The size to which the filter reduces an image. `lines` is less than the image's shorter edge.
 Size reduced_size(const Size& image, int lines);
 
-// Holds the image reduced, and then widened again, as the groups of rows that the kernels of the
-// resize take; a row of the result is the enlargement's vertical pass over some of them. The steps
-// are resizes like any other, so this uses what the CPU backend has, and none of what uses it.
+// Holds the image reduced and then widened again, as the groups of rows that the kernels of the
+// resize take. A row of the result is the vertical pass of the enlargement over some of these
+// groups. Both steps are plain resizes by the CPU's plans and kernels.
 class LowPass {
  public:
   // `lines` is less than the image's shorter edge.

@@ -1,5 +1,5 @@
-// What a random word does to one value: the definitions of family_noise.h, on tables that the host
-// makes (noise_tables.h), host and device.
+// What a random word does to one value, on host and device: the definitions of family_noise.h, by
+// tables that the host makes (noise_tables.h).
 #pragma once
 
 #include <cstdint>

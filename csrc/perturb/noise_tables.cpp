@@ -42,15 +42,15 @@ std::vector<int> find_runs(const std::vector<std::uint8_t>& offsets) {
   return begins;
 }
 
-// True where the estimate of every t of [begin, end), which share cell and offset, is that or one
-// less: it never falls within a cell.
+// True if the estimate of every t of [begin, end), all with one cell and one offset, is that offset
+// or one less. (An estimate never falls within a cell.)
 bool is_estimated(const NoiseTable& table, int begin, int end) {
   const int offset = table.offsets[begin];
   return table.estimate(begin) >= offset - 1 && table.estimate(end - 1) <= offset;
 }
 
-// Where the estimate for `t`, the begin of a cell or its end, does best: runs begin in the middle
-// of the two levels that are right for one side or the other. `run` holds t.
+// The best height of the estimate at `t`, the begin or the end of a cell: where a run begins, the
+// middle of the two levels that are right on either side. `run` holds t.
 double best_height(const NoiseTable& table, const std::vector<int>& runs, std::size_t run, int t) {
   const int offset = table.offsets[runs[run]];
   const bool is_last = run + 2 == runs.size();
@@ -59,7 +59,8 @@ double best_height(const NoiseTable& table, const std::vector<int>& runs, std::s
   return offset == 0 ? share * rise / 2 : offset - 0.5 + share * rise;
 }
 
-// Offsets rise so steeply at the end that no straight line follows them: the tail.
+// Finds the estimates of all cells and the tail: offsets rise so steeply at the end that no
+// straight line follows them.
 void estimate_offsets(NoiseTable& table) {
   const auto begin = table.offsets.begin(), end = table.offsets.end();
   for (int n = 0; n < 256; ++n) {

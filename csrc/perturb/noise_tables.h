@@ -1,4 +1,4 @@
-// Tables of noise, which depend on its parameter alone, and are kept.
+// Tables of noise; they depend only on the parameter of the noise, and are kept.
 #pragma once
 
 #include <array>
@@ -15,9 +15,9 @@ struct NoiseTable {
   static constexpr int kEntries = 32768;
   std::vector<std::uint8_t> offsets;  // 32 KB, so that it stays in the innermost cache
 
-  // The same from tables that vector registers hold, for t < tail: with the cell c = t / kCellWords
-  // and the share f of it that lies before t, n = (starts[c] + slopes[c] * f) / kEstimateUnit is
-  // |offset| or one less; it is one less if t >= first_above[n].
+  // The same for t < tail, from tables that fit vector registers: with the cell c = t / kCellWords
+  // and the share f of the cell that lies before t, n = (starts[c] + slopes[c] * f) / kEstimateUnit
+  // is |offset| or one less; it is one less if t >= first_above[n].
   static constexpr int kCellWords = 512;
   static constexpr int kCells = kEntries / kCellWords;
   static constexpr int kEstimateUnit = 128;
@@ -40,7 +40,7 @@ std::shared_ptr<const std::vector<std::uint16_t>> find_speckle_noise(double sigm
 
 // Poisson counts by inversion of a word, for each level that a pixel had.
 struct ShotTable {
-  int stride = 0;                         // counts a level, the last standing for all above it
+  int stride = 0;                         // counts a level; the last stands for all larger ones
   std::vector<std::int32_t> first_above;  // [level][count]: the first word that gives a larger one
   std::vector<std::uint16_t> nearby;      // [level][word / 256]: the count at the first such word
   std::vector<std::uint8_t> levels;       // what a count becomes

@@ -7,7 +7,7 @@
 namespace vrs {
 namespace {
 
-// The device's half of each kind, so that builds without CUDA also stop where it is missing.
+// Names the device's half of each kind, so that builds without CUDA also fail if it is missing.
 using LayOut = void(const Perturbation&, DeviceWriter&);
 using FindSource = Place(const DeviceImage&, const DevicePerturbation&, int, int);
 using ChangeRun = void(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]);
@@ -31,7 +31,8 @@ VRS_PERTURBATIONS(VRS_CHECK_KIND)
 template <typename Kind>
 class RowsOf final : public RowWriter {
  public:
-  // Not inlined: together all kinds' loops over the image would share one function's registers.
+  // Not inlined: otherwise all kinds' loops over the image would share the registers of one
+  // function.
   [[gnu::noinline]] explicit RowsOf(const HostSource& source)
       : RowWriter(source), derived_(Kind::derive(source)) {}
 

@@ -1,9 +1,9 @@
 // The perturbations: their definitions by name, and the rows of a perturbed image.
 //
-// All work on the source's own pixels, before padding and resize, and are integer arithmetic on
+// All work on the source's own pixels, before padding and resize. They are integer arithmetic on
 // tables made once per image, so that every backend can give the same bits. All keep the size of
-// the image but for the quarter turns, which exchange its edges. `round` is floor(x + 0.5) in the
-// definitions, H x W the image's size; they stand with the rest of each kind in family_*.h.
+// the image, except the quarter turns, which exchange its edges. family_*.h holds each definition
+// with the rest of its kind; there `round` is floor(x + 0.5), and H x W is the image's size.
 #pragma once
 
 #include <array>
@@ -48,7 +48,7 @@ class RowWriter {
   HostSource source_;
 };
 
-// One perturbation of one image, with what its definition derives from them once.
+// One perturbation of one image, with the tables that its definition makes once from both.
 class PerturbedImage {
  public:
   PerturbedImage(const ImageView& image, const Perturbation& perturbation,

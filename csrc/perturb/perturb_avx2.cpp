@@ -94,7 +94,7 @@ struct Avx2 {
   }
 };
 
-// Without lookups across a register there is nothing quicker than the memory's; four words a load.
+// AVX2 has no lookups across a register, so lookups in memory are the quickest; four words a load.
 void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::uint8_t* offsets) {
   const std::uint8_t* entries = table.offsets.data();
   for (int i = 0; i < kNoiseWords; i += 4) {

@@ -109,9 +109,9 @@ void look_up_offsets_below(const NoiseTable& table, const std::uint16_t* words,
   }
   const auto look_up = [&](int lane) { offsets[lane] = table.offsets[words[lane] & 0x7FFF]; };
   for (int i = 0; i < kNoiseWords; i += 64) {
-    // Random numbers of steps mispredict: as many as there mostly are, done in any case.
+    // A random number of steps would mispredict, so the usual number of steps is always done.
     constexpr int kSteps = 4;
-    constexpr std::uint64_t kLast = std::uint64_t{1} << 63;  // may be looked up without need
+    constexpr std::uint64_t kLast = std::uint64_t{1} << 63;  // may be looked up although not needed
     std::uint64_t lanes = in_tail[i / 64];
     for (int step = 0; step < kSteps; ++step) {
       look_up(i + __builtin_ctzll(lanes | kLast));
@@ -132,7 +132,7 @@ void look_up_offsets(const NoiseTable& table, const std::uint16_t* words, std::u
 }  // namespace
 
 const PerturbKernels& avx512vnni_perturb_kernels() {
-  // Dropping the fourth byte is bound by memory: the loop for AVX2 does.
+  // Memory limits the dropping of the fourth byte, so the loop for AVX2 is enough.
   static const PerturbKernels kernels = {
       "avx512vnni",          avx2_perturb_kernels().pack_rgb, draw_words_of<Avx512>,
       look_up_offsets,       scale_offsets_of<Avx512>,        add_offsets_of<Avx512>,

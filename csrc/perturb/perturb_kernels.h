@@ -1,4 +1,4 @@
-// The inner loops of the costly perturbations, a set per instruction set, all of equal results.
+// The inner loops of the costly perturbations: one set per instruction set, all with equal results.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@ namespace vrs {
 
 struct NoiseTable;  // noise_tables.h
 
-// The blur's weights are too coarse beyond; three sigma to both sides.
+// The largest sigma of a blur, whose taps reach three sigma to both sides: beyond it weights of
+// 1/256 are too coarse.
 constexpr int kMaxBlurSigma = 10;
 constexpr int kMaxBlurTaps = 2 * 3 * kMaxBlurSigma + 1;
 

@@ -1,7 +1,7 @@
 // The inner loops of the costly perturbations, written once for vectors of any width.
 //
 // `Vector` names an instruction set's register and operations. Everything here is a template of it:
-// a function that two sets shared could be linked in the version of the wrong one.
+// if two sets shared a function, the linker could take the version of the wrong set.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace vrs {
 
 // The state of as many draws as a register has 64-bit lanes. Only the lower halves of the lanes
-// count: that is what a multiplication reads, so that no product has to be taken apart.
+// count: a multiplication reads only those, so products need no splitting.
 template <typename Vector>
 struct PhiloxLanes {
   using Register = typename Vector::Register;
@@ -39,7 +39,7 @@ struct PhiloxLanes {
   }
 };
 
-// Several sets of draws at a time hide each other's latency: as many as there are registers for.
+// Makes several sets of draws at a time, which hide each other's latency: as many as fit registers.
 template <typename Vector>
 void draw_words_of(const Philox& philox, int row, int begin, std::uint16_t* words) {
   using Register = typename Vector::Register;
@@ -68,8 +68,8 @@ void draw_words_of(const Philox& philox, int row, int begin, std::uint16_t* word
   }
 }
 
-// In 16-bit halves of the product: the upper one is the quotient, the lower one's top bit rounds
-// it.
+// Works on the 16-bit halves of the product: the upper half is the quotient, the top bit of the
+// lower half rounds it.
 template <typename Vector>
 void scale_offsets_of(const std::uint16_t* factors, const std::uint8_t* levels, int count,
                       std::uint8_t* offsets) {
@@ -99,8 +99,8 @@ void add_offsets_of(const std::uint16_t* words, const std::uint8_t* offsets, int
   }
 }
 
-// Calls weigh(begin) for blocks of `block` values that together hold all `count`, the last of them
-// perhaps values that another held as well; false where not one block fits.
+// Calls weigh(begin) for blocks of `block` values that together cover all `count` values; the last
+// block may overlap another. False if no block fits.
 template <typename Weigh>
 bool for_each_block(int count, int block, const Weigh& weigh) {
   if (count < block) return false;
@@ -116,7 +116,7 @@ void store_levels(typename Vector::Register low, typename Vector::Register high,
   Vector::store_bytes(out, Vector::pack_u8(Vector::upper_bytes(low), Vector::upper_bytes(high)));
 }
 
-// Two taps a multiplication: bytes times int8 weights, whose sums of two fit an int16.
+// Multiplies two taps at once: bytes times int8 weights; the sum of two products fits an int16.
 template <typename Vector>
 bool weigh_row_pairs(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
                      int count, std::uint8_t* out) {
@@ -183,7 +183,7 @@ void weigh_rows_of(const std::uint8_t* const* rows, const std::uint16_t* weights
   }
 }
 
-// A pair of neighbouring rows serves both outputs: read and interleaved once.
+// Reads and interleaves a pair of neighbouring rows once, for both outputs.
 template <typename Vector>
 void weigh_two_rows_of(const std::uint8_t* const* rows, const std::uint16_t* weights, int taps,
                        int count, std::uint8_t* out, std::uint8_t* next_out) {

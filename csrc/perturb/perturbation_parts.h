@@ -1,8 +1,8 @@
-// What a kind of perturbation consists of, for every backend, and what its parts are written with.
+// The parts of a kind of perturbation, for every backend, and the tools to write them.
 //
-// A family is a header, family_*.h: kinds that change an image in one way. Each kind is a struct of
-// static members, which families.h finds by its PerturbationKind; what is said once for a family
-// stands in a struct that its kinds inherit. A kind that lacks one of them does not compile:
+// A family is a header, family_*.h, with kinds that change an image in a similar way. Each kind is
+// a struct of static members, which families.h finds by its PerturbationKind. The kinds of a family
+// inherit what they share from one struct. A kind that lacks one of these members does not compile:
 //
 //   kDefinition      its name and parameters; the comment above is the definition
 //   kCost            time for a source pixel, in units of the resize alone: measured, and rounded
@@ -13,9 +13,9 @@
 //     write_rows(source, derived, y, count, out, pitch)
 //   the CUDA backend:
 //     lay_out(perturbation, writer)         what it makes once of its parameters, for the device
-//     kIsMoving                             whether pixels show elsewhere than in the image
-//     find_source(image, change, y, x)      where kIsMoving: whence the pixel that shows at (y, x)
-//     change_run(change, y, x, run)         what becomes of eight pixels
+//     kIsMoving                             whether pixels move to other places
+//     find_source(image, change, y, x)      if kIsMoving: the source of the pixel shown at (y, x)
+//     change_run(change, y, x, run)         changes eight pixels
 //
 // Its twin in Python has the family's name: vrs_lmeval/pixels/reference/.
 #pragma once
@@ -84,7 +84,7 @@ inline void fill_pixels(const std::array<std::uint8_t, 3>& colour, int count, st
   }
 }
 
-// Where a kind makes nothing of an image beforehand.
+// For kinds that derive nothing from an image.
 struct Nothing {};
 
 // `Kind` writes its rows one by one, by write_row(source, derived, y, out).
@@ -100,22 +100,23 @@ struct RowByRow {
 // Lays one job out in device memory, for a kind's lay_out().
 class DeviceWriter {
  public:
-  // What the kernels will read of this perturbation. Kind and key are there, all else is 0.
+  // The struct of this perturbation that the kernels will read. Kind and key are set, the rest is
+  // 0.
   virtual DevicePerturbation& change() = 0;
 
   // The size of the image before the perturbation.
   virtual Size image_size() const = 0;
 
-  // Shows the fused kernel, instead of the image, what a kernel of its own computes first.
+  // Lets another kernel compute an image first; the fused kernel reads it instead of the source.
   virtual void prepare_blur(const std::vector<std::uint16_t>& weights) = 0;
   virtual void prepare_cells(int edge) = 0;
   virtual void prepare_low_pass(int lines) = 0;  // less than the image's shorter edge
 
-  // change().levels by a kernel of its own.
+  // Lets another kernel compute change().levels.
   virtual void prepare_contrast(double factor) = 0;
 
-  // The address in device memory of `count` values that stay until all is laid out: what keep()
-  // returned. The same values of several jobs are placed once.
+  // The address in device memory of `count` values, which must stay valid until all is laid out:
+  // use what keep() returned. Values that several jobs share are placed once.
   template <typename T>
   const T* share(const T* values, std::size_t count) {
     return static_cast<const T*>(share_bytes(values, count * sizeof(T)));
@@ -125,19 +126,19 @@ class DeviceWriter {
     return share(values.data(), values.size());
   }
 
-  // make(), once for all jobs of the same kind and parameters.
+  // The result of make(), called once for all jobs of the same kind and parameters.
   template <typename Make>
   const auto& keep(const Perturbation& perturbation, const Make& make) {
     return find_kept({perturbation.kind, perturbation.parameters, {}}, make);
   }
 
-  // As keep(), for what is drawn by the key as well.
+  // As keep(), for values that also depend on the key.
   template <typename Make>
   const auto& keep_drawn(const Perturbation& perturbation, const Make& make) {
     return find_kept({perturbation.kind, perturbation.parameters, perturbation.key}, make);
   }
 
-  // By kind, parameters and, of what is drawn, key.
+  // Kind, parameters and, for random values, the key.
   using KeptKey = std::tuple<PerturbationKind, std::array<double, kMaxPerturbationParameters>,
                              std::array<std::uint64_t, 2>>;
   using Kept = std::map<KeptKey, std::shared_ptr<const void>>;

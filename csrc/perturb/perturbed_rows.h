@@ -10,7 +10,7 @@
 
 namespace vrs {
 
-// The image as the resize sees it, and where in it the image itself lies.
+// The size of the image as the resize sees it, and the place of the image itself in it.
 struct Padding {
   int height = 0;
   int width = 0;

@@ -1,5 +1,5 @@
 // Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011): random numbers that are a function of a
-// counter and a key, so that any pixel's numbers are there without those before it.
+// counter and a key, so that a pixel's numbers need no earlier numbers.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// What the device's half of a perturbation works on: an image in device memory, and eight
+// The data that the device's half of a perturbation works on: an image in device memory, and eight
 // neighbouring pixels of a row, which a thread holds in registers.
 #pragma once
 
@@ -21,7 +21,8 @@ struct DeviceImage {
   int channels;
 };
 
-// Everything that a kind reads on the device; each uses its own few, which its lay_out() writes.
+// Everything that kinds read on the device; a kind uses only the few fields that its lay_out()
+// writes.
 struct DevicePerturbation {
   PerturbationKind kind;
   std::array<std::uint64_t, 2> key;

@@ -50,7 +50,7 @@ std::vector<int> find_identity_jobs(const Request& request) {
   return jobs;
 }
 
-// True where little enough changes that a copy of the output and a part of the resize cost less.
+// True if so little changes that a copy of the output and a part of the resize cost less.
 bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();
   const std::int64_t height = std::max(region.bottom - region.top, 0);
@@ -75,7 +75,7 @@ bool fills_crop(const ResamplePlan& plan, const Geometry& geometry) {
   return plan.rows.outputs == geometry.crop_height && plan.columns.outputs == geometry.crop_width;
 }
 
-// A uniform image that stays uniform needs no resize. True where it was written.
+// Writes a uniform image that stays uniform, which needs no resize. True if it was written.
 bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, void* out) {
   const ImageView& image = request.images[job.image];
   const bool is_uniform = stays_uniform(plan.resample, request.geometry,
@@ -85,8 +85,8 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
   return true;
 }
 
-// Enough bands for every thread to have two: whole jobs where there are many of them. The costly
-// ones come first, so that none is left to one thread at the end.
+// Makes enough bands for every thread to have two; if there are many jobs, a band is a whole job.
+// The costly bands come first, so that no thread works on one alone at the end.
 std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
   constexpr int kMinRows = 32;  // fewer would mostly repeat the rows that neighbouring bands share
   const int jobs = static_cast<int>(runs.size());
@@ -118,7 +118,7 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const std::size_t job_bytes = bytes_per_job(geometry, type);
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
-  std::vector<JobRun> occlusions;  // small ones, of images that are shown as they are as well
+  std::vector<JobRun> occlusions;  // small ones, of images that another job shows unchanged
   const std::vector<int> identity_jobs = find_identity_jobs(request);
   for (const Job& job : request.jobs) {
     PerturbedRows source(PerturbedImage(request.images[job.image], job.perturbation,

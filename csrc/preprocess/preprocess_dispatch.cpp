@@ -50,7 +50,7 @@ void check_geometry(const Geometry& geometry) {
   }
 }
 
-// Beyond this the resized image, of which only the crop is computed, would not fit Pillow either.
+// With longer edges the resized image would not fit Pillow either. (Only its crop is computed.)
 constexpr double kMaxResizedEdge = 1 << 24;
 
 void check_resized_edge(const Geometry& geometry, const ImageView& image, std::size_t index) {

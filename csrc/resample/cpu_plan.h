@@ -1,4 +1,4 @@
-// A resample plan together with its weights as one set of kernels reads them, kept for reuse.
+// A resample plan, with its weights in the form that one set of kernels reads; kept for reuse.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ struct CpuPlan {
   PackedAxis columns;
 };
 
-// From the cache, or made and cached. `height` x `width`: after pad_to_square. Thread-safe.
+// The plan, from the cache or new. `height` x `width`: the size after pad_to_square. Thread-safe.
 std::shared_ptr<const CpuPlan> find_cpu_plan(const Geometry& geometry, int height, int width,
                                              const ResampleKernels& kernels);
 

@@ -1,4 +1,4 @@
-// The part of a resize that a change of some source pixels concerns.
+// The part of a resize that depends on some changed source pixels.
 #pragma once
 
 #include "contract/preprocess.h"
@@ -6,8 +6,8 @@
 
 namespace vrs {
 
-// `plan` for those of its outputs alone that read a pixel of `region`, each at its place in the
-// output. It has none where rows.outputs or columns.outputs is 0.
+// `plan` restricted to the outputs that read a pixel of `region`, each at its place in the output.
+// There are none if rows.outputs or columns.outputs is 0.
 CpuPlan restrict_plan(const CpuPlan& plan, const Region& region);
 
 }  // namespace vrs

@@ -2,7 +2,7 @@
 //
 // A 22-bit weight k is split as high * 65536 + low, both int16; sum(v * k) = (sum(v * high) << 16)
 // + sum(v * low) modulo 2^32, and the true sum fits an int32. vpmaddwd adds two taps a lane.
-// Weights that are int16 themselves need no high part, and half the work: the narrow set.
+// Weights that are int16 themselves need no high part and half the work: the narrow set.
 #include <immintrin.h>
 
 #include <cstddef>
@@ -24,7 +24,7 @@ std::uint32_t pair_of(std::int32_t first, std::int32_t second) {
   return (static_cast<std::uint32_t>(first) & 0xFFFF) | static_cast<std::uint32_t>(second) << 16;
 }
 
-// One word a part, the low part first.
+// One word for each part, the low part first.
 template <int parts>
 void encode_group(const std::int32_t* weights, std::int32_t* words) {
   std::int32_t high[kTaps], low[kTaps];
@@ -74,8 +74,8 @@ struct PartSums {
   }
 };
 
-// Calls add(part, group, weights) for the low part of every group and the high part of those that
-// have one.
+// Calls add(part, group, weights) for the low part of every group, and for the high part of groups
+// that have one.
 template <int parts, typename Add>
 inline void for_each_group(const PackedFilter& filter, const Add& add) {
 #pragma GCC unroll 4
@@ -128,8 +128,8 @@ void pack_strip_of(const std::uint8_t* const* rows, int pixels, std::int32_t* st
   for (; offset + 16 <= bytes; offset += kStep * channels, strip += 2 * kChannels * kRows) {
     pack_four_pixels<channels>(rows, offset, strip);
   }
-  // What is left is under 16 bytes a row, at most five pixels: two steps on a padded copy, the
-  // second of them only where a fifth pixel is left.
+  // Under 16 bytes a row are left, at most five pixels: two steps on a padded copy, the second only
+  // if a fifth pixel is left.
   alignas(16) std::uint8_t tail[kRows][2 * 16] = {};
   const std::uint8_t* tails[kRows];
   for (int r = 0; r < kRows; ++r) {
@@ -253,8 +253,8 @@ inline __m256 divide(__m256 a, __m256 b, __m256 reciprocal) {
   return _mm256_fmadd_ps(_mm256_fnmadd_ps(quotient, b, a), reciprocal, quotient);
 }
 
-// Eight values a call of `write(position, values)`, as pixel_ops.h computes them; the number
-// written.
+// Calls write(position, values) for eight values at a time, as pixel_ops.h computes them; returns
+// the number of values written.
 template <typename Write>
 inline int compute_values(const std::uint8_t* levels, int count, const Normalisation& n,
                           Write write) {

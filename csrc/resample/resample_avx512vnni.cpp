@@ -92,8 +92,8 @@ template <int channels>
 void pack_strip_of(const std::uint8_t* const* rows, int pixels, std::int32_t* strip) {
   const std::ptrdiff_t bytes = static_cast<std::ptrdiff_t>(pixels) * channels;
   constexpr std::ptrdiff_t kStep = kTaps * channels;
-  // Eight rows at a time: those of images 1024 RGBX pixels wide lie 4096 bytes apart, and share the
-  // eight places that the innermost cache has for them.
+  // Eight rows at a time: the rows of images that are 1024 RGBX pixels wide lie 4096 bytes apart,
+  // so they share eight places of the innermost cache.
   std::ptrdiff_t offset = 0;
   for (int half = 0; half < 2; ++half) {
     std::int32_t* cells = strip + half * kRows / 2;

@@ -1,4 +1,4 @@
-// One band of output rows of one image: from source rows to normalised planes.
+// Computes one band of output rows of one image: from source rows to normalised planes.
 #pragma once
 
 #include "contract/preprocess.h"

@@ -25,7 +25,7 @@ std::vector<const ResampleKernels*> find_kernels() {
   return found;
 }
 
-// Beyond it a weight takes all words of its group.
+// The largest weight of the narrow set: a group with a larger one needs all its words.
 std::int32_t narrow_limit(const ResampleKernels& kernels) {
   return kernels.narrow == nullptr ? kernels.weight_limit : kernels.narrow->weight_limit;
 }

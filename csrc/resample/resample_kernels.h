@@ -26,8 +26,8 @@ struct ResampleKernels;
 struct PackedFilter {
   const std::int32_t* words = nullptr;  // [group][word]
   int groups = 0;
-  // Groups [wide_begin, wide_end) hold all weights that the narrow set could not encode: the others
-  // need no more than its words.
+  // Groups [wide_begin, wide_end) hold all weights that the narrow set could not encode; the other
+  // groups need only the words of the narrow set.
   int wide_begin = 0;
   int wide_end = 0;
 };
@@ -98,7 +98,7 @@ constexpr int round_up(int value, int multiple) {
 // The sets that this processor can run, the fastest first; "portable" is always the last.
 const std::vector<const ResampleKernels*>& available_kernels();
 
-// That of the name, or the fastest where no set has it ("auto").
+// The set of that name, or the fastest if no set has the name ("auto").
 const ResampleKernels& resample_kernels_named(std::string_view name);
 
 const ResampleKernels& portable_kernels();

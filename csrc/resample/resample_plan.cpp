@@ -76,7 +76,7 @@ CropRange centre_crop(int resized, int crop, Arithmetic arithmetic) {
   return {0, resized, arithmetic == Arithmetic::pillow ? (margin + 1) / 2 : margin / 2};
 }
 
-// Torch's choice: the most bits, up to 22, for which the largest weight of the axis is an int16.
+// Torch's choice: the most bits, up to 22, with which the largest weight of the axis fits an int16.
 constexpr int kInt16Bits = 14;  // for a largest weight of one
 
 int int16_bits(double largest_weight) {
@@ -138,7 +138,7 @@ class AxisFilter {
   double inverse_scale_;
 };
 
-// Over all outputs, those that the crop drops included.
+// The largest weight of all outputs, including those that the crop drops.
 double largest_exact_weight(const AxisFilter& filter, int resized) {
   std::vector<double> exact(filter.most_taps());
   double largest = 0.0;

@@ -36,12 +36,12 @@ struct ResamplePlan {
 // `height` x `width`: the image as the resize sees it, that is after pad_to_square.
 ResamplePlan plan_resample(const Geometry& geometry, int height, int width);
 
-// True where every output of a uniform image, perturbed by `kind`, is its colour: no resize needed.
-// `size`: of the perturbed image.
+// True if `kind` gives a uniform image whose outputs all have its colour, so that no resize is
+// needed. `size`: of the perturbed image.
 bool stays_uniform(const ResamplePlan& plan, const Geometry& geometry, const Size& size,
                    PerturbationKind kind);
 
-// The largest magnitude of all weights: small ones take the kernels fewer steps.
+// The largest magnitude of all weights: small weights cost the kernels fewer steps.
 std::int32_t largest_weight(const ResamplePlan& plan);
 
 }  // namespace vrs

@@ -7,7 +7,7 @@
 // digits take a third less work: the narrow set.
 //
 // `Vector` names an instruction set's register and operations. Everything here is a template of it:
-// a function that two sets shared could be linked in the version of the wrong one.
+// if two sets shared a function, the linker could take the version of the wrong set.
 #pragma once
 
 #include <immintrin.h>
@@ -44,8 +44,8 @@ struct VnniLoops {
     std::memcpy(words, digit, sizeof(digit));
   }
 
-  // The sums of several registers' lanes, which share their weights: of each the products with the
-  // first digits, with the second ones, and so on.
+  // The sums of several registers' lanes, which share their weights. Each register has a sum of
+  // products with the first digits, one with the second digits, and so on.
   template <int registers>
   struct Sums {
     Register of[registers][digits];
@@ -61,8 +61,8 @@ struct VnniLoops {
     return sums;
   }
 
-  // Adds groups [begin, end), of whose weights `count` digits matter; load(group, register) gives
-  // the levels. By value, as GCC 12 keeps arrays that it has a reference to in memory.
+  // Adds groups [begin, end), using `count` digits of their weights; load(group, register) gives
+  // the levels. Sums are passed by value: GCC 12 keeps arrays behind a reference in memory.
   template <int count, int registers, typename Load>
   static Sums<registers> add_groups(Sums<registers> sums, const std::int32_t* words, int begin,
                                     int end, Load load) {
@@ -109,8 +109,8 @@ struct VnniLoops {
     for (int c = 0; c < kChannels; ++c) levels[c] = levels_of(sums.of[c], shift);
   }
 
-  // Four columns at a time: packed, 128 bits of them are a row group's four positions. Beyond the
-  // last column it is repeated.
+  // Four columns at a time: 128 bits of packed levels are a row group's four positions. After the
+  // last column, that column is repeated.
   static void filter_columns(const std::int32_t* strip, const PackedAxis& axis, int plane_stride,
                              std::uint8_t* const* row_groups) {
     const int last = axis.outputs - 1;
@@ -209,7 +209,7 @@ void pack_tail(const std::uint8_t* const* rows, std::ptrdiff_t offset, std::ptrd
   }
 }
 
-// The set of a Vector, which has besides its operations pack_strip, look_up and look_up_bfloat16.
+// The set of kernels of a Vector, which also has pack_strip, look_up and look_up_bfloat16.
 template <typename Vector, int digits>
 constexpr ResampleKernels vnni_kernels(const ResampleKernels* narrow) {
   using Loops = VnniLoops<Vector, digits>;

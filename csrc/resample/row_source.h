@@ -1,4 +1,4 @@
-// What the resize reads: rows of pixels, wherever they come from.
+// Rows of pixels from any source, as the resize reads them.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ class RowSource {
   virtual int width() const = 0;
   virtual int channels() const = 0;
 
-  // Rows `y` .. `y` + count - 1 to rows[0] .. rows[count - 1]: memory of the source, or `scratch`
-  // (width() * 3 bytes a row) after writing to it. Thread-safe.
+  // Sets rows[0] .. rows[count - 1] to rows `y` .. `y` + count - 1: memory of the source, or of
+  // `scratch` (width() * 3 bytes a row), to which it then writes the pixels. Thread-safe.
   virtual void find_rows(int y, int count, std::uint8_t* scratch,
                          const std::uint8_t** rows) const = 0;
 

@@ -1,4 +1,4 @@
-// The memory of the batches that were given back last.
+// Keeps the memory of the batches that were given back last.
 #include "batch_memory.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// One object a process, made when it is first asked for and never destroyed: threads may outlive
+// One object per process, made at its first use and never destroyed, since threads may outlive
 // main. A forked child makes its own, since another thread may have held the parent's lock.
 #pragma once
 

@@ -1,4 +1,4 @@
-// The values that were made last, by what they depend on. Thread-safe.
+// Keeps the values that were used last, by the key that they depend on. Thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,7 @@ namespace vrs {
 template <typename Key, typename Value, std::size_t capacity>
 class RecentCache {
  public:
-  // That of the key, made by `make()`, for which others do not wait, if it was not among the last
-  // used.
+  // The value of the key. If it is not kept, make() makes it; other threads do not wait for that.
   template <typename Make>
   std::shared_ptr<const Value> find(const Key& key, const Make& make) {
     if (auto found = look_up(key)) return found;
@@ -26,7 +25,7 @@ class RecentCache {
   }
 
  private:
-  // Null without one.
+  // Null if the key has no value.
   std::shared_ptr<const Value> look_up(const Key& key) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = std::find_if(entries_.begin(), entries_.end(),

@@ -17,8 +17,7 @@
 namespace vrs {
 namespace {
 
-// One call of run_tasks. Workers that come late find no task left and touch nothing of the
-// caller's.
+// One call of run_tasks. Workers that come late find no task, and touch nothing of the caller.
 struct Batch {
   const std::function<void(int)>* task;
   int count;

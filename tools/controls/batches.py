@@ -14,11 +14,11 @@ from tools.sample.questions import QUESTIONS
 
 IMAGE_TOKENS = (SIDE // PATCH) ** 2
 BLANK = 128  # the grey of the `blank` variant
-# Pictures replaced by blank grey, their questions kept: without them a model that never met one answers a blank with
-# nonsense, and the share of accuracy that needs no picture could not be seen.
+# Share of pictures that become blank grey, with their questions. Without them the model would never meet a blank
+# picture and would answer it with nonsense; then the accuracy that needs no picture could not be measured.
 BLANK_RATE = 0.06
-# How often each question is trained. A plane check needs the word and the picture together: it is learned last, so it
-# is shown more. A picture's kind decides which of them apply.
+# How often each question is trained. A plane check needs the word and the picture together, so it is learned last and
+# is shown more often. The kind of a picture decides which questions apply.
 QUESTION_RATES = {
     "plane": 1.0,
     "plane_open": 0.7,
@@ -37,8 +37,8 @@ QUESTION_RATES = {
     "modality": 0.5,
     "organ": 0.5,
 }
-# What the auxiliary heads read off the picture while the vision tower warms up. `front_edge` is asked of turned
-# pictures, but every axial or sagittal one teaches it.
+# What the auxiliary heads read from the picture while the vision tower warms up. Questions ask `front_edge` only of
+# turned pictures, but every axial or sagittal picture teaches it.
 AUXILIARY = ("plane", "skull", "species", "mark_quadrant", "mark_count", "front_edge", "modality", "organ")
 
 

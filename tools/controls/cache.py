@@ -13,7 +13,7 @@ from tools.controls.model import SIDE
 from tools.controls.pictures import PictureMaker
 from tools.sample.sources import open_sources
 
-# Pictures that share a generator: the result does not depend on how many processes draw them.
+# Pictures per generator: so the result does not depend on how many processes draw them.
 CHUNK = 500
 SEED = 20261122
 

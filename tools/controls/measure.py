@@ -1,6 +1,6 @@
 """Measures one control on the sample: `python -m tools.controls.measure --model DIR --data tasks/vrs_sample/data`.
 
-A check by its own short path, for the model cards: exact match of the whole answer, one derangement, bootstrap over
+This is an independent check for the model cards: exact match of the whole answer, one derangement, bootstrap over
 images. The project's metrics (with parsing and scoring of free text) are those of `lm_eval --tasks vrs_sample`.
 """
 

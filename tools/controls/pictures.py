@@ -25,8 +25,8 @@ from tools.sample.slices import (
 TRAINING_VOLUMES = ("colin27", "colin27_brain", "inia19")
 # Draw rates: half with a skull would teach "human = skull"; the macaque is the rarer answer to `species`.
 VOLUME_RATES = (0.38, 0.27, 0.35)
-# No training slice within this distance of a benchmark slice of the same head and plane. 2 mm in a macaque is about
-# 5 mm in a man: its brain is some 2.5 times shorter.
+# No training slice lies within this distance of a benchmark slice of the same head and plane. 2 mm in a macaque are
+# about 5 mm in a man, because its brain is some 2.5 times shorter.
 GAP_MM = {"colin": 4.0, "inia19": 2.0}
 # Slices between these share a useful amount of tissue (voxel indices, looked at by eye).
 EXTENT = {

@@ -19,7 +19,7 @@ SEED = 7
 PICTURES, QUESTIONS_EACH = 32, 4  # a batch: 128 questions
 VALIDATION_PICTURES = 640  # the last of the cache, never trained on
 PEAK_RATE, WARMUP = 1e-3, 150
-# Keeps the vision tower on its facts while the language model, which starts from nothing, learns to ask for them.
+# The vision tower keeps its facts while the language model, which starts from random weights, learns to use them.
 AUXILIARY_WEIGHT = 0.3
 
 
@@ -57,7 +57,7 @@ def seed_positions(model: LlavaForConditionalGeneration) -> None:
 def see(model: LlavaForConditionalGeneration, pixels: torch.Tensor, blind: bool) -> torch.Tensor:
     """Patch features (pictures, patches, width) from uint8 pixels (pictures, side, side, 3)."""
     pictures = len(pixels)
-    if blind:  # all that the blind twin ever sees is one grey picture: look once
+    if blind:  # the blind twin only ever sees one grey picture: compute its features once
         pixels = torch.full_like(pixels[:1], BLANK)
     scaled = pixels.permute(0, 3, 1, 2).float() / 255
     mean, std = torch.tensor(CLIP_MEAN), torch.tensor(CLIP_STD)

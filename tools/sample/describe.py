@@ -18,9 +18,10 @@ def count_majority(answers: list[str]) -> int:
 
 
 def expect_right_by_luck(picture: Picture, key: str, shown: list[Picture]) -> float:
-    """Chance that a model which is always right about the image it is shown answers as if it saw this one.
+    """The chance that a model which is always right about the shown image gives the answer of this picture.
 
-    The image is drawn evenly from the others. Where the question has no answer in it (no mark, no head), that is wrong.
+    The shown image is drawn evenly from the other pictures. If it has no answer to the question (no mark, no head), the
+    model counts as wrong.
     """
     others = [other for other in shown if other.name != picture.name]
     answer = picture.facts[key][0]

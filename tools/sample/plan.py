@@ -68,8 +68,8 @@ QUOTAS: dict[str, dict[str, int]] = {
     "organ": {"brain": 3, "eye": 4, "colon": 2, "abdomen": 1},
     "tissue": {"grey matter": 4, "white matter": 4},
 }
-# A question is asked of these kinds of picture only: an upright head would make `front_edge` mostly "top", and a mark
-# on the picture is no help to the other questions.
+# A question is asked only of these kinds of picture: upright heads would make `front_edge` mostly "top", and a mark on
+# the picture does not help with the other questions.
 KINDS = {
     "plane": ("plain",),
     "plane_open": ("plain",),
@@ -116,7 +116,8 @@ def plan_slices() -> list[Picture]:
 
 
 def _plan_plain() -> dict[str, SliceView]:
-    """Upright slices without marks. Sagittal ones face left and right in turn: facing must not give the plane away."""
+    """Upright slices without marks. Sagittal ones face left and right in turn: the direction must not reveal the
+    plane."""
     views = {}
     numbers = {"colin27": (1, 3, 5), "colin27_brain": (2, 4), "mni152": (1, 3), "inia19": (0, 2, 4)}
     for volume, positions in numbers.items():
@@ -200,7 +201,7 @@ _PHOTO, _MICRO = "photograph", "micrograph"
 
 
 def plan_files() -> list[Picture]:
-    """Pictures that come as files. Retina and ihc show only the parts that training does not crop from."""
+    """Pictures that come as files. Retina and ihc show only parts from which training takes no crops."""
     retina_doc = "skimage.data.retina: retinal fundus photograph of a normal left eye"
     lesion_doc = "skimage.data.microaneurysms: detail of a fundus photograph (green channel)"
     ihc_doc = "skimage.data.immunohistochemistry: colonic glands, microscope picture"
@@ -235,9 +236,9 @@ def _plan_ct() -> Picture:
 
 
 def choose_questions(pictures: list[Picture]) -> list[tuple[Picture, str]]:
-    """Fill every quota, taking pictures with the fewest questions first and ties by a hash: no hand picks them.
+    """Fill every quota: pictures with the fewest questions come first, a hash breaks ties, and nobody chooses by hand.
 
-    The order is a hash's too, so that the first N questions (`--limit N`) are of all types.
+    A hash also decides the order, so that the first N questions (`--limit N`) are of all types.
     """
     chosen: list[tuple[Picture, str]] = []
     load: Counter[str] = Counter()

@@ -5,7 +5,7 @@ function element(name, text, className) {
   if (className) made.className = className;
   return made;
 }
-// Sorting: a press on a heading; numbers by data-sort, empty ones last, names by text.
+// Sorting: a press on a heading sorts numbers by data-sort (empty ones last) and names by text.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headings = [...table.tHead.rows[0].cells];
   headings.forEach((heading, column) => heading.querySelector("button").addEventListener("click", () => {
@@ -23,7 +23,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     table.tBodies[0].append(...rows);
   }));
 }
-// Long tables: only the models whose name or training data hold the words.
+// Long tables: show only models whose name or training data hold the words.
 for (const input of document.querySelectorAll("input.find")) {
   const section = input.closest("section");
   input.addEventListener("input", () => {
@@ -131,7 +131,7 @@ for (const browser of document.querySelectorAll(".browser")) {
   part(".more").addEventListener("click", () => { shown += PAGE; update(); });
   browser.addEventListener("toggle", update);
 }
-// Paper: charts as wide as the sheet, and what is folded away opened. Undone afterwards.
+// Printing: makes charts as wide as the paper, and opens what is folded away; undone afterwards.
 const PAPER = 690; // CSS pixels of A4 between its margins
 let unfolded = [];
 window.addEventListener("beforeprint", () => {

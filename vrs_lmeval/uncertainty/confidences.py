@@ -148,7 +148,7 @@ def differentiate_average(sums: Floats) -> Floats:
 
 
 def allow_for_unseen(sums: Floats, deviations: Floats) -> Lift:
-    """The lift of a mean: chance does not lift it, so this holds only the least standard error that it may have."""
+    """The lift of a mean: 0, since chance does not lift it; with its standard error, and the least that this may be."""
     _, calibrated, jumps, count = sums.tolist()
     least = math.sqrt(calibrated + UNSEEN * jumps / count) / count
     return Lift(0.0, max(float(np.linalg.norm(deviations[:, 0])) / count, least), least)
