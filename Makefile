@@ -22,8 +22,7 @@ quick: $(VENV)/.installed-dev
 test: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile
 
-# With what `make test` takes a sample of: all architectures in all cells, and 2,000 geometries of images. CI runs it where
-# csrc/ is not what stands in .ci/csrc_tested; write that after a pass: git rev-parse HEAD:csrc > .ci/csrc_tested
+# With what `make test` takes a sample of: all architectures in all cells, and 2,000 geometries of images.
 test-all: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile -m "whole or not whole"
 
