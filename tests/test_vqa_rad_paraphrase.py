@@ -60,7 +60,7 @@ def test_each_test_question_is_asked_as_published_and_in_the_words_that_are_link
         expected += [(paraphrases[picture, question], picture)] if (picture, question) in paraphrases else []
     assert asked == expected
     partners = results["configs"][TASK]["vrs"]["partners"]["paraphrase"]
-    assert partners == {"asked": 6, "with_other_golds": 2, "without_paraphrase": 2}
+    assert partners == {"asked": 6, "with_other_answer": 2, "without_paraphrase": 2}
     documents = [logged["doc"] for logged in results["samples"][TASK]]
     assert [document["golds"] for document in documents][6:] == [["2"], ["2"], ["Mass"], ["Large mass"]]
     assert [document["answer_type"] for document in documents] == ["closed"] * 6 + ["open"] * 4
