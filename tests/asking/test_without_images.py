@@ -107,6 +107,26 @@ def test_a_model_that_needs_an_image_is_told_by_name_and_asked_the_rest(name, ca
     assert [score == (NOT_ASKED, False) for score in scores] == [False] * len(OPTIONS) + [True] * len(OPTIONS)
 
 
+def test_text_tasks_beside_tasks_with_images_are_asked_by_the_class_behind():
+    """The harness hands the requests of all tasks over at once; those of a text task have no third argument."""
+    lm = make_model("llava")
+    (text, images), *_ = make_questions("one", "single")
+    shown, *bare = render(lm, "llava", [text, *TEXTS])
+    texts = [Instance("generate_until", {}, (prompt, dict(GENERATION)), 0) for prompt in bare]
+    alone = lm.generate_until(texts, disable_tqdm=True)
+    seen = lm.generate_until([generation(shown, images)], disable_tqdm=True)
+    for mixed, expected in (
+        ([*texts, generation(shown, images)], [*alone, *seen]),
+        ([generation(shown, images), *texts], [*seen, *alone]),
+    ):
+        assert lm.generate_until(mixed, disable_tqdm=True) == expected
+    pairs = [(prompt, OPTIONS[0]) for prompt in bare]
+    scored = [Instance("loglikelihood", {}, pair, 0) for pair in pairs]
+    with_image = Instance("loglikelihood", {}, (shown, OPTIONS[0], {"visual": list(images)}), 0)
+    alone, (seen,) = lm.loglikelihood(scored, disable_tqdm=True), lm.loglikelihood([with_image], disable_tqdm=True)
+    assert lm.loglikelihood([with_image, *scored], disable_tqdm=True) == [seen, *alone]
+
+
 def test_a_run_without_such_a_prompt_says_so():
     lm = make_model("llava")
     (text, images), *_ = make_questions("one", "single")

@@ -46,3 +46,17 @@ def test_what_does_not_exist_is_said(tmp_path, arguments, message):
     shown = CliRunner().invoke(app, ["preview", *arguments, "--output", str(tmp_path / "x.png")])
     assert shown.exit_code == 2
     assert message in " ".join(shown.output.split())
+
+
+def test_a_task_that_shows_no_image_is_told_in_words(tmp_path):
+    shown = CliRunner().invoke(app, ["preview", "--task", "vrs_sample_text", "--output", str(tmp_path / "sheet.png")])
+    assert shown.exit_code == 0, shown.output
+    assert "absent: no image" in shown.output
+    assert "guess: no image; There is no image for this question." in shown.output
+
+
+def test_options_in_another_order_are_told_in_words(tmp_path):
+    shown = CliRunner().invoke(
+        app, ["preview", "--task", "vrs_sample_rotated", "--output", str(tmp_path / "sheet.png")]
+    )
+    assert "rotated: right, left" in shown.output

@@ -193,6 +193,15 @@ def test_a_text_task_whose_variant_has_another_name_is_one_all_the_same(tmp_path
     assert [floor.label for floor in make_board(tmp_path).boards[0].floors] == ["textual"]
 
 
+def test_two_models_without_eyes_are_put_side_by_side_by_what_they_have(tmp_path):
+    for model in ("one", "two"):
+        write(tmp_path, model, WITHOUT_EYES, TEXT, task="vrs_t_text")
+    shown = CliRunner().invoke(app, ["compare", str(tmp_path / "one"), str(tmp_path / "two")])
+    assert shown.exit_code == 0, shown.output
+    assert "no image" in shown.output
+    assert shown.output.count("0.500") >= 2
+
+
 def test_a_models_own_answers_without_an_image_choose_nothing_for_it(tmp_path):
     write(tmp_path, "looks", LOOKS, SEEING)
     write(tmp_path, "blind", BLIND, SEEING)

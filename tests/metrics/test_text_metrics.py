@@ -9,8 +9,9 @@ from support.columns import aggregate, list_columns
 from support.naive_text_metrics import naive_text_metrics
 
 from vrs_lmeval.metrics import image_remarks, rewordings, without_image
+from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.metrics.question import CLAIM, Question, Said
-from vrs_lmeval.metrics.selection import measure
+from vrs_lmeval.metrics.selection import find_breakdown, measure
 from vrs_lmeval.records import Answer, Sample, Score
 
 VARIANTS = (
@@ -70,6 +71,25 @@ def test_quadrants_of_five_questions_worked_by_hand():
     assert values["consistency"] == 3 / 4
     assert (values["consistent_sighted"], values["consistent_blind"]) == (1 / 4, 2 / 4)
     assert (values["inconsistent_sighted"], values["inconsistent_blind"]) == (1 / 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("acc_question_form_yes_no", "acc"),
+        ("vrs_modality_mri", "vrs"),
+        ("acc_absent_question_form_how", "acc_absent"),
+        ("acc_majority_question_type_organ", "acc_majority"),
+    ],
+)
+def test_a_breakdown_is_found_by_its_name_whatever_values_the_questions_have(name, whole):
+    found = find_breakdown(name)
+    assert (found.name, found.form, found.needs) == (name, METRICS[whole].form, METRICS[whole].needs)
+
+
+@pytest.mark.parametrize("name", ["acc", "acc_absent", "acc_organ_heart", "hvrr_modality_mri"])
+def test_other_names_are_no_breakdown(name):
+    assert find_breakdown(name) is None
 
 
 said_of_one = st.tuples(

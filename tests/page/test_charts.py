@@ -9,6 +9,7 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
 from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.charts import draw_modalities, draw_severity
+from vrs_lmeval.page.sample_browser import fill_browser
 from vrs_lmeval.records import Interval
 
 NO_VARIANT = "acc_modality_stage_3"
@@ -73,3 +74,20 @@ def test_each_model_has_a_point_by_its_two_reliances_and_one_without_eyes_stands
 
 def test_without_anothers_questions_there_is_no_such_chart():
     assert draw_modalities([], [("reads", interval(0.3, 0.2))]) is None
+
+
+def test_the_browser_of_questions_tells_what_was_asked_where_it_is_not_what_the_data_say(tmp_path):
+    folder = write_run(tmp_path, "first", [("which side?", "image0", "left", 1, 0), ("q1", "image1", "no", 1, 1)])
+    (samples,) = folder.glob("samples_*.jsonl")
+    lines = [json.loads(line) for line in samples.read_text().splitlines()]
+    lines[0]["doc"]["variants"]["shuffled"] |= {"question": "where is it?", "options": ["right", "left"]}
+    samples.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    runs, problems = read_folders([tmp_path])
+    (board,) = make_leaderboard(runs, {}, problems).boards
+    asked = [
+        variant.get("asked")
+        for sample in fill_browser(board, 2, None)["samples"]
+        if sample["question"] == "which side?"
+        for variant in sample["answers"][0]["variants"]
+    ]
+    assert asked == [None, "where is it? A. right, B. left"]

@@ -160,5 +160,4 @@ def rotate_options(split: Split, by: int = 1) -> VariantRule:
     return VariantRule(
         choose=lambda sample: sample.image_id if by < len(sample.options) else None,
         ask=lambda sample: replace(sample, options=(*sample.options[by:], *sample.options[:by])),
-        evidence={"by": by},
     )
