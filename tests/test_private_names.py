@@ -102,7 +102,10 @@ NAMES = (
     ),
     Name("lm_eval.models.api_models:TemplateAPI.header", "api_model", "the key is sent"),
     Name(
-        "lm_eval.models.api_models:JsonChatStr", "asking/chat_messages", "how the harness hands on a chat", ("prompt",)
+        "lm_eval.models.api_models:JsonChatStr",
+        "chat_servers/chat_messages",
+        "how the harness hands on a chat",
+        ("prompt",),
     ),
     # lm_eval: our task's base, and what the bridge amends.
     Name(HARNESS_TASK, "task", "every task of ours is this class", ("config",)),

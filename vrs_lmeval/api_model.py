@@ -15,13 +15,13 @@ from lm_eval.models.openai_completions import LocalChatCompletion, OpenAIChatCom
 from tqdm import tqdm
 
 from vrs_lmeval.asking.answer_cache import AnswerCache
-from vrs_lmeval.asking.canary_cards import CARDS
-from vrs_lmeval.asking.chat_asker import IMAGE_BUDGET_BYTES, ChatAsker, Limits
-from vrs_lmeval.asking.chat_endpoint import ATTEMPTS, ChatEndpoint, Reply
-from vrs_lmeval.asking.endpoint_canary import check_cards
 from vrs_lmeval.asking.seams import Request
-from vrs_lmeval.asking.server_arguments import check_names, make_address, read_headers, refuse_written_secrets
-from vrs_lmeval.asking.server_usage import ServerUsage
+from vrs_lmeval.chat_servers.canary_cards import CARDS
+from vrs_lmeval.chat_servers.chat_asker import IMAGE_BUDGET_BYTES, ChatAsker, Limits
+from vrs_lmeval.chat_servers.chat_endpoint import ATTEMPTS, ChatEndpoint, Reply
+from vrs_lmeval.chat_servers.endpoint_canary import check_cards
+from vrs_lmeval.chat_servers.server_arguments import check_names, make_address, read_headers, refuse_written_secrets
+from vrs_lmeval.chat_servers.server_usage import ServerUsage
 
 logger = logging.getLogger(__name__)
 

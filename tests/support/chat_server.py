@@ -18,7 +18,7 @@ from typing import Any
 
 from PIL import Image
 
-from vrs_lmeval.asking.canary_cards import CARDS
+from vrs_lmeval.chat_servers.canary_cards import CARDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,9 @@ def examine_server(url: str, model: str | None, at_once: int, max_tokens: int) -
     if model is None:
         raise UnreachableServerError("--endpoint needs --model, the server's name for the model")
     try:
-        from vrs_lmeval.asking.chat_endpoint import EndpointError  # here, since the packages of an API may be absent
+        from vrs_lmeval.chat_servers.chat_endpoint import (
+            EndpointError,  # here, since the packages of an API may be absent
+        )
         from vrs_lmeval.commands.endpoint_report import examine_endpoint
     except ModuleNotFoundError as error:
         raise UnreachableServerError(str(error)) from error

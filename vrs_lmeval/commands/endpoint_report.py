@@ -7,11 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vrs_lmeval.asking.canary_cards import CARDS
-from vrs_lmeval.asking.chat_endpoint import Address, ChatEndpoint, EndpointError, Reply
-from vrs_lmeval.asking.endpoint_canary import Ask, ask_cards, ask_pairs, count_equal, judge
-from vrs_lmeval.asking.request_pace import Pace
-from vrs_lmeval.asking.server_arguments import make_address
+from vrs_lmeval.chat_servers.canary_cards import CARDS
+from vrs_lmeval.chat_servers.chat_endpoint import Address, ChatEndpoint, EndpointError, Reply
+from vrs_lmeval.chat_servers.endpoint_canary import Ask, ask_cards, ask_pairs, count_equal, judge
+from vrs_lmeval.chat_servers.request_pace import Pace
+from vrs_lmeval.chat_servers.server_arguments import make_address
 from vrs_lmeval.commands.doctor import Finding
 
 KEY_VARIABLE = "OPENAI_API_KEY"

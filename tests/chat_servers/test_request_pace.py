@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from vrs_lmeval.asking.request_pace import (
+from vrs_lmeval.chat_servers.request_pace import (
     FIRST_WAIT_SECONDS,
     LONGEST_QUIET_SECONDS,
     LONGEST_WAIT_SECONDS,

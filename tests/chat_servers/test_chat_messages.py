@@ -10,7 +10,7 @@ from lm_eval.models.api_models import JsonChatStr
 from PIL import Image
 from support.harness_models import show_images
 
-from vrs_lmeval.asking.chat_messages import encode_image, place_images, read_chat
+from vrs_lmeval.chat_servers.chat_messages import encode_image, place_images, read_chat
 
 
 def decode(part):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from vrs_lmeval.asking.chat_endpoint import Address
+from vrs_lmeval.chat_servers.chat_endpoint import Address
 
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
 """Headers whose values are secret."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from vrs_lmeval.asking.canary_cards import MEANT, Card, Said, read_said
-from vrs_lmeval.asking.chat_endpoint import EndpointError, Reply
-from vrs_lmeval.asking.chat_messages import encode_image
-from vrs_lmeval.asking.request_window import work_through
+from vrs_lmeval.chat_servers.canary_cards import MEANT, Card, Said, read_said
+from vrs_lmeval.chat_servers.chat_endpoint import EndpointError, Reply
+from vrs_lmeval.chat_servers.chat_messages import encode_image
+from vrs_lmeval.chat_servers.request_window import work_through
 
 QUESTION = f"Which letter does this card show, and on which colour? {MEANT}"
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 
 from vrs_lmeval.asking.batch_planning import identify_image
-from vrs_lmeval.asking.chat_messages import encode_image
+from vrs_lmeval.chat_servers.chat_messages import encode_image
 
 
 class EncodedImages:

@@ -7,10 +7,10 @@ from collections import Counter
 import pytest
 from PIL import Image
 
-from vrs_lmeval.asking import encoded_images
 from vrs_lmeval.asking.batch_planning import identify_image
-from vrs_lmeval.asking.encoded_images import EncodedImages
-from vrs_lmeval.asking.request_window import work_through
+from vrs_lmeval.chat_servers import encoded_images
+from vrs_lmeval.chat_servers.encoded_images import EncodedImages
+from vrs_lmeval.chat_servers.request_window import work_through
 
 SIZE = 100
 PICTURES = [Image.new("RGB", (1, 1), (shade, 0, 0)) for shade in range(12)]

@@ -7,10 +7,10 @@ import threading
 import pytest
 from support.chat_server import Refusal, name_cards, read_cards, reply, serve
 
-from vrs_lmeval.asking.canary_cards import CARDS, COLOURS, MEANT, Card, read_said
-from vrs_lmeval.asking.chat_endpoint import Address, ChatEndpoint
-from vrs_lmeval.asking.endpoint_canary import CardAnswers, ask_cards, ask_pairs, count_equal, judge
-from vrs_lmeval.asking.request_pace import Pace
+from vrs_lmeval.chat_servers.canary_cards import CARDS, COLOURS, MEANT, Card, read_said
+from vrs_lmeval.chat_servers.chat_endpoint import Address, ChatEndpoint
+from vrs_lmeval.chat_servers.endpoint_canary import CardAnswers, ask_cards, ask_pairs, count_equal, judge
+from vrs_lmeval.chat_servers.request_pace import Pace
 
 SIX = CARDS[:6]
 

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from vrs_lmeval.asking.chat_endpoint import Reply
+from vrs_lmeval.chat_servers.chat_endpoint import Reply
 
 logger = logging.getLogger(__name__)
 

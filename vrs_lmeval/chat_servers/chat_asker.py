@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from vrs_lmeval.asking.answer_cache import AnswerCache
 from vrs_lmeval.asking.batch_planning import identify_image
-from vrs_lmeval.asking.chat_endpoint import ATTEMPTS, Address, ChatEndpoint, EndpointError
-from vrs_lmeval.asking.chat_messages import read_chat
-from vrs_lmeval.asking.encoded_images import EncodedImages
 from vrs_lmeval.asking.image_order import chunk_by_images
-from vrs_lmeval.asking.request_pace import Pace
-from vrs_lmeval.asking.request_window import work_through
 from vrs_lmeval.asking.seams import Request
-from vrs_lmeval.asking.server_usage import ServerUsage
+from vrs_lmeval.chat_servers.chat_endpoint import ATTEMPTS, Address, ChatEndpoint, EndpointError
+from vrs_lmeval.chat_servers.chat_messages import read_chat
+from vrs_lmeval.chat_servers.encoded_images import EncodedImages
+from vrs_lmeval.chat_servers.request_pace import Pace
+from vrs_lmeval.chat_servers.request_window import work_through
+from vrs_lmeval.chat_servers.server_usage import ServerUsage
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('models behind an API need: pip install "lm_eval[api]"', name=error.name) from error
 
-from vrs_lmeval.asking.request_pace import Pace, read_retry_after
+from vrs_lmeval.chat_servers.request_pace import Pace, read_retry_after
 
 logger = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from support.chat_server import Refusal, read_cards, reply, serve
 from support.harness_models import QUESTIONS, show_images
 
 from vrs_lmeval.api_model import VrsAPI, VrsOpenAI
-from vrs_lmeval.asking import chat_messages, encoded_images, request_pace
-from vrs_lmeval.asking.chat_endpoint import EndpointError
-from vrs_lmeval.asking.endpoint_canary import MixedUpError
+from vrs_lmeval.chat_servers import chat_messages, encoded_images, request_pace
+from vrs_lmeval.chat_servers.chat_endpoint import EndpointError
+from vrs_lmeval.chat_servers.endpoint_canary import MixedUpError
 
 KEY = "sk-planted-4711-secret"
 
@@ -401,7 +401,7 @@ def test_ctrl_c_says_what_is_kept(tmp_path, caplog):
 
 
 def test_without_the_packages_of_an_api_the_error_says_what_to_install():
-    hide = "import sys; sys.modules['aiohttp'] = None; import vrs_lmeval.asking.chat_endpoint"
+    hide = "import sys; sys.modules['aiohttp'] = None; import vrs_lmeval.chat_servers.chat_endpoint"
     finished = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=300)
     assert finished.stderr.strip().splitlines()[-1].endswith('models behind an API need: pip install "lm_eval[api]"')
 
