@@ -20,11 +20,11 @@ quick: $(VENV)/.installed-dev
 
 # A file's tests stay in one worker: they share what it builds.
 test: $(VENV)/.installed-dev lint types
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # With what `make test` takes a sample of: all architectures in all cells, and 2,000 geometries of images.
 test-all: $(VENV)/.installed-dev lint types
-	$(BIN)/pytest -n auto --dist loadfile -m "whole or not whole"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "whole or not whole"
 
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev

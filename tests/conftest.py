@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 from cpu_torchvision import sitecustomize as cpu_torchvision
 from support import cuda_on_cpu
+from support.control_runs import ask_controls
+from support.made_once import find_shared_folder, make_once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny models run slower with more threads
 cpu_torchvision.install()  # here, and in every Python that a test starts:
@@ -17,19 +20,30 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(cpu_torchvision.HER
 MARKER_OF_FIXTURE = {"browser": "browser", "cuda_build_folder": "cuda_on_cpu"}
 
 
+LONG = ("cuda_on_cpu", "native", "models", "browser")
+"""Marks of tests that take seconds or build something."""
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that asks for a browser, or for kernels on the host, is marked so: `make quick` leaves it out."""
+    """A test that asks for a browser, or for kernels on the host, is marked so: `make quick` leaves it out.
+
+    Files with long tests come first, so that at the end no worker waits for another's.
+    """
     for item in items:
         for fixture, marker in MARKER_OF_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(marker)
+    long_files = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
+    items.sort(key=lambda item: item.path not in long_files)  # a stable sort: else in their order
 
 
 @pytest.fixture(scope="session")
 def cuda_build_folder(tmp_path_factory: pytest.TempPathFactory):
-    """Where objects of our sources lie, by flavour."""
-    return tmp_path_factory.mktemp("cuda_backend")
+    """Where objects of our sources lie, by flavour; all workers share them."""
+    folder = find_shared_folder(tmp_path_factory) / "cuda_backend"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +52,9 @@ def native_on_cpu(cuda_build_folder) -> ModuleType:
     if reason := cuda_on_cpu.reason_to_skip(cuda_on_cpu.PLAIN):
         pytest.skip(reason)
     return cuda_on_cpu.load_extension(cuda_build_folder)
+
+
+@pytest.fixture(scope="session")
+def control_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of both controls on some tasks (`control_runs.TASKS`), in folders of their names."""
+    return make_once(find_shared_folder(tmp_path_factory) / "control_runs", ask_controls)

@@ -94,6 +94,7 @@ def test_ours_asks_the_same_but_each_thing_once_and_says_what_it_cost(server, tm
     assert all(KEY not in text for text in [printed, *written])
 
 
+@pytest.mark.whole  # the class itself is tested in tests/chat_servers
 def test_a_task_of_likelihoods_is_refused_before_anything_is_sent(server, tmp_path):
     arguments = f"model=seeing,base_url={server.url}"
     process = start(tmp_path, "vrs-api", arguments, "vrs_vqa_rad_mc", "--apply_chat_template")
@@ -103,10 +104,11 @@ def test_a_task_of_likelihoods_is_refused_before_anything_is_sent(server, tmp_pa
     assert not server.asked
 
 
-def test_runs_that_are_killed_at_any_moment_go_on(tmp_path):
-    """Killed twice at moments drawn by a key; what was answered is not asked again."""
+@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.whole)])
+def test_runs_that_are_killed_at_any_moment_go_on(tmp_path, kills):
+    """Killed at moments drawn by a key; what was answered is not asked again."""
     in_flight, draw = 2, random.Random("killed runs")
-    moments = [draw.randint(3, 6), draw.randint(3, 6)]  # questions after which each run is killed; 16 are to be asked
+    moments = [draw.randint(2, 4) for _ in range(kills)]  # questions after which each run is killed; 16 are to be asked
     running, answered = [], []
 
     def behave(asked):
@@ -130,7 +132,7 @@ def test_runs_that_are_killed_at_any_moment_go_on(tmp_path):
             running.append((process, moment))
             printed, _ = process.communicate(timeout=300)
         assert process.returncode == 0, printed[-3000:]
-    assert [each.returncode for each, _ in running] == [-signal.SIGKILL] * 2 + [0]
+    assert [each.returncode for each, _ in running] == [-signal.SIGKILL] * kills + [0]
     # Of what was answered, at most what was on its way back when a run was killed is asked once more.
     assert len(set(answered)) == 16
     assert len(answered) <= 16 + len(moments) * in_flight

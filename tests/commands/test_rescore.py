@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -176,17 +174,13 @@ def test_a_text_that_utf_8_cannot_hold_is_read_again_and_written(tmp_path):
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("task", ["vrs_sample_mirage", "vrs_sample_rotated"])
-def test_a_fresh_run_read_again_gives_its_own_samples_whatever_was_asked(tmp_path, task):
-    control = Path(__file__).parents[2] / "controls" / "sighted"
-    command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--model_args", f"pretrained={control}"]
-    command += ["--apply_chat_template", "--tasks", task, "--limit", "12", "--batch_size", "8", "--log_samples"]
-    finished = subprocess.run(
-        [*command, "--output_path", str(tmp_path / "fresh")], capture_output=True, text=True, timeout=600
-    )
-    assert finished.returncode == 0, finished.stderr[-3000:]
-    output, _ = rescore(tmp_path / "fresh", tmp_path / "again")
-    assert ", 0 of " in output
-    (fresh,), (again,) = ((tmp_path / name).rglob("samples_*.jsonl") for name in ("fresh", "again"))
+@pytest.mark.parametrize("task", ["vrs_sample", "vrs_sample_mc", "vrs_sample_mirage", "vrs_sample_rotated"])
+def test_a_fresh_run_read_again_gives_its_own_samples_whatever_was_asked(control_runs, tmp_path, task):
+    (fresh,) = (control_runs / "sighted").rglob(f"samples_{task}_2*.jsonl")
+    shown = CliRunner().invoke(app, ["rescore", str(fresh.parent), "--output", str(tmp_path / "again")])
+    assert shown.exit_code == 0, shown.output
+    (said,) = [line for line in shown.output.replace("\n", " ").split("results_") if f": {task}, " in line]
+    assert ", 0 of " in said
+    (again,) = (tmp_path / "again").rglob(fresh.name)
     for one, other in zip(fresh.read_text().splitlines(), again.read_text().splitlines(), strict=True):
         assert json.loads(one) == json.loads(other)

@@ -303,7 +303,7 @@ def test_the_command_converts_and_says_what_it_made(tmp_path):
     assert "vrs convert-llava:" in again.output
 
 
-@pytest.mark.parametrize("kind", ["llava_mistral", "llava_qwen2"])
+@pytest.mark.parametrize("kind", ["llava_mistral", pytest.param("llava_qwen2", marks=pytest.mark.whole)])
 def test_lm_eval_runs_the_converted_model_by_its_fused_path(tmp_path, kind):
     original = make_original(tmp_path / "original", kind)
     convert_llava(str(original.folder), tmp_path / "converted")

@@ -35,6 +35,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
+@pytest.mark.whole  # compiles the extension once more
 def test_a_build_without_nvcc_computes_the_same_bits_with_every_instruction_set(tmp_path):
     configured = configure(tmp_path, *CPU_BUILD)
     assert configured.returncode == 0, configured.stdout

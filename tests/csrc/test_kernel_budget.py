@@ -30,7 +30,7 @@ from support.kernel_budget import (
     touches_local_memory,
 )
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.whole]  # nvcc compiles every kernel for every target
 
 needs_nvcc = pytest.mark.skipif(reason_to_skip() is not None, reason=str(reason_to_skip()))
 needs_disassembler = pytest.mark.skipif(

@@ -53,7 +53,16 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
     assert sum(trace.showlegend for trace in figure.data) == 2
 
 
-@pytest.mark.parametrize("values", [{}, {"acc_shuffled_hard": (1, 0)}, {NO_VARIANT: (1, 0)}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"acc_shuffled_hard": (1, 0)},
+        {NO_VARIANT: (1, 0)},
+        {"acc_rotated_1": (1, 0), "acc_rotated_2": (1, 0)},  # the options turned
+        {"acc_rotate_90": (1, 0), "acc_rotate_180": (1, 0)},  # the image turned: an angle is no severity
+    ],
+)
 def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
     assert draw_severity(make_task_board(tmp_path, {"only": values})) is None
 

@@ -1,14 +1,13 @@
-"""A page of real runs: `vrs study` asks both controls some tasks through lm_eval; Chromium opens the page."""
+"""A page of real runs: both controls were asked some tasks through lm_eval; Chromium opens the page."""
 
 import csv
 import json
 import math
-import os
 import re
-from pathlib import Path
 
 import pytest
 from support.chromium import needs_chromium
+from support.control_runs import LIMIT, TASKS
 from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
@@ -18,46 +17,33 @@ from vrs_lmeval.uncertainty.limits import EXACT_METHOD
 
 pytestmark = pytest.mark.models
 
-CONTROLS = Path(__file__).parents[2] / "controls"
-LIMIT = 20
-TASKS = (
-    "vrs_sample",
-    "vrs_sample_robust",
-    "vrs_sample_mc",
-    *(["vrs_vqa_rad"] if os.environ.get("VRS_DATA_DIR") else []),
-)
-"""By text, under perturbations, by likelihood; and VQA-RAD where its data is."""
+CARDS = {"sighted": {"training": "authentic", "base": "control"}, "blind": {"training": "synthetic", "base": "control"}}
 
 
 @pytest.fixture(scope="module")
-def study_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
-    plan = {
-        "models": [
-            {"model_args": {"pretrained": str(CONTROLS / "sighted")}, "training": "authentic", "base": "control"},
-            {"model_args": {"pretrained": str(CONTROLS / "blind")}, "training": "synthetic", "base": "control"},
-        ],
-        "tasks": list(TASKS),
-        "arguments": {"batch_size": 16, "limit": LIMIT},
-    }
-    (folder / "study.yaml").write_text(json.dumps(plan))  # JSON is YAML
-    shown = CliRunner().invoke(app, ["study", str(folder / "study.yaml"), "--output", str(folder / "out")])
+def made(control_runs, tmp_path_factory):
+    """The folder of the board's page and its numbers."""
+    folder = tmp_path_factory.mktemp("board")
+    (folder / "models.yaml").write_text(json.dumps({"models": CARDS}))  # JSON is YAML
+    command = ["leaderboard", str(control_runs), "--models", str(folder / "models.yaml")]
+    command += ["--html", str(folder / "leaderboard.html"), "--csv", str(folder / "leaderboard.csv")]
+    shown = CliRunner().invoke(app, command)
     assert shown.exit_code == 0, shown.output
-    return folder / "out"
+    return folder
 
 
 @pytest.fixture(scope="module")
-def board(study_folder):
-    runs, problems = read_folders([study_folder / "runs"])
+def board(control_runs):
+    runs, problems = read_folders([control_runs])
     assert problems == []
     assert len(runs) == 2 * len(TASKS)
     return make_leaderboard(runs, {})
 
 
 @pytest.fixture
-def page(study_folder, browser):
+def page(made, browser):
     """The page at a desktop's width; fails where it logs anything or asks for anything but itself."""
-    path = study_folder / "leaderboard.html"
+    path = made / "leaderboard.html"
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     complaints = []
     page.on("console", lambda message: complaints.append(message.text))
@@ -97,8 +83,8 @@ def test_every_interval_is_that_of_the_harness_own_table(board):
     assert checked > 60
 
 
-def test_the_csv_holds_every_run(study_folder):
-    rows = list(csv.DictReader((study_folder / "leaderboard.csv").read_text().splitlines()))
+def test_the_csv_holds_every_run(made):
+    rows = list(csv.DictReader((made / "leaderboard.csv").read_text().splitlines()))
     assert {(row["task"], row["model"]) for row in rows} == {(t, m) for t in TASKS for m in ("sighted", "blind")}
 
 
@@ -138,9 +124,11 @@ def test_severity_curves_are_drawn_for_the_robust_task_alone(page):
 
 
 @needs_chromium
-def test_reliability_is_drawn_for_the_task_by_likelihood_alone(page, board):
+def test_reliability_is_drawn_for_tasks_by_likelihood_alone(page, board):
     page.wait_for_selector(".js-plotly-plot .main-svg")
-    assert page.locator("h3", has_text="Is an answer right as often as it is probable?").count() == 1
+    headings = page.locator("section:has(h3:has-text('Is an answer right as often as it is probable?'))")
+    shown = headings.evaluate_all("all => all.map(each => each.getAttribute('aria-labelledby'))")
+    assert shown == ["vrs_sample_mc", "vrs_sample_rotated"]
     part = page.locator("section[aria-labelledby=vrs_sample_mc]")
     chart = part.locator("[aria-label^='Accuracy against confidence']").inner_text()
     assert all(word in chart for word in ("sighted", "blind", "real", "blank", "shuffled", "confidence"))

@@ -15,6 +15,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
+from filelock import FileLock
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "cuda_on_cpu"
 EMULATION = sorted(FOLDER.glob("*.cpp"))  # to be linked with every program
@@ -64,8 +66,8 @@ def compile_program(
 ) -> Path:
     """`output`, made of these sources and the emulation; objects lie in a folder beside it, shared by flavour.
 
-    `shared` makes a library, for Python to load under `environment_to_load(flavour)`.
-    Raises AssertionError with the compiler's words; warnings are errors.
+    `shared` makes a library, for Python to load under `environment_to_load(flavour)`. What is there already stays:
+    another worker may have loaded it. Raises AssertionError with the compiler's words; warnings are errors.
     """
     objects = output.parent / f"objects-{flavour.name}"
     objects.mkdir(parents=True, exist_ok=True)
@@ -79,9 +81,11 @@ def compile_program(
             _run([*COMPILER, *flags, "-x", "c++", "-c", str(source), "-o", str(target)])
         return str(target)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        linked = list(pool.map(compile_object, [*sources, *EMULATION]))
-    _run([*COMPILER, *flavour.flags, *(["-shared"] if shared else []), *linked, "-pthread", "-o", str(output)])
+    with FileLock(objects / "lock"):
+        if not output.exists():
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                linked = list(pool.map(compile_object, [*sources, *EMULATION]))
+            _run([*COMPILER, *flavour.flags, *(["-shared"] if shared else []), *linked, "-pthread", "-o", str(output)])
     return output
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import html
 import math
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +17,7 @@ from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
 from vrs_lmeval.leaderboard.reliability import Bin
 from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.records import Interval
+from vrs_lmeval.variants.severities import find_graded
 
 COLOUR_OF_TRAINING = {
     "synthetic": "#D55E00",
@@ -37,8 +37,6 @@ CURVE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 CURVE_DASHES = ("solid", "dash", "dot", "dashdot")
 
 GROUPS, MATCHED, PAIRS = "groups", "same bases, together", "pairs of one base"
-
-SEVERITY_NAME = re.compile(r"(?P<kind>[a-z_]+)_(?P<severity>\d+)")
 
 LABEL_PLACES = {"top center": (0, 1), "bottom center": (0, -1), "middle right": (1, 0), "middle left": (-1, 0)}
 """Where a label may stand beside its point, as plotly's name and as direction (right, up)."""
@@ -314,12 +312,14 @@ def _find_curves(standing: Standing, variants: Sequence[str]) -> dict[str, list[
     """By kind of perturbation the points (severity, accuracy); severity 0 is the real image."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for variant in variants:
-        found = SEVERITY_NAME.fullmatch(variant)
-        values = [sample.values.get(f"acc_{variant}") for sample in standing.run.samples] if found else []
-        known = [value for value in values if value is not None]
-        if found and known:
+        graded = find_graded(variant)
+        if graded is None or len(graded[0].severities) == 1:  # rotated_2 turns the options, rotate_90 the image
+            continue
+        values = [sample.values.get(f"acc_{variant}") for sample in standing.run.samples]
+        if known := [value for value in values if value is not None]:
+            kind, _, severity = variant.rpartition("_")
             start = [(0, standing.metrics["acc"].estimate)]
-            curves.setdefault(found["kind"], start).append((int(found["severity"]), sum(known) / len(known)))
+            curves.setdefault(kind, start).append((int(severity), sum(known) / len(known)))
     return {kind: sorted(points) for kind, points in curves.items()}
 
 
