@@ -103,6 +103,32 @@ def test_markup_invented_turns_and_capitals_change_nothing():
     assert find_remark("Yes.<|im_end|>The image is blank.") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "remark"),
+    [
+        ("All pixels of the lesion are bright", None),
+        ("Every pixel within the left lung is dark", None),
+        ("All pixels of the image are grey", BLANK),
+        ("All pixels are black", BLANK),
+    ],
+)
+def test_pixels_of_a_part_are_a_finding(text, remark):
+    assert find_remark(text) == remark
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("It is not possible to exclude pneumonia.", False),
+        ("It is not possible to definitively rule out a small pneumothorax.", False),
+        ("It is not possible to exclude pneumonia, and not possible to say which lobe.", True),
+        ("It is not possible to say.", True),
+    ],
+)
+def test_what_cannot_be_excluded_is_a_finding_and_no_refusal(text, expected):
+    assert declines(text) is expected
+
+
 def test_no_more_than_the_longest_answer_is_read():
     assert find_remark("yes " * (LONGEST_ANSWER // 4) + ". The image is blank.") is None
     assert find_remark("The image is blank. " + "yes " * LONGEST_ANSWER) == BLANK
@@ -129,7 +155,7 @@ def test_a_change_of_the_lexicon_raises_its_version():
     named = sorted({**vars(remark_phrases), **vars(image_remarks)}.items())
     parts = [part if isinstance(part, tuple) else (part,) for _, part in named if isinstance(part, (re.Pattern, tuple))]
     lexicon = "\n".join(pattern.pattern for part in parts for pattern in part)
-    known = {"1": "6974676e36b4a36b"}
+    known = {"1": "6974676e36b4a36b", "2": "c9264772ea757fe8"}
     assert known[image_remarks.REMARKS_VERSION] == hashlib.sha256(lexicon.encode()).hexdigest()[:16]
 
 

@@ -26,7 +26,7 @@ from vrs_lmeval.reading.remark_phrases import (
 )
 from vrs_lmeval.reading.said_text import cut_next_turn, find_said_text
 
-REMARKS_VERSION = "1"
+REMARKS_VERSION = "2"
 """Goes into every result. Raise it with any change of the lexicon."""
 
 MISSING, BLANK, MISMATCH = "missing", "blank", "mismatch"
@@ -119,6 +119,9 @@ _DECLINES_TOO = tuple(
 )
 """Forms of refusal that the parser's lexicon (`refusals.py`) lacks: there they would change how answers are read."""
 
+_LEAVES_OPEN = re.compile(r" (?:\w+ly )?(?:be )?(?:exclude|rule out|ruled out|discount|dismiss)")
+"""After "not possible to" or "hard to": a finding that stays possible, which many reports say, and no refusal."""
+
 _SENTENCE_END = re.compile(r"[.!?;]+(?=\s|$)|[。\n]+")
 _BRACKETED_FIRST = re.compile(r"^\(([^()]*)\)")
 _QUOTES = re.compile('["\u201c\u201d()\\[\\]]+')
@@ -173,8 +176,11 @@ def declines(text: str) -> bool:
 def _says_it_cannot_tell(sentence: str) -> bool:
     """Whether a sentence says so. A mere lack of sight, which the parser's lexicon also holds, does not count here: it
     is judged with the rest of the text."""
-    refusals = (match.group() for pattern in (REFUSES, *_DECLINES_TOO) for match in pattern.finditer(sentence))
-    return any(not _say([refusal], CANNOT_SEE) for refusal in refusals) or _only_doubts(sentence)
+    refusals = (match for pattern in (REFUSES, *_DECLINES_TOO) for match in pattern.finditer(sentence))
+    return _only_doubts(sentence) or any(
+        not _say([refusal.group()], CANNOT_SEE) and not _LEAVES_OPEN.match(sentence, refusal.end())
+        for refusal in refusals
+    )
 
 
 def _only_doubts(sentence: str) -> bool:

@@ -248,7 +248,7 @@ SHOWS_NOTHING = tuple(
         r"\bblank (?:\w+ ){1,2}(?:image|picture|scan)\b",
         r"\b(?:blank|all[- ]black|all[- ]gr[ea]y|all[- ]white) (?:images?|pictures?|photo|scan|x ?-?ray|slide|"
         r"screen|page|frame)",
-        r"\b(?:all|every)(?: of)?(?: the)? pixels?\b",
+        rf"\b(?:all|every)(?: of)?(?: the)? pixels?\b(?! (?:of|in|within|inside|over) (?!(?:{_DET} )?{_IMAGE}))",
         r"(?:图像|图片|影像|照片|画面)(?:上|中|里)?(?:似乎|看起来|好像|显示|几乎|完全|整个|全部|只)*(?:是|为|"
         r"呈)?(?:一片|一张|完全|全部)?(?:空白|全黑|纯黑|黑屏|全白|纯白|"
         r"纯色|纯灰|全灰|灰色|黑色|白色|空的|模糊不清|无法辨认)(?!区域|部分|的?病|的?阴影|的?结节|质)",
