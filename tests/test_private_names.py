@@ -312,10 +312,9 @@ def installed_pillow() -> tuple[int, ...]:
 @cache
 def can_import(package: str) -> bool:
     try:
-        import_module(package)
+        return import_module(package).__file__ is not None  # a mere folder of that name is no package
     except Exception:  # a torchvision beside another build of torch raises RuntimeError
         return False
-    return True
 
 
 def read_definitions(module: str) -> set[str]:

@@ -117,9 +117,27 @@ def _add_tasks(manager: Any) -> None:
     built_in = os.path.dirname(manager.__file__)
 
     def build_with_ours(paths: Iterable[Path], *args: Any, **options: Any) -> Any:
-        return build(insert_folder(ours, built_in, paths), *args, **options)
+        index = build(insert_folder(ours, built_in, paths), *args, **options)
+        if is_lm_eval_command(sys.orig_argv):
+            _check_data(index)
+        return index
 
     manager.TaskIndex.build = staticmethod(build_with_ours)
+
+
+def _check_data(index: Any) -> None:
+    """End the command where data sets are missing: lm_eval would load the model first, then name one of them."""
+    if not any("vrs_" in argument for argument in sys.argv):
+        return  # the imports below take a second, and runs without our tasks need none of them
+    from vrs_lmeval.benchmark.asked_tasks import check_data
+    from vrs_lmeval.benchmark.sources import MissingDataError
+
+    try:
+        check_data(index, sys.argv)
+    except MissingDataError as error:
+        raise SystemExit(f"vrs_lmeval: {error}") from None
+    except Exception as error:  # a check must cost no run; the task itself tells what is wrong with its YAML
+        sys.stderr.write(f"vrs_lmeval: data sets are not looked for before the run ({error})\n")
 
 
 def insert_folder(ours: Path, built_in: str | Path, paths: Iterable[Path]) -> list[Path]:

@@ -20,6 +20,7 @@ from vrs_lmeval.commands.doctor import UnreachableServerError, examine, examine_
 from vrs_lmeval.commands.lm_eval_run import RunFailedError, run_lm_eval
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.plain_console import make_console
+from vrs_lmeval.commands.plan_report import plan
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
@@ -49,6 +50,7 @@ console = make_console()
 
 app.command()(own_data.task)  # a user's own table of questions; their options fill a file of their own
 app.command()(own_data.run)
+app.command()(plan)
 
 CONTROLS = ("sighted", "blind")
 DEMO_TASK = "vrs_sample"
@@ -355,10 +357,11 @@ def doctor(
     with console.status("looking; lm_eval itself is asked last ..." if endpoint is None else "showing it cards ..."):
         try:
             for finding in examine() if endpoint is None else examine_server(endpoint, model, at_once, max_tokens):
-                mark = "[green]fine[/green]" if finding.is_fine else "[red]problem[/red]"
+                absent = "[yellow]absent[/yellow]" if finding.is_absent else "[red]problem[/red]"
+                mark = "[green]fine[/green]" if finding.is_fine else absent
                 console.print(f"{mark}  [bold]{finding.subject}[/bold]  {escape(finding.detail)}", highlight=False)
-                if not finding.is_fine:
-                    problems += 1
+                problems += not (finding.is_fine or finding.is_absent)
+                if finding.advice:
                     console.print(f"      what to do: {escape(finding.advice)}", highlight=False)
         except UnreachableServerError as error:
             console.print(f"[red]vrs doctor:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)

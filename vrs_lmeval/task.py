@@ -24,7 +24,7 @@ from vrs_lmeval.benchmark.baselines import (
     say_gold,
 )
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
-from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
+from vrs_lmeval.benchmark.task_keys import take_source
 from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import Shown, score_question
@@ -45,9 +45,6 @@ from vrs_lmeval.variants.variant import Split, VariantError
 from vrs_lmeval.variants.variant_image import VariantImage
 
 logger = logging.getLogger(__name__)
-
-SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
-"""What a YAML's `dataset_kwargs` may say: fields of `sources.DatasetSource`."""
 
 ASKED_AS = "asked_as"
 """Key of a document that is rendered for one variant: the variant's name."""
@@ -75,7 +72,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         self._variants = read_variants(config.pop("variants"), config.pop("draws", 1))
         self._by = tuple(config.pop("by", ()))
         self._training_files = config.pop("question_only", None)
-        self._source = _read_source(config)
+        self._source = take_source(config)
         self._style_name = config.pop("prompt_style", "short")
         if self._style_name not in STYLES:
             raise ValueError(f"{config['task']}: no prompt_style {self._style_name!r}; there are {', '.join(STYLES)}")
@@ -334,28 +331,6 @@ def _keep_questions(benchmark: Benchmark, style: PromptStyle) -> Benchmark:
         return benchmark
     evidence = {**benchmark.evidence, "questions_without_options": len(offered) - len(samples)}
     return replace(benchmark, samples=samples, evidence=evidence)
-
-
-def _read_source(config: dict[str, Any]) -> DatasetSource:
-    files = config.get("dataset_kwargs") or {}
-    if unknown := sorted(set(files) - set(SOURCE_KEYS)):
-        raise ValueError(
-            f"{config['task']}: dataset_kwargs has no {', '.join(unknown)}; it has {', '.join(SOURCE_KEYS)}"
-        )
-    if pinned := find_pinned_revision(config["dataset_path"]):
-        files = {**files, "revision": pinned}
-    return DatasetSource(
-        path=config["dataset_path"],
-        split=config["test_split"],
-        name=config.get("dataset_name"),
-        columns=Columns(**config.pop("columns", {})),
-        shape=config.pop("row_shape", None),
-        closed_rule=config.pop("closed_rule", "yes_no"),
-        accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
-        image_share=config.pop("image_share", None),
-        regions=config.pop("regions", None),
-        **files,
-    )
 
 
 def _find_version(package: str) -> str | None:

@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from typer.testing import CliRunner
 
@@ -14,6 +15,11 @@ def listing(stdout="vrs_medvqa", returncode=0):
     return lambda *args, **kwargs: subprocess.CompletedProcess(args, returncode, stdout=stdout, stderr="broken")
 
 
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
 def findings(monkeypatch, run=None):
     monkeypatch.setattr(doctor.subprocess, "run", run or listing())
     return {finding.subject: finding for finding in doctor.examine()}
@@ -22,9 +28,17 @@ def findings(monkeypatch, run=None):
 def test_a_sound_installation_has_no_problems(monkeypatch):
     monkeypatch.delenv("VRS_DATA_DIR", raising=False)
     found = findings(monkeypatch)
-    assert all(finding.is_fine for finding in found.values())
+    assert all(finding.is_fine or finding.is_absent for finding in found.values())
     assert "backends cpu" in found["fused op"].detail
-    assert found["vrs_vqa_rad"].detail == "flaviagiammarino/vqa-rad: the hub"
+    assert found["lm_eval"].is_fine
+
+
+def test_data_that_are_not_here_are_never_called_fine(monkeypatch, tmp_path):
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    found = findings(monkeypatch)["vrs_vqa_rad"]
+    assert (found.is_fine, found.is_absent) == (False, True)
+    assert found.detail == "flaviagiammarino/vqa-rad: the hub is not asked (HF_HUB_OFFLINE is set)"
 
 
 def test_every_benchmark_with_data_of_its_own_is_named(monkeypatch):
@@ -38,7 +52,9 @@ def test_every_benchmark_with_data_of_its_own_is_named(monkeypatch):
 
 
 def test_data_below_the_folder_are_found(monkeypatch, tmp_path):
-    (tmp_path / "flaviagiammarino" / "vqa-rad").mkdir(parents=True)
+    file = tmp_path / "flaviagiammarino" / "vqa-rad" / "data" / "test-0.parquet"
+    file.parent.mkdir(parents=True)
+    file.touch()
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
     assert findings(monkeypatch)["vrs_vqa_rad"].detail.endswith(str(tmp_path / "flaviagiammarino" / "vqa-rad"))
 
@@ -47,8 +63,8 @@ def test_data_and_images_that_no_hub_holds_are_said(monkeypatch):
     monkeypatch.delenv("VRS_DATA_DIR", raising=False)
     monkeypatch.delenv("VRS_MEDICONFUSION_IMAGES", raising=False)
     found = findings(monkeypatch)
-    assert found["vrs_vqa_med_2019"].detail.startswith("VQA-Med-2019: not here, get it from Zenodo record 10499039")
-    assert found["vrs_mediconfusion"].detail.endswith("the hub; images: VRS_MEDICONFUSION_IMAGES is not set")
+    assert "Get it from Zenodo record 10499039" in found["vrs_vqa_med_2019"].advice
+    assert found["vrs_mediconfusion"].is_absent
 
 
 @pytest.mark.parametrize(

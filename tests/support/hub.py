@@ -88,10 +88,14 @@ class _Handler(BaseHTTPRequestHandler):
             elif found[2] == "paths-info":
                 self._send_json([entry for entry in _list_tree(folder, "") if entry["path"] in (paths or [])])
             else:
-                siblings = [{"rfilename": entry["path"]} for entry in _list_tree(folder, "") if entry["type"] == "file"]
+                siblings = [
+                    {"rfilename": entry["path"], "size": entry["size"]}
+                    for entry in _list_tree(folder, "")
+                    if entry["type"] == "file"
+                ]
                 self._send_json({"id": found[1], "sha": COMMIT, "siblings": siblings, "private": False, "tags": []})
         else:
-            self._send(404, b"{}", {})
+            self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
 
     def _send_file(self, repository: str, revision: str, name: str, has_body: bool) -> None:
         path = self.server.root / repository / name

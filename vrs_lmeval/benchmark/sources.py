@@ -16,7 +16,7 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -171,7 +171,7 @@ def open_table(source: DatasetSource) -> Table:
     read_from: Literal["hub", "local folder"] = "hub" if mirror is None else "local folder"
     rows: Sequence[Row]
     try:
-        folder = _download(source) if mirror is None and _needs_files(source) else mirror
+        folder = _download(source) if mirror is None and needs_files(source) else mirror
         archive = _open_archive(source, folder)
         if folder and source.is_read_here:
             rows, commit = _read_files(source, folder, archive), _find_commit_of_folder(folder)
@@ -179,11 +179,11 @@ def open_table(source: DatasetSource) -> Table:
             rows, commit = _read_table(source, folder)
     # `datasets` and `huggingface_hub` have no common base for "cannot get it".
     except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-        raise MissingDataError(_explain_missing(source, mirror, error)) from error
+        raise MissingDataError(explain_missing(source, mirror, error)) from error
     except ValueError as error:
         if isinstance(error, MalformedDataError):
             raise
-        raise MissingDataError(_explain_missing(source, mirror, error)) from error
+        raise MissingDataError(explain_missing(source, mirror, error)) from error
     return Table(
         rows=rows,
         read_from=read_from,
@@ -220,7 +220,7 @@ def locate_folder(path: str) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def _needs_files(source: DatasetSource) -> bool:
+def needs_files(source: DatasetSource) -> bool:
     """True where files are to be fetched here: offline, `datasets` does not find tables again by patterns."""
     by_pattern = source.patterns and source.name is None  # a named configuration needs the hub's card
     return bool(source.archive or source.image_folder or source.is_read_here or by_pattern)
@@ -356,7 +356,8 @@ def _check_revision(source: DatasetSource, read_from: str, found: str | None) ->
     return asked if found is None and is_commit and read_from == "hub" else found
 
 
-def _explain_missing(source: DatasetSource, folder: Path | None, error: Exception) -> str:
+def explain_missing(source: DatasetSource, folder: Path | None, error: Exception | str) -> str:
+    """The message for data that cannot be read: where it was looked for, why not, and the ways to get it."""
     if folder is not None:
         return f"{source.path}, split {source.split}: cannot read the copy in {folder}: {error}"
     data_dir = os.environ.get(DATA_DIR_VARIABLE)
@@ -370,13 +371,25 @@ def _explain_missing(source: DatasetSource, folder: Path | None, error: Exceptio
             f"The data set {source.path} is on no hub, and {state}. Get it from {source.homepage}, put it into "
             f"DIR/{source.path} as the task's README says, and set {DATA_DIR_VARIABLE}=DIR."
         )
-    # OctoMed/PMC-VQA has 16.5 GB besides its test split.
-    only = "".join(f' --include "{pattern}"' for pattern in source.wanted)
     return (
         f"The data set {source.path} could not be loaded from the Hugging Face hub ({error}), and {state}.\n"
-        "Two ways to get it:\n"
+        f"{explain_download([source])}"
+    )
+
+
+def explain_download(sources: Iterable[DatasetSource]) -> str:
+    """Both ways to get data sets of the hub, with a command for each."""
+    # Patterns, because OctoMed/PMC-VQA has 16.5 GB besides its test split.
+    commands = dict.fromkeys(
+        f"       hf download {source.path} --repo-type dataset"
+        + "".join(f' --include "{pattern}"' for pattern in source.wanted)
+        + f" --local-dir DIR/{source.path}\n"
+        for source in sources
+    )
+    return (
+        f"Two ways to get {'it' if len(commands) == 1 else 'them'}:\n"
         "  1. run where the hub can be reached (after `hf auth login` if the data set asks for it), or\n"
-        f"  2. on a machine that reaches it, run\n"
-        f"       hf download {source.path} --repo-type dataset{only} --local-dir DIR/{source.path}\n"
+        "  2. on a machine that reaches it, run\n"
+        f"{''.join(commands)}"
         f"     copy DIR here, and set {DATA_DIR_VARIABLE}=DIR."
     )

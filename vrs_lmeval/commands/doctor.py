@@ -6,20 +6,23 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from vrs_lmeval.asking.missing_packages import INSTALL, NEEDED_BY, find_fault
-from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX, locate_folder
+from vrs_lmeval.benchmark.data_places import Hub, find_place
+from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX
+from vrs_lmeval.benchmark.task_keys import take_source
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
 from vrs_lmeval.commands import page_packages
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
+
+GET_DATA = "`vrs plan --tasks NAME` says how to get what is absent"
 
 LISTING_SECONDS = 180
 """lm_eval reads thousands of task files when it starts: half a minute on a slow disk."""
@@ -27,12 +30,16 @@ LISTING_SECONDS = 180
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; `advice` says what to do where something is not `fine`."""
+    """One line of the report; `advice` says what to do where something is not `fine`.
+
+    What is only `absent` (a benchmark's data) is no problem of the installation, and not fine either.
+    """
 
     subject: str
     detail: str
     is_fine: bool = True
     advice: str = ""
+    is_absent: bool = False
 
 
 class UnreachableServerError(RuntimeError):
@@ -112,26 +119,28 @@ def _find_device() -> Finding:
 def _find_data_folder() -> Finding:
     folder = os.environ.get(DATA_DIR_VARIABLE)
     if folder is None:
-        return Finding("data", f"from the hub ({DATA_DIR_VARIABLE} is not set)")
+        return Finding("data", f"from the hub ({DATA_DIR_VARIABLE} is not set); {GET_DATA}")
     if not Path(folder).is_dir():
         advice = f"set {DATA_DIR_VARIABLE} to the folder that holds the data sets by their hub ids, or unset it"
         return Finding("data", f"{DATA_DIR_VARIABLE} names {folder}, which is no folder", False, advice)
-    return Finding("data", f"from {folder}, what it lacks from the hub")
+    return Finding("data", f"from {folder}, what it lacks from the hub; {GET_DATA}")
 
 
 def _find_benchmarks() -> Iterator[Finding]:
-    """Where each benchmark's data lie: read off the tasks' YAML files."""
+    """Where each benchmark's data lie: read off the tasks' YAML files; the hub is asked about what is not here."""
+    hub = Hub()
     for path in sorted(tasks_folder().rglob("*.yaml")):
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_TaskLoader)
-        source = content.get("dataset_path")
-        if source is not None and not source.startswith(EMBEDDED_PREFIX):
-            yield Finding(content["task"], f"{source}: {_locate(source, content.get('dataset_kwargs') or {})}")
-
-
-def _locate(source: str, files: Mapping[str, Any]) -> str:
-    homepage, variable = files.get("homepage"), files.get("image_folder_from")
-    where = str(locate_folder(source) or (f"not here, get it from {homepage}" if homepage else "the hub"))
-    return f"{where}; images: {os.environ.get(variable) or f'{variable} is not set'}" if variable else where
+        named = content.get("dataset_path")
+        if named is None or named.startswith(EMBEDDED_PREFIX):
+            continue
+        source = take_source({"test_split": "test", **content})  # a file that includes another may not say it again
+        place = find_place(source, hub)
+        where = f"{named}: {place.detail}"
+        if place.state in ("here", "hub"):
+            yield Finding(content["task"], where)
+        else:
+            yield Finding(content["task"], where, False, place.advice, is_absent=True)
 
 
 class _TaskLoader(yaml.SafeLoader):  # type: ignore[misc] # yaml ships no types

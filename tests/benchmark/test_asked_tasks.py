@@ -1,0 +1,108 @@
+"""Which tasks a command line asks for, and what is said before a model is loaded where their data are missing."""
+
+import os
+import subprocess
+import sys
+
+import huggingface_hub
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lm_eval.tasks import TaskManager
+
+from vrs_lmeval.benchmark.asked_tasks import check_data, find_tasks, read_asked_names
+from vrs_lmeval.benchmark.sources import MissingDataError
+from vrs_lmeval.bridge import tasks_folder
+
+FOUR = ["vrs_vqa_rad", "vrs_slake", "vrs_pathvqa", "vrs_pmc_vqa"]
+
+
+@pytest.fixture
+def index():
+    return dict(TaskManager(include_defaults=False, include_path=str(tasks_folder())).task_index)
+
+
+@pytest.fixture
+def only_vqa_rad(monkeypatch, tmp_path):
+    """A machine without network that has one of the four data sets."""
+    file = tmp_path / "flaviagiammarino" / "vqa-rad" / "data" / "test-0.parquet"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["run", "--tasks", "a,b", "--limit", "2"], ["a", "b"]),
+        (["run", "--tasks", "a", "b", "-m", "c"], ["a", "b"]),
+        (["run", "--tasks=a, b"], ["a", "b"]),
+        (["run", "-t", "a", "--tasks", "b"], ["a", "b"]),
+        (["ls", "tasks"], []),
+        (["run", "--tasks"], []),
+    ],
+)
+def test_names_are_read_as_lm_eval_reads_them(arguments, names):
+    assert read_asked_names(arguments) == names
+
+
+@given(st.lists(st.text()))
+def test_any_arguments_are_read(arguments):
+    assert all(name == name.strip() != "" for name in read_asked_names(arguments))
+
+
+def test_groups_patterns_and_names_stand_for_tasks_each_once(index):
+    assert find_tasks(["vrs_medvqa"], index) == FOUR
+    assert find_tasks(["vrs_slake", "vrs_medvqa", "vrs_slake"], index) == ["vrs_slake", *FOUR[:1], *FOUR[2:]]
+    assert find_tasks(["vrs_vqa_rad_m*"], index) == sorted(name for name in index if name.startswith("vrs_vqa_rad_m"))
+    assert find_tasks(["no_such_task", "mmlu"], index) == []
+    assert set(FOUR) < set(find_tasks(["vrs_medvqa_all"], index))
+
+
+def test_all_missing_sets_are_named_at_once_with_a_command_for_each(index, only_vqa_rad):
+    with pytest.raises(MissingDataError) as caught:
+        check_data(index, ["run", "--tasks", "vrs_medvqa,vrs_sample"])
+    told = str(caught.value)
+    assert told.startswith("3 of 5 tasks lack their data; nothing was asked.")
+    assert all(f"  {name}: " in told for name in FOUR[1:])
+    assert told.count("hf download ") == 3
+    assert told.count("Two ways to get them") == 1
+    assert told.endswith("VRS_SKIP_MISSING=1 asks a group without them: vrs_vqa_rad, vrs_sample.")
+
+
+def test_what_is_here_is_no_reason_to_stop(index, only_vqa_rad):
+    before = dict(index)
+    check_data(index, ["run", "--tasks", "vrs_vqa_rad,vrs_sample"])
+    check_data(index, ["run", "--tasks", "mmlu"])
+    assert index == before
+
+
+def test_a_group_goes_on_without_them_if_asked_and_says_so_in_its_name(index, only_vqa_rad, monkeypatch, caplog):
+    monkeypatch.setenv("VRS_SKIP_MISSING", "1")
+    check_data(index, ["run", "--tasks", "vrs_medvqa"])
+    assert find_tasks(["vrs_medvqa"], index) == FOUR[:1]
+    assert index["vrs_medvqa"].cfg["group_alias"] == "vrs_medvqa (without vrs_slake, vrs_pathvqa, vrs_pmc_vqa)"
+    assert index["vrs_medvqa"].yaml_path is None  # else lm_eval reads the whole group again
+    assert [record.args[0] for record in caplog.records] == FOUR[1:]
+
+
+@pytest.mark.parametrize("names", ["vrs_slake", "vrs_medvqa,vrs_slake"])
+def test_a_task_asked_for_by_its_name_is_never_left_out(index, only_vqa_rad, monkeypatch, names):
+    monkeypatch.setenv("VRS_SKIP_MISSING", "1")
+    with pytest.raises(MissingDataError):
+        check_data(index, ["run", "--tasks", names])
+
+
+@pytest.mark.models
+def test_the_command_ends_before_the_model_is_looked_for_and_without_a_traceback(tmp_path):
+    environment = {**os.environ, "VRS_DATA_DIR": str(tmp_path), "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--tasks", "vrs_medvqa"]
+    command += ["--model_args", "pretrained=no/such/model"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
+    assert finished.returncode == 1
+    assert "vrs_lmeval: 4 of 4 tasks lack their data; nothing was asked." in finished.stderr
+    assert "hf download flaviagiammarino/vqa-rad --repo-type dataset" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert "no/such/model" not in finished.stderr

@@ -1,0 +1,127 @@
+"""`vrs plan`: what tasks would ask, and what that takes, as a table and a few sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from vrs_lmeval.benchmark.asked_tasks import explain
+from vrs_lmeval.commands.plain_console import make_console
+from vrs_lmeval.commands.plan import Pace, PlanError, Planned, Work, count_tokens, plan_tasks, read_pace
+
+console = make_console()
+
+
+def plan(
+    tasks: Annotated[str, typer.Option(help="Tasks or groups, parted by commas: vrs_medvqa,vrs_sample.")],
+    include_path: Annotated[list[Path] | None, typer.Option(help="A folder with YAMLs of your own tasks.")] = None,
+    model: Annotated[str | None, typer.Option(help="Count tokens as this model does: a hub id or a folder.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions a task, as with lm_eval --limit.", min=1)] = None,
+    rate: Annotated[float | None, typer.Option(help="Requests a second that the model answers.", min=0)] = None,
+    like: Annotated[Path | None, typer.Option(help="Results of an earlier run: as fast as that one was.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="Money for a million tokens read.", min=0)] = None,
+    price_out: Annotated[float | None, typer.Option(help="Money for a million tokens written.", min=0)] = None,
+) -> None:
+    """Say what a run would ask before any model is loaded: missing data sets, requests, tokens, hours, money."""
+    try:
+        planned = plan_tasks([name.strip() for name in tasks.split(",") if name.strip()], include_path or [], limit)
+        pace = read_pace(like) if like is not None else Pace(rate) if rate else None
+        _show(planned)
+        works = [each.work for each in planned if each.work is not None]
+        if works:
+            tokens_in = _count_tokens(works, model, pace)
+            _show_cost(works, pace, tokens_in, (price_in, price_out))
+    except PlanError as error:
+        console.print(f"[red]vrs plan:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    if any(each.fault or each.asked.place.state == "missing" for each in planned):
+        raise typer.Exit(1)
+
+
+def _show(planned: Sequence[Planned]) -> None:
+    table = Table(
+        "task", *(Column(name, justify="right") for name in ("questions", "pictures", "variants", "requests")), "data"
+    )
+    for each in planned:
+        work = each.work
+        counts = (work.questions, work.images, work.variants, work.requests) if work else ()
+        cells = [f"{count:,}" for count in counts] or ["-"] * 4
+        table.add_row(each.asked.name, *cells, escape(_describe(each)))
+    console.print(table)
+    missing = [each.asked for each in planned if each.asked.place.state == "missing"]
+    if missing:
+        _say(f"{len(missing)} of {len(planned)} tasks lack their data. {explain(missing)}")
+    for each in planned:
+        if each.fault:
+            _say(f"{each.asked.name}: {each.fault}")
+    sizes = [each.asked.place.download_bytes for each in planned if each.asked.place.state == "hub"]
+    if sizes:
+        known = sum(size for size in sizes if size is not None)
+        more = "" if None not in sizes else " and more that the hub does not say"
+        _say(f"to download: {known / 1e6:,.0f} MB{more}; what is asked of these is counted once they are here")
+
+
+def _describe(planned: Planned) -> str:
+    place = planned.asked.place
+    if planned.fault:
+        return "cannot be read"
+    if place.state == "hub":
+        size = "" if place.download_bytes is None else f", {place.download_bytes / 1e6:,.0f} MB"
+        return f"{planned.asked.source.path} on the hub{size}"
+    return place.detail if place.state == "here" else f"{place.state}: {place.detail}"
+
+
+def _count_tokens(works: Sequence[Work], model: str | None, pace: Pace | None) -> float | None:
+    """Tokens that all requests have together; None where nothing tells."""
+    requests = sum(work.requests for work in works)
+    if model is not None:
+        mean, counted = count_tokens([request for work in works for request in work.shown], model)
+        _say(f"tokens read: about {mean * requests:,.0f}, {mean:,.0f} a request (mean of {counted}, by {model})")
+        return mean * requests
+    if pace is not None and pace.tokens_in is not None:
+        _say(f"tokens read: about {pace.tokens_in * requests:,.0f}, {pace.tokens_in:,.0f} a request ({pace.source})")
+        return pace.tokens_in * requests
+    return None
+
+
+def _show_cost(
+    works: Sequence[Work], pace: Pace | None, tokens_in: float | None, prices: tuple[float | None, float | None]
+) -> None:
+    requests, most = (sum(values) for values in zip(*((w.requests, w.most_tokens_out) for w in works), strict=True))
+    written = f"answers have at most {most:,} tokens together" if most else "no answer is written: likelihoods"
+    _say(f"{requests:,} requests; {written}")
+    if pace is not None:
+        _say(
+            f"time: about {_say_time(requests / pace.requests_a_second)} at {pace.requests_a_second:.3g} requests "
+            f"a second ({pace.source})"
+        )
+    price_in, price_out = prices
+    if price_in is None and price_out is None:
+        return
+    if price_in is not None and tokens_in is None:
+        raise PlanError("--price-in needs the tokens read: name --model, or --like a run that counted them")
+    read = (price_in or 0) * (tokens_in or 0) / 1e6
+    if pace is not None and pace.tokens_out is not None:
+        paid = (price_out or 0) * pace.tokens_out * requests / 1e6
+        _say(f"money: about {read + paid:,.2f} ({read:,.2f} read, {paid:,.2f} written, as long as before)")
+    else:
+        paid = (price_out or 0) * most / 1e6
+        _say(
+            f"money: at most {read + paid:,.2f} ({read:,.2f} read; {paid:,.2f} if every answer is as long as it may be)"
+        )
+
+
+def _say_time(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 1:
+        return "a minute"
+    return f"{minutes:,.0f} minutes" if minutes < 120 else f"{minutes / 60:,.1f} hours"
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
