@@ -338,11 +338,11 @@ def test_command_line_lists_our_tasks_and_the_built_in_ones(tmp_path, our_index)
 
 
 @pytest.mark.models
-def test_command_line_knows_our_model_and_the_built_in_ones(tmp_path, our_index):
+def test_command_line_knows_our_model_and_the_built_in_ones(tmp_path):
     from lm_eval.models import MODEL_MAPPING
 
     # Its complaint about an unknown name lists those it knows.
-    finished = run_python("-m", "lm_eval", "--model", "none", "--tasks", min(our_index), cwd=tmp_path)
+    finished = run_python("-m", "lm_eval", "--model", "none", "--tasks", "vrs_sample", cwd=tmp_path)
     [complaint] = [line for line in finished.stderr.splitlines() if "Supported model names:" in line]
     assert set(complaint.partition("Supported model names: ")[2].split(", ")) == {*MODEL_MAPPING, *bridge.MODELS}
 
