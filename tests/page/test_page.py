@@ -48,12 +48,18 @@ def opened(browser, tmp_path):
 
 
 def models_shown(page):
-    names = page.locator("table.sortable").first.locator("tbody th").all_inner_texts()
+    names = (
+        page.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator("tbody th").all_inner_texts()
+    )
     return [name.removesuffix(" !") for name in names]  # the mark of a warning
 
 
 def vrs_shown(page):
-    cells = page.locator("table.sortable").first.locator("tbody td:nth-child(3)").all_inner_texts()
+    cells = (
+        page.locator("section:not([aria-labelledby=answer]) table.sortable")
+        .first.locator("tbody td:nth-child(3)")
+        .all_inner_texts()
+    )
     return [float(cell.split()[0]) for cell in cells]
 
 
@@ -61,14 +67,18 @@ def vrs_shown(page):
 def test_a_heading_sorts_by_mouse_and_by_keyboard(opened):
     assert sorted(models_shown(opened)) == sorted(SHARES)
     assert vrs_shown(opened) == sorted(vrs_shown(opened), reverse=True)
-    heading = opened.locator("table.sortable").first.locator("th button", has_text="model")
+    heading = opened.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator(
+        "th button", has_text="model"
+    )
     heading.click()
     assert models_shown(opened) == sorted(SHARES, key=str.casefold, reverse=True)
     heading.focus()
     opened.keyboard.press("Enter")
     assert models_shown(opened) == sorted(SHARES, key=str.casefold)
     assert heading.locator("..").get_attribute("aria-sort") == "ascending"
-    vrs = opened.locator("table.sortable").first.locator("th button", has_text="VRS")
+    vrs = opened.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator(
+        "th button", has_text="VRS"
+    )
     vrs.focus()
     opened.keyboard.press("Space")
     assert vrs_shown(opened) == sorted(vrs_shown(opened), reverse=True)
@@ -147,6 +157,47 @@ def test_paper_gets_narrow_charts_and_what_is_folded_away(opened):
 
 
 @needs_chromium
+def test_the_first_thing_is_the_answer_of_every_model_on_every_task(opened):
+    table = opened.locator("section[aria-labelledby=answer] table.matrix")
+    assert table.locator("tbody tr").count() == len(SHARES)
+    headings = [text.split()[0] for text in table.locator("thead th").all_inner_texts()]
+    assert headings == ["VRS", "vrs_one", "vrs_two", "training"]  # of the same data, so without a mean
+    marks = table.locator(".mark").evaluate_all("all => all.map(each => each.getAttribute('aria-label'))")
+    assert len(marks) == 2 * len(SHARES)
+    assert "is right more often with its own image" in marks
+    sentences = opened.locator("section[aria-labelledby=answer] li").all_inner_texts()
+    assert sentences[0].endswith("on both tasks.")
+
+
+@needs_chromium
+def test_a_script_that_slipped_in_would_not_run(opened, browser):
+    page = browser.new_page()  # one whose complaints are wanted
+    page.goto(opened.url)
+    page.evaluate("""() => {
+        const script = document.createElement("script");
+        script.textContent = "window.slipped = true";
+        document.body.append(script);
+        const picture = document.createElement("img");
+        picture.setAttribute("onerror", "window.slipped = true");
+        picture.src = "data:nothing";
+        document.body.append(picture);
+    }""")
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.slipped") is None
+    page.close()
+
+
+@needs_chromium
+def test_a_dark_screen_gets_a_dark_page(opened):
+    opened.emulate_media(color_scheme="dark")
+    colours = "getComputedStyle(document.body)"
+    assert opened.evaluate(f"{colours}.backgroundColor") == "rgb(23, 23, 23)"
+    assert opened.evaluate(f"{colours}.color") == "rgb(232, 232, 228)"
+    opened.emulate_media(media="print")  # paper stays white
+    assert opened.evaluate(f"{colours}.backgroundColor") == "rgb(255, 255, 255)"
+
+
+@needs_chromium
 def test_names_of_models_are_text_and_not_html(opened):
     assert opened.locator("td, th", has_text="<script>alert(1)</script>").count() > 0
     assert opened.evaluate("[...document.scripts].filter(s => s.textContent.startsWith('alert(1)')).length") == 0
@@ -182,7 +233,7 @@ def test_two_hundred_models_make_a_page_that_can_be_used(tmp_path, browser):
     page.goto(path.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("input.find").fill("MODEL19")
-    shown = page.locator("table.sortable").first.locator("tbody tr:visible th")
+    shown = page.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator("tbody tr:visible th")
     assert {name.split()[0] for name in shown.all_inner_texts()} == {"model19", *(f"model19{i}" for i in range(10))}
     assert page.locator(".found").inner_text() == "11 models"
     page.locator("details.browser summary").click()

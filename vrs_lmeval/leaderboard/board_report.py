@@ -18,6 +18,7 @@ from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
 from vrs_lmeval.leaderboard.shown_text import escape_markdown
+from vrs_lmeval.leaderboard.summary import BoardSummary, summarise
 from vrs_lmeval.leaderboard.text_floors import TextFloor
 from vrs_lmeval.leaderboard.verdict import MANY_UNREAD
 from vrs_lmeval.leaderboard.vision_necessary import NecessaryRow, VisionNecessary
@@ -181,11 +182,25 @@ def make_board_csv(board: Leaderboard) -> str:
 def make_board_json(board: Leaderboard) -> str:
     """Everything but the samples, as JSON; a limit that does not exist is null, with its reason beside it."""
     content = {
+        "summary": _describe_summary(summarise(board.boards)),
         "tasks": [_describe_task(task) for task in board.boards],
         "training_data": [_describe_contrast(contrast) for contrast in board.contrasts],
         "left_out": [asdict(each) for each in board.left_out],
     }
     return json.dumps(without_nan(content), indent=2) + "\n"
+
+
+def _describe_summary(summary: BoardSummary) -> dict[str, Any]:
+    models = [
+        {
+            "label": each.label,
+            "training": each.training,
+            "sentence": each.sentence,
+            "mean_vrs": None if each.mean is None else asdict(each.mean),
+        }
+        for each in summary.models
+    ]
+    return {"mean_over": list(summary.benchmarks), "models": models}
 
 
 def _describe_task(task: TaskBoard) -> dict[str, Any]:

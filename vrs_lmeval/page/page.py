@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -15,9 +19,12 @@ from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import NECESSARY, describe_power, describe_selection, describe_text_floor
+from vrs_lmeval.leaderboard.groups import OVERALL, GroupContrast
 from vrs_lmeval.leaderboard.modality_reliance import find_modality_reliance
 from vrs_lmeval.leaderboard.reliability import Bin, find_reliability
 from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor, format_p_value
+from vrs_lmeval.leaderboard.summary import summarise
+from vrs_lmeval.leaderboard.verdict import Kind
 from vrs_lmeval.metrics.calibration import VARIANTS
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.page.charts import (
@@ -37,6 +44,21 @@ MANY_MODELS = 12
 
 FEWEST_IMAGES = 20
 """The formula for the images needed holds for many images; below this number the page says only "under 20"."""
+
+OUR_SCRIPTS = "OUR-SCRIPTS"  # stands for the hashes of the scripts that the page was made with
+POLICY = f"default-src 'none'; script-src {OUR_SCRIPTS}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+"""Whatever a model or a file's name slips into the page, nothing of it runs, and nothing is sent or fetched."""
+
+RUNNING_SCRIPT = re.compile(r'<script(?: type="text/javascript")?>(.*?)</script>', re.DOTALL)
+
+MARKS = {
+    Kind.LOOKS.value: "\u25cf",
+    Kind.ANSWERS_CHANGE.value: "\u25d0",
+    Kind.HARDLY.value: "\u25cb",
+    Kind.PREFERS_OTHER.value: "\u25bc",
+    Kind.CANNOT_TELL.value: "?",
+}
+"""How the first table shows a verdict: by form, since colours do not print."""
 
 MANY_NOTES = 8
 """With more warnings they are folded away; the models keep their mark."""
@@ -58,6 +80,7 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
     environment = Environment(
         loader=PackageLoader("vrs_lmeval", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    scripts = [get_plotlyjs(), environment.get_template("page.js").render()]
     environment.filters.update(
         number=_format_number,
         limits=_format_limits,
@@ -69,11 +92,14 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         floor=lambda task: describe_floor(task.blind_floor, task.standings[0].metrics),
         sortkey=_sort_key,
         bar=_draw_bar,
-        figure=_embed,
+        figure=partial(_embed, scripts),
     )
     reliability = {task.task: _find_reliability(task) for task in board.boards}
-    return environment.get_template("page.html").render(
+    page = environment.get_template("page.html").render(
+        policy=POLICY,
         board=board,
+        summary=summarise(board.boards),
+        overall=_find_overall(board),
         headings={
             task.task: {
                 name: heading
@@ -89,14 +115,27 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         metric_tables={task.task: _list_metrics(task) for task in board.boards},
         axes={task.task: _find_axis(task) for task in board.boards},
         contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
-        plotly=Markup(f"<script>{get_plotlyjs()}</script>"),
+        plotly=Markup(f"<script>{scripts[0]}</script>"),
+        ours=Markup(f"<script>{scripts[1]}</script>"),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         version=version("vrs_lmeval"),
         is_nan=math.isnan,
+        MARKS=MARKS,
         MANY_MODELS=MANY_MODELS,
         MANY_NOTES=MANY_NOTES,
         NECESSARY=NECESSARY,
     )
+    return page.replace(OUR_SCRIPTS, " ".join(_hash(script) for script in dict.fromkeys(scripts)), 1)
+
+
+def _hash(script: str) -> str:
+    """The source of a policy that allows this script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _find_overall(board: Leaderboard) -> list[GroupContrast]:
+    """The comparison of training data over all benchmarks; those of each where there is none."""
+    return [each for each in board.contrasts if each.task == OVERALL] or list(board.contrasts)
 
 
 Reliability = Sequence[tuple[str, Mapping[str, Sequence[Bin]]]]
@@ -134,11 +173,15 @@ def _draw_modalities(board: TaskBoard) -> go.Figure | None:
     return draw_modalities([(label, reliance) for label, reliance in found if reliance is not None], floors)
 
 
-def _embed(figure: go.Figure, label: str) -> Markup:
-    """The figure as a block with a name for screen readers; its numbers stand in a table beside it."""
+def _embed(scripts: list[str], figure: go.Figure, label: str) -> Markup:
+    """The figure as a block with a name for screen readers; its numbers stand in a table beside it.
+
+    Adds the scripts that draw it to `scripts`.
+    """
     chart = figure.to_html(
         full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
     )
+    scripts += RUNNING_SCRIPT.findall(chart)
     return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
 
 
