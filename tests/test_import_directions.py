@@ -38,7 +38,7 @@ BELOW = {
     },
     "page": {"commands", "leaderboard", "metrics", "variants"},
     "cli": {"commands", "conversion", "leaderboard", "page"},
-    "__init__": {"bridge", "pixels"},
+    "__init__": {"bridge", "leaderboard", "pixels", "uncertainty"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -8,18 +8,29 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, whose import would be most of this package's
 if TYPE_CHECKING:
     from vrs_lmeval.bridge import register
+    from vrs_lmeval.leaderboard.tables import load_runs
+    from vrs_lmeval.pixels.named_perturbation import perturb
     from vrs_lmeval.pixels.transformers_backend import register_image_processors
+    from vrs_lmeval.uncertainty.reliance_interval import reliance
 
-__all__ = ["register", "register_image_processors"]
+__all__ = ["load_runs", "perturb", "register", "register_image_processors", "reliance"]
+
+_MODULES = {
+    "load_runs": "leaderboard.tables",
+    "perturb": "pixels.named_perturbation",
+    "register": "bridge",
+    "register_image_processors": "pixels.transformers_backend",
+    "reliance": "uncertainty.reliance_interval",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name == "register":
-        from vrs_lmeval.bridge import register
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-        return register
-    if name == "register_image_processors":
-        from vrs_lmeval.pixels.transformers_backend import register_image_processors
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
-        return register_image_processors
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
