@@ -23,7 +23,6 @@ BELOW = {
     "model": {"asking", "pixels"},
     "vllm_model": {"asking"},
     "api_model": {"asking", "chat_servers"},
-    "task": {"benchmark", "metrics", "pixels", "reading", "variants"},
     "own_data": {"benchmark", "bridge"},
     "commands": {
         "asking",
@@ -36,6 +35,7 @@ BELOW = {
         "pixels",
         "reading",
     },
+    "task": {"benchmark", "commands", "metrics", "pixels", "reading", "variants"},  # commands: how a run ends
     "page": {"commands", "leaderboard", "metrics", "variants"},
     "cli": {"commands", "conversion", "leaderboard", "page"},
     "__init__": {"bridge", "leaderboard", "pixels", "uncertainty"},

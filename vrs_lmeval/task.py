@@ -26,6 +26,7 @@ from vrs_lmeval.benchmark.baselines import (
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.task_keys import take_source
 from vrs_lmeval.benchmark.training_text import load_training_text
+from vrs_lmeval.commands.run_summary import promise_summary
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import Shown, score_question
 from vrs_lmeval.metrics.selection import choose_metrics, columns_of, name_part
@@ -165,6 +166,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
         Leaves in the logged document what each variant showed and what was understood of the answer.
         """
+        promise_summary()
         sample = self._samples[doc["sample_id"]]
         shown = {name: self._describe_shown(sample, name) for name in self._list_variants(sample)}
         scored = score_question(self._style, sample, results, shown, self._known[sample.sample_id], self._columns)

@@ -21,7 +21,7 @@ TASKS = (
 
 
 def ask_controls(folder: Path) -> None:
-    """The first questions of each task; results below `folder`/sighted and `folder`/blind."""
+    """The first questions of each task; results below `folder`/sighted and `folder`/blind, what was printed beside."""
     for control in ("sighted", "blind"):
         command = [sys.executable, "-m", "lm_eval", "run", "--model", "vrs-hf", "--apply_chat_template"]
         command += ["--model_args", f"pretrained={CONTROLS / control}", "--tasks", ",".join(TASKS)]
@@ -30,3 +30,4 @@ def ask_controls(folder: Path) -> None:
             [*command, "--output_path", str(folder / control)], capture_output=True, text=True, timeout=900
         )
         assert finished.returncode == 0, finished.stderr[-3000:]
+        (folder / f"{control}.txt").write_text(finished.stdout, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+
+from vrs_lmeval.commands.run_summary import SWITCH as SUMMARY_SWITCH
 
 LOG = "lm_eval.log"
 
@@ -41,7 +44,8 @@ def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Con
     log = output / LOG
     asking = f"asking {escape(model)} every question under every image variant ..."
     with log.open("w") as errors, tempfile.TemporaryFile("w+") as shown, console.status(asking) as status:
-        process = subprocess.Popen(command, stdout=shown, stderr=errors, text=True)
+        environment = {**os.environ, SUMMARY_SWITCH: "0"}  # who calls this shows the results
+        process = subprocess.Popen(command, stdout=shown, stderr=errors, text=True, env=environment)
         try:
             while _is_running(process):
                 progress = find_progress(log)
