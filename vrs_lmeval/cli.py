@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import Annotated
 
@@ -42,11 +43,29 @@ from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures,
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    help="Does a vision-language model look at the image?",
 )
 console = make_console()
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        console.print(f"vrs_lmeval {version('vrs_lmeval')}, lm_eval {version('lm_eval')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def vrs(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which this is.")
+    ] = False,
+) -> None:
+    """Does a vision-language model look at the image?
+
+    Exit codes: 0 all is well; 1 a run failed, or data or a part of the installation are missing; 2 the command or its
+    files are to be changed.
+    """
+
 
 app.command()(own_data.task)  # a user's own table of questions; their options fill a file of their own
 app.command()(own_data.run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import textwrap
 from collections.abc import Mapping
@@ -35,7 +36,9 @@ def load_task(name: str, folder: Path | None = None) -> Any:
     )  # the defaults take 14 s to index
     ours = sorted(manager.all_subtasks)
     if name not in ours:
-        raise PreviewError(f"{name} is none of our tasks; they are {', '.join(ours)}")
+        close = difflib.get_close_matches(name, ours, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"they are {', '.join(ours)}"
+        raise PreviewError(f"{name} is none of our tasks; {hint}")
     try:
         return manager.load([name])["tasks"][name]
     except (MissingDataError, MalformedDataError, UnreadableImageError) as error:

@@ -1,0 +1,27 @@
+"""The `vrs` command itself: its version, its help, names that are nearly right."""
+
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from vrs_lmeval.cli import app
+
+
+def test_it_says_its_version_and_the_harnesss():
+    shown = CliRunner().invoke(app, ["--version"])
+    assert shown.exit_code == 0
+    assert shown.output.strip() == f"vrs_lmeval {version('vrs_lmeval')}, lm_eval {version('lm_eval')}"
+
+
+def test_without_a_command_it_lists_them_with_its_exit_codes():
+    shown = " ".join(CliRunner().invoke(app, [], env={"COLUMNS": "200"}).output.split())
+    assert "Exit codes: 0 all is well" in shown
+    assert all(f"│ {name} " in shown for name in ("run", "plan", "study", "compare", "leaderboard", "doctor"))
+
+
+@pytest.mark.parametrize("command", [["preview", "--task", "vrs_vqarad"], ["plan", "--tasks", "vrs_vqarad"]])
+def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(command):
+    shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert shown.exit_code == 2
+    assert "did you mean vrs_vqa_rad or " in shown.output
