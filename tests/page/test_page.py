@@ -1,5 +1,6 @@
 """The leaderboard's page in headless Chromium: sorting, filtering, keyboard, and nothing from outside."""
 
+import csv
 import json
 import re
 
@@ -185,6 +186,26 @@ def test_a_script_that_slipped_in_would_not_run(opened, browser):
     page.wait_for_timeout(300)
     assert page.evaluate("window.slipped") is None
     page.close()
+
+
+@needs_chromium
+def test_a_table_is_copied_as_it_stands(opened):
+    opened.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    part = opened.locator("section[aria-labelledby=answer]")
+    shown = {}
+    for name in ("CSV", "Markdown", "LaTeX"):
+        part.locator("button", has_text=name).click()
+        part.locator("[role=status]", has_text=f"{name} copied").wait_for()
+        shown[name] = opened.evaluate("window.copied").splitlines()
+    rows = list(csv.reader(shown["CSV"]))
+    assert [len(row) for row in rows] == [4] * (1 + len(SHARES))
+    assert rows[0][:3] == ["VRS", "vrs_one", "vrs_two"]
+    assert re.fullmatch(r"[●◐○▼?] [+-]0\.\d{3} \[[+-]\d\.\d{3}, [+-]\d\.\d{3}\]", rows[1][1])
+    assert {row[0] for row in rows[1:]} == set(SHARES)
+    assert shown["Markdown"][1] == "|---|---|---|---|"
+    assert len(shown["Markdown"]) == 2 + len(SHARES)
+    assert shown["LaTeX"][0] == r"\begin{tabular}{lrrr}"
+    assert shown["LaTeX"][2].startswith(r"VRS & vrs\_one & vrs\_two")
 
 
 @needs_chromium

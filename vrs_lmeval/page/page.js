@@ -69,6 +69,56 @@ for (const box of document.querySelectorAll(".metrics")) {
   choice.addEventListener("input", fill);
   fill();
 }
+// Copying: what a table shows at the moment, as text for other programs.
+const FORMATS = {
+  CSV: (rows) => rows.map((row) => row.map((text) => `"${text.replaceAll('"', '""')}"`).join(",")).join("\n"),
+  Markdown: (rows) => {
+    const lines = rows.map((row) => `| ${row.map((text) => text.replace(/[\\|]/g, "\\$&")).join(" | ")} |`);
+    return [lines[0], `|${"---|".repeat(rows[0].length)}`, ...lines.slice(1)].join("\n");
+  },
+  LaTeX: (rows) => {
+    const names = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+    const escape = (text) => text.replace(/[\\~^&%$#_{}]/g, (sign) => names[sign] ?? `\\${sign}`);
+    const lines = rows.map((row) => `${row.map(escape).join(" & ")} \\\\`);
+    return [`\\begin{tabular}{l${"r".repeat(rows[0].length - 1)}}`, "\\hline", lines[0], "\\hline", ...lines.slice(1), "\\hline", "\\end{tabular}"].join("\n");
+  },
+};
+function readTable(table) {
+  const rows = [...table.rows].filter((row) => !row.hidden);
+  return rows.map((row) => [...row.cells].map((cell) => {
+    const copy = cell.cloneNode(true);
+    copy.querySelectorAll(".flag, .bar").forEach((part) => part.remove());
+    copy.querySelectorAll(".interval").forEach((part) => part.prepend(" "));
+    return copy.textContent.replace(/\s+/g, " ").trim();
+  }));
+}
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // an older browser, or a page that may not
+    const area = element("textarea", text);
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}
+for (const box of document.querySelectorAll(".scroll")) {
+  const line = element("p", "copy this table as ", "copy");
+  const said = element("span");
+  said.setAttribute("role", "status");
+  for (const [name, write] of Object.entries(FORMATS)) {
+    const button = element("button", name);
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      await copyText(write(readTable(box.querySelector("table"))));
+      said.textContent = ` ${name} copied`;
+    });
+    line.append(button, " ");
+  }
+  line.append(said);
+  box.after(line);
+}
 // The sample browser: built from the JSON beside it, text as text.
 const PAGE = 20;
 function render(sample, files) {
@@ -92,7 +142,7 @@ function render(sample, files) {
       const row = table.insertRow();
       const judged = variant.parsed ? (variant.correct >= 1 ? "right" : "wrong") : "not readable";
       const asked = variant.asked ? `${variant.name}: ${variant.asked}` : variant.name;
-      row.append(element("th", model), element("td", asked), element("td", judged),
+      row.append(element("th", model), element("td", asked), element("td", judged, judged.split(" ")[0]),
                  element("td", variant.text, "answer"));
     }
   }
