@@ -239,7 +239,7 @@ def study(
         console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     except StudyStoppedError as stopped:
-        console.print(f"[red]vrs study:[/red] {escape(chosen.tell_stop(stopped))}", highlight=False, soft_wrap=True)
+        console.print(f"[red]vrs study:[/red] {escape(str(stopped))}", highlight=False, soft_wrap=True)
         raise typer.Exit(stopped.code) from stopped
     _show_board(
         [output / "runs"], chosen.study.cards, {"html": output / "leaderboard.html", "csv": output / "leaderboard.csv"}

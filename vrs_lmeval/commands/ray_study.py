@@ -22,7 +22,7 @@ from vrs_lmeval.asking.missing_packages import find_fault
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.ray_job import ATTEMPTS, run_job
 from vrs_lmeval.commands.study import MissingRayError, ModelEntry, StudyRun, StudyStoppedError, UnreadableStudyError
-from vrs_lmeval.commands.study_runs import read_last_line, stopped_by_signals, tell_failure
+from vrs_lmeval.commands.study_runs import StopSignals, read_last_line, tell_failure
 from vrs_lmeval.commands.study_shards import PlannedRun, prepare_job, prepare_replay
 from vrs_lmeval.commands.watched_command import SECONDS_TO_END
 
@@ -55,8 +55,8 @@ def run_on_ray(planned: Sequence[PlannedRun], console: Console) -> int:
     _start(ray)
     try:
         needs = _find_needs([each.run.entry for each in planned], ray)
-        with stopped_by_signals(), _Board(len(planned), console) as board:
-            return _Conductor(ray, needs, console, board).run(planned)
+        with StopSignals() as signals, _Board(len(planned), console) as board:
+            return _Conductor(ray, needs, console, board, signals).run(planned)
     finally:
         ray.shutdown()
 
@@ -98,11 +98,14 @@ def _find_needs(entries: Sequence[ModelEntry], ray: Any) -> dict[str, dict[str, 
 class _Conductor:
     """Hands out jobs as they become possible, and notes what is done."""
 
-    def __init__(self, ray: Any, needs: Mapping[str, dict[str, Any]], console: Console, board: _Board) -> None:
+    def __init__(
+        self, ray: Any, needs: Mapping[str, dict[str, Any]], console: Console, board: _Board, signals: StopSignals
+    ) -> None:
         self._ray = ray
         self._needs = needs
         self._console = console
         self._board = board
+        self._signals = signals
         self._remote = ray.remote(run_job)
         self._under_way: dict[Any, tuple[PlannedRun, StudyRun]] = {}
         self._failed: set[Path] = set()
@@ -113,6 +116,7 @@ class _Conductor:
             for each in planned:
                 self._begin(each)
             while self._under_way:
+                self._signals.check()
                 self._board.show([job for _, job in self._under_way.values()])
                 ended, _ = self._ray.wait(list(self._under_way), timeout=SECONDS_BETWEEN_LOOKS)
                 for reference in ended:

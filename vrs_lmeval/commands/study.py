@@ -21,7 +21,6 @@ import hashlib
 import json
 import os
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,9 +60,13 @@ class StudyStoppedError(Exception):
     """Somebody stopped the study; `code` is the exit code that says so, `begun` what had begun and not ended."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(signal.Signals(signal_number).name)
+        super().__init__("stopped before anything was started")
         self.code = 128 + signal_number
         self.begun: list[StudyRun] = []
+
+    def tell(self, what_is_kept: str) -> None:
+        """What it says to people."""
+        self.args = (what_is_kept,)
 
 
 @dataclass(frozen=True, slots=True)

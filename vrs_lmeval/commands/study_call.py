@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 
 from vrs_lmeval.commands.ray_study import require_ray, run_on_ray
-from vrs_lmeval.commands.study import Study, StudyStoppedError, read_study
+from vrs_lmeval.commands.study import Study, StudyStoppedError, UnreadableStudyError, read_study
 from vrs_lmeval.commands.study_checks import check_study
 from vrs_lmeval.commands.study_plan import describe_plan, describe_runs
-from vrs_lmeval.commands.study_runs import run_one_by_one, tell_what_is_kept
+from vrs_lmeval.commands.study_runs import StopSignals, run_one_by_one, tell_what_is_kept
 from vrs_lmeval.commands.study_shards import PlannedRun, plan_run
 
 DEFAULT_OUTPUT = Path("vrs-study")
@@ -34,19 +34,24 @@ class StudyCall:
         return describe_plan(self.study, self.done, self.planned)
 
     def run(self, console: Console) -> int:
-        """Do it; how many runs failed. Raises StudyStoppedError."""
+        """Do it; how many runs failed. Raises StudyStoppedError, which says what is kept."""
         where = self.study.output / "runs" / "MODEL" / "TASK"
         console.print(f"What lm_eval prints goes to {where}/lm_eval.log", highlight=False, markup=False)
-        if self.planned is None:
-            return run_one_by_one(self.study, console)
-        return run_on_ray(self.planned, console) if self.planned else 0
+        try:
+            if self.planned is None:
+                return run_one_by_one(self.study, console)
+            return run_on_ray(self.planned, console) if self.planned else 0
+        except StudyStoppedError as stopped:
+            stopped.tell(tell_what_is_kept(self.study, stopped.begun, self._command))
+            raise
 
-    def tell_stop(self, stopped: StudyStoppedError) -> str:
-        """What is kept, and how to go on."""
+    @property
+    def _command(self) -> str:
+        """The call that goes on."""
         command = f"vrs study {shlex.quote(str(self.study.path))}"
         if self.study.output != DEFAULT_OUTPUT:
             command += f" --output {shlex.quote(str(self.study.output))}"
-        return tell_what_is_kept(self.study, stopped.begun, command + (" --ray" if self.planned is not None else ""))
+        return command + (" --ray" if self.planned is not None else "")
 
 
 def prepare_study(path: Path, output: Path, ray: bool) -> StudyCall:
@@ -54,8 +59,12 @@ def prepare_study(path: Path, output: Path, ray: bool) -> StudyCall:
     if ray:
         require_ray()
     study = read_study(path, output)
-    done = frozenset(run.folder for run in study.runs if run.is_done)
-    questions = check_study(study, done)
+    with StopSignals() as signals:
+        done = frozenset(run.folder for run in study.runs if run.is_done)
+        questions = check_study(study, done)
+        signals.check()
+    if ray and "," in str(output):
+        raise UnreadableStudyError(f"--output {output}: lm_eval parts arguments at commas; name another folder")
     if not ray:
         return StudyCall(study, done, None)
     planned = (plan_run(run, study, questions.get(run.task)) for run in study.runs if run.folder not in done)

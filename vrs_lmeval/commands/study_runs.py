@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,23 +18,29 @@ from vrs_lmeval.commands.study import Study, StudyRun, StudyStoppedError
 from vrs_lmeval.commands.watched_command import start_watched, stop_watched
 
 
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Within it Ctrl-C and SIGTERM raise StudyStoppedError; further ones wait until what was started has ended."""
+class StopSignals:
+    """Within it Ctrl-C and SIGTERM wait until `check` is called: an error raised within Ray's own code breaks that."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        for each in before:
-            signal.signal(each, signal.SIG_IGN)
-        raise StudyStoppedError(number)
+    def __init__(self) -> None:
+        self._received: int | None = None
+        self._before: dict[int, Any] = {}
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, stop)
-        yield
-    finally:
-        for number, handler in before.items():
+    def check(self) -> None:
+        """Raises StudyStoppedError if one of them came."""
+        if self._received is not None:
+            raise StudyStoppedError(self._received)
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._received = self._received or number
 
 
 def run_one_by_one(study: Study, console: Console) -> int:
@@ -44,17 +50,23 @@ def run_one_by_one(study: Study, console: Console) -> int:
     """
     failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with stopped_by_signals(), Progress(*columns, console=console) as progress:
+    with StopSignals() as signals, Progress(*columns, console=console) as progress:
         bar = progress.add_task("runs", total=len(study.runs))
+
+        def show(run: StudyRun) -> None:
+            state = find_progress(run.log) if run.log.is_file() else ""
+            progress.update(bar, description=escape(f"{run.label}: {state}" if state else run.label))
+
         for run in study.runs:
-            progress.update(bar, description=escape(run.label))
+            signals.check()
+            show(run)
             if not run.is_done:
-                failed += not _run_once(run, console, progress, bar)
+                failed += not _run_once(run, console, signals, show)
             progress.advance(bar)
     return failed
 
 
-def _run_once(run: StudyRun, console: Console, progress: Progress, bar: object) -> bool:
+def _run_once(run: StudyRun, console: Console, signals: StopSignals, show: Callable[[StudyRun], None]) -> bool:
     """Whether the run is done now."""
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -62,8 +74,8 @@ def _run_once(run: StudyRun, console: Console, progress: Progress, bar: object) 
             process = start_watched(run.command, output)
             try:
                 while (code := _wait(process)) is None:
-                    state = find_progress(run.log)
-                    progress.update(bar, description=escape(f"{run.label}: {state}" if state else run.label))  # type: ignore[arg-type]
+                    signals.check()
+                    show(run)
             except BaseException as error:
                 stop_watched(process)
                 if isinstance(error, StudyStoppedError):

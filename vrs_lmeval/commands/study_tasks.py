@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import datasets
+
 from vrs_lmeval.bridge import register, tasks_folder
 
 PATTERN = "*?["
@@ -109,8 +111,12 @@ def _quietly() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
+    hides_bars = datasets.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
     try:
         yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+        if not hides_bars:
+            datasets.enable_progress_bars()
