@@ -122,7 +122,7 @@ def lm_eval(monkeypatch):
         write_run(Path(folder), name.replace("/", "_"), draw_rows(0.8, 0.4), task=calls[-1][1])
         return EndedProcess(0)
 
-    monkeypatch.setattr(study_runs, "start_watched", start)
+    monkeypatch.setattr(study_runs, "WatchedCommand", start)
     return calls, broken
 
 
@@ -256,7 +256,7 @@ def test_the_note_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_results_that_lm_eval_lost_without_an_error_are_a_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(study_runs, "start_watched", lambda command, output: EndedProcess(0))
+    monkeypatch.setattr(study_runs, "WatchedCommand", lambda command, output: EndedProcess(0))
     shown = study(tmp_path)
     assert shown.exit_code == 1
     assert "lm_eval wrote no results there" in " ".join(shown.output.split())

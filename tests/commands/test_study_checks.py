@@ -153,7 +153,7 @@ def test_runs_that_are_done_need_no_data(tmp_path, no_data):
 
 
 def test_everything_is_told_in_one_error_and_nothing_is_started(tmp_path, monkeypatch, few_tasks):
-    monkeypatch.setattr(study_runs, "start_watched", lambda *_: pytest.fail("a run was started"))
+    monkeypatch.setattr(study_runs, "WatchedCommand", lambda *_: pytest.fail("a run was started"))
     plan = make_plan([model("vrs-hff"), model(pretrained="./none")], ["vrs_smaple", "vrs_sample"], batchsize=8)
     shown = CliRunner().invoke(cli.app, ["study", str(write_plan(tmp_path, plan)), "--output", str(tmp_path / "out")])
     assert shown.exit_code == 2
@@ -162,7 +162,7 @@ def test_everything_is_told_in_one_error_and_nothing_is_started(tmp_path, monkey
 
 
 def test_a_dry_run_shows_commands_and_what_is_done_and_starts_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(study_runs, "start_watched", lambda *_: pytest.fail("a run was started"))
+    monkeypatch.setattr(study_runs, "WatchedCommand", lambda *_: pytest.fail("a run was started"))
     path = write_plan(tmp_path, make_plan(tasks=["vrs_sample", "vrs_sample_mc"], batch_size=4))
     first, _ = read_study(path, tmp_path / "out").runs
     write_run(first.folder, "org_one", draw_rows(0.8, 0.4))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.study import Study, StudyRun, StudyStoppedError
-from vrs_lmeval.commands.watched_command import start_watched, stop_watched
+from vrs_lmeval.commands.watched_command import WatchedCommand
 
 
 class StopSignals:
@@ -71,13 +70,13 @@ def _run_once(run: StudyRun, console: Console, signals: StopSignals, show: Calla
     try:
         run.folder.mkdir(parents=True, exist_ok=True)
         with run.log.open("w") as output:
-            process = start_watched(run.command, output)
+            process = WatchedCommand(run.command, output)
             try:
-                while (code := _wait(process)) is None:
+                while (code := process.wait(SECONDS_BETWEEN_LOOKS)) is None:
                     signals.check()
                     show(run)
             except BaseException as error:
-                stop_watched(process)
+                process.stop()
                 if isinstance(error, StudyStoppedError):
                     error.begun = [run]
                 raise
@@ -89,13 +88,6 @@ def _run_once(run: StudyRun, console: Console, signals: StopSignals, show: Calla
         fault = str(error)
     tell_failure(run, fault, console)
     return False
-
-
-def _wait(process: subprocess.Popen[bytes]) -> int | None:
-    try:
-        return process.wait(SECONDS_BETWEEN_LOOKS)
-    except subprocess.TimeoutExpired:
-        return None
 
 
 def tell_failure(run: StudyRun, fault: str, console: Console) -> None:

@@ -6,6 +6,7 @@ whatever reason, it ends the command and itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,44 +23,64 @@ BY_SIGNAL = 128
 """Exit codes above it: a signal ended the command (137: kill -9, as when memory runs out)."""
 
 
-def start_watched(command: Sequence[str], output: IO[str], folder: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own, all that it prints in `output`; see `stop_watched`."""
-    return subprocess.Popen(
-        [sys.executable, "-m", __name__, *command],
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        cwd=folder,
-        start_new_session=True,  # Ctrl-C goes to whoever started it, who then stops it
-    )
+class WatchedCommand:
+    """`command`, begun, with all that it prints in `output`; it runs in `folder`."""
+
+    def __init__(self, command: Sequence[str], output: IO[str], folder: Path | None = None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, str(SECONDS_TO_END), *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,  # Ctrl-C goes to whoever started it, who then stops it
+        )
+
+    def wait(self, seconds: float) -> int | None:
+        """Its exit code, above BY_SIGNAL where a signal ended it; None if it has not ended after `seconds`."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        self._close()
+        return code if code >= 0 else BY_SIGNAL - code
+
+    def stop(self) -> None:
+        """End it, and all that it started; when this returns, they have ended."""
+        self._close()
+        try:
+            self._process.wait(2 * SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
 
 
-def stop_watched(process: subprocess.Popen[bytes]) -> None:
-    """End a command of `start_watched`, and all that it started; when this returns, it has ended."""
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        process.wait(2 * SECONDS_TO_END)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _end_with_starter(child: subprocess.Popen[bytes]) -> None:
+def _end_with_starter(child: subprocess.Popen[bytes], seconds: float) -> None:
     while os.read(0, 1):  # until the pipe closes
         pass
-    child.terminate()
+    _send(child, signal.SIGTERM)
     try:
-        child.wait(SECONDS_TO_END)
+        child.wait(seconds)
     except subprocess.TimeoutExpired:
-        child.kill()
-    os.killpg(os.getpgrp(), signal.SIGKILL)  # with what the command started and left
+        _send(child, signal.SIGKILL)
+
+
+def _send(child: subprocess.Popen[bytes], number: int) -> None:
+    """To the command and all that it started in its group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
 
 
 def _main() -> int:
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-    threading.Thread(target=_end_with_starter, args=(child,), daemon=True).start()
+    _, seconds, *command = sys.argv
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    threading.Thread(target=_end_with_starter, args=(child, float(seconds)), daemon=True).start()
     code = child.wait()
+    _send(child, signal.SIGKILL)  # what it left: processes of a launcher hold a GPU
     return code if code >= 0 else BY_SIGNAL - code
 
 
