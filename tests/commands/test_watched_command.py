@@ -74,7 +74,6 @@ def test_one_that_does_not_listen_is_killed(tmp_path, monkeypatch):
     with (tmp_path / "log").open("w") as log:
         process = WatchedCommand([sys.executable, "-c", DEAF], log)
         number = int(wait_for((tmp_path / "log").read_text))
-        monkeypatch.setattr("vrs_lmeval.commands.watched_command.SECONDS_TO_END", 0.2)
         process.stop()
     wait_for(lambda: not is_running(number))
 
