@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache
+from vrs_lmeval.asking.answer_cache import FAULTS, FILE_NAME, AnswerCache
 from vrs_lmeval.asking.image_order import ASKED_WITHOUT_IMAGES, NONE_WITHOUT_IMAGES
 from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.records import NOT_ASKED
@@ -64,7 +64,10 @@ def merge_parts(folders: Sequence[Path], target: Path) -> None:
     if odd := [number for number, model in enumerate(models) if model != newest]:
         raise DifferentModelsError(len(folders), odd)
     merged = AnswerCache(target, "")
-    otherwise = sum(merged.take_over(folder) for folder in folders)
+    try:
+        otherwise = sum(merged.take_over(folder) for folder in folders)
+    except FAULTS as error:
+        raise AnswersNotKeptError(f"the answers of {len(folders)} shards cannot be put together: {error}") from error
     merged.note(MODEL, newest)
     merged.note(PARTS, {"infos": [info for _, info in notes], "answers_that_differ": otherwise})
 

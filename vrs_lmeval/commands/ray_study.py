@@ -23,7 +23,7 @@ from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.ray_job import ATTEMPTS, run_job
 from vrs_lmeval.commands.study import MissingRayError, ModelEntry, StudyRun, StudyStoppedError, UnreadableStudyError
 from vrs_lmeval.commands.study_runs import StopSignals, read_last_line, tell_failure
-from vrs_lmeval.commands.study_shards import PlannedRun, prepare_job, prepare_replay
+from vrs_lmeval.commands.study_shards import PlannedRun, ask_again, prepare_job, prepare_replay
 from vrs_lmeval.commands.watched_command import SECONDS_TO_END
 
 INSTALL = 'pip install "vrs_lmeval[cluster]"'
@@ -162,6 +162,8 @@ class _Conductor:
             fault = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         self._board.leave(job)
         if fault is not None:
+            if job is planned.replay:  # an answer may be missing: next time the shards look for theirs
+                ask_again(planned.jobs)
             self._fail(planned, job, fault)
             return
         self._console.print(f"done: {job.label}", highlight=False, markup=False)

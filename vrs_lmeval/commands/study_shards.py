@@ -6,17 +6,19 @@ they share the work on it. What a shard answered lies in `answers/MODEL/TASK/SHA
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache
-from vrs_lmeval.asking.kept_run import DifferentModelsError, merge_parts
+from vrs_lmeval.asking.answer_cache import FAULTS, FILE_NAME, AnswerCache
+from vrs_lmeval.asking.kept_run import AnswersNotKeptError, DifferentModelsError, merge_parts
 from vrs_lmeval.commands.study import NOTE, ModelEntry, Study, StudyRun, write_command
 from vrs_lmeval.commands.study_tasks import Questions
 
@@ -164,21 +166,35 @@ def prepare_job(planned: PlannedRun, job: StudyRun) -> None:
         return
     own = planned.answer_folders[planned.jobs.index(job)]
     if (own / FILE_NAME).exists():
-        return
+        if not AnswerCache(own, "").describe()["problems"]:
+            return
+        own.rename(own.with_name(f"damaged-{time.time_ns()}"))
     named = job.entry.model_args.get("cache_dir")
     older = [path.parent for path in sorted(_folder_of(planned.run).rglob(FILE_NAME))]
     older += [Path(str(named))] if named and (Path(str(named)) / FILE_NAME).is_file() else []
     for folder in older:
-        AnswerCache(own, "").take_over(folder)
+        with contextlib.suppress(*FAULTS):  # a file that cannot be read costs its answers
+            AnswerCache(own, "").take_over(folder)
 
 
 def prepare_replay(planned: PlannedRun) -> None:
-    """Put the answers of all shards together. Raises DifferentModelsError, when those to ask again are marked so."""
+    """Put the answers of all shards together. Raises DifferentModelsError and AnswersNotKeptError.
+
+    Then those to ask again are no longer done.
+    """
     assert planned.replay is not None
     planned.replay.folder.mkdir(parents=True, exist_ok=True)
     try:
         merge_parts(planned.answer_folders, _folder_of(planned.run) / "merged")
     except DifferentModelsError as error:
-        for number in error.odd:
-            (planned.jobs[number].folder / NOTE).unlink(missing_ok=True)
+        ask_again([planned.jobs[number] for number in error.odd])
         raise
+    except AnswersNotKeptError:
+        ask_again(planned.jobs)
+        raise
+
+
+def ask_again(jobs: Sequence[StudyRun]) -> None:
+    """They are no longer done; what they kept stays."""
+    for job in jobs:
+        (job.folder / NOTE).unlink(missing_ok=True)
