@@ -1,4 +1,7 @@
-"""Studies on Ray, two workers on this machine: what is done once, in shards, after kill -9, and equal to one by one."""
+"""Studies on Ray, two workers on this machine: what is done once, in shards, after kill -9, and equal to one by one.
+
+A stand-in for lm_eval answers here, so that it takes seconds; tests/test_study_on_ray.py runs the real one.
+"""
 
 from __future__ import annotations
 
@@ -150,6 +153,7 @@ def test_a_process_that_dies_is_begun_again_and_a_failure_costs_its_run_alone(ra
     assert sum(asked.values()) - len(asked) <= 1
 
 
+@pytest.mark.whole
 def test_answers_that_went_missing_are_asked_again_by_the_next_call(ray_package, stand_in, tmp_path):
     models = [entry("a", shards=2)]
     (planned,) = plan(tmp_path, models, ["one"])

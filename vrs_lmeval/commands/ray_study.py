@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -68,6 +69,8 @@ def _start(ray: Any) -> None:
         ray.init(**quiet)
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study is nobody else's business
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # its processes listen on all networks of the machine
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         small = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         ray.init(address="local", _system_config={"task_oom_retries": ATTEMPTS - 1}, **small, **quiet)
 
