@@ -65,8 +65,12 @@ def run_on_ray(planned: Sequence[PlannedRun], console: Console) -> int:
 def _start(ray: Any) -> None:
     """One machine, unless RAY_ADDRESS names a cluster."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(**quiet)
+        except (ConnectionError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UnreadableStudyError(f"RAY_ADDRESS={address}: no cluster can be joined there: {reason}") from error
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study is nobody else's business
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # its processes listen on all networks of the machine
