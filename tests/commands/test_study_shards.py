@@ -141,6 +141,8 @@ def test_a_whole_run_keeps_its_answers_too(tmp_path):
     assert "cache_dir=" in option(job, "--model_args")
     (own,) = plan(tmp_path, {"model_args": {"pretrained": "a", "cache_dir": "mine"}}).jobs
     assert option(own, "--model_args") == "pretrained=a,cache_dir=mine"
+    (spread,) = plan(tmp_path, {"model_args": {"pretrained": "a", "parallelize": True}}).jobs
+    assert "cache_dir" not in option(spread, "--model_args")  # layers on the disk have no key
     (other,) = plan(tmp_path, {"model": "hf-multimodal"}).jobs
     assert option(other, "--model_args") == "pretrained=org/one"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,12 +68,13 @@ def _start(ray: Any) -> None:
         try:
             ray.init(**quiet)
         except (ConnectionError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UnreadableStudyError(f"RAY_ADDRESS={address}: no cluster can be joined there: {reason}") from error
+            said = next((line for each in (error.__cause__, error) for line in str(each or "").splitlines()), "")
+            raise UnreadableStudyError(
+                f"RAY_ADDRESS={address}: no cluster can be joined there: {said}. Does it run? Where it asks for a "
+                "token, set RAY_AUTH_MODE=token"
+            ) from error
     else:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a study is nobody else's business
-        os.environ.setdefault("RAY_AUTH_MODE", "token")  # its processes listen on all networks of the machine
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         small = {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         ray.init(address="local", _system_config={"task_oom_retries": ATTEMPTS - 1}, **small, **quiet)
 

@@ -28,6 +28,9 @@ KEEP_ANSWERS = ("vrs-hf", "vrs-api", "vrs-openai")
 KEEP_TEXTS = ("vrs-api", "vrs-openai")
 """Those that keep answers to prompts of tasks without images, too."""
 
+MAY_OFFLOAD = ("parallelize", "device_map")
+"""Arguments of a model that may leave layers on the disk."""
+
 SAMPLES = "samples.json"
 
 
@@ -134,7 +137,8 @@ def _cut_tasks(asked: Mapping[str, Sequence[str]], shards: int) -> list[dict[str
 
 
 def _lacks_cache(entry: ModelEntry) -> bool:
-    return keeps_answers(entry) and "cache_dir" not in entry.model_args
+    """Whether a run should get a `cache_dir`: not where layers may lie on the disk, since such a model has no key."""
+    return keeps_answers(entry) and not {"cache_dir", *MAY_OFFLOAD} & set(entry.model_args)
 
 
 def _folder_of(run: StudyRun) -> Path:
