@@ -32,6 +32,8 @@ from vrs_lmeval.commands.study import UnreadableStudyError, read_study
 from vrs_lmeval.commands.study_shards import plan_run, prepare_job
 from vrs_lmeval.commands.study_tasks import Questions
 
+pytestmark = pytest.mark.models  # starts Ray
+
 TESTS = Path(__file__).parent.parent
 SECONDS = 60
 """Long for something of the stand-in to happen."""
