@@ -63,6 +63,8 @@ NAMES = (
     Name(f"{HARNESS_MODEL}.batch_size_per_gpu", "asking/asker", "halving batches out of memory", is_assigned=True),
     Name(f"{HARNESS_MODEL}.chat_applied", "asking/prompt_encoding", "which image mark a prompt has", is_assigned=True),
     Name(f"{HARNESS_MODEL}._create_tokenizer", "model", "a missing package is named", ("pretrained",)),
+    Name(f"{HARNESS_MODEL}._create_model", "model", "answers_from loads no weights", ("pretrained",)),
+    Name(f"{HARNESS_MODEL}._model", "model", "answers_from loads no weights", is_assigned=True),
     Name(f"{HARNESS_MODEL}.image_token", "asking/prompt_groups", "where a prompt shows its image", is_assigned=True),
     Name(
         "lm_eval.models.hf_vlms:DEFAULT_IMAGE_PLACEHOLDER",
@@ -120,6 +122,13 @@ NAMES = (
     Name("lm_eval.tasks:TaskManager", "commands/preview", "vrs preview", ("include_defaults", "include_path")),
     Name("lm_eval.tasks:TaskManager.all_subtasks", "commands/preview", "vrs preview"),
     Name("lm_eval.tasks:TaskManager.load", "commands/preview", "vrs preview", ("task_list",)),
+    Name("lm_eval.tasks:TaskManager.all_tasks", "commands/study_tasks", "vrs study names what may be meant"),
+    Name("lm_eval.tasks:TaskManager.match_tasks", "commands/study_tasks", "vrs study checks tasks", ("task_list",)),
+    Name("lm_eval.tasks:TaskManager.task_index", "commands/study_tasks", "vrs study checks tasks"),
+    Name(
+        "lm_eval.utils:simple_parse_args_string", "commands/study_tasks", "whether answers are drawn", ("args_string",)
+    ),
+    Name("lm_eval._cli.run:Run", "commands/study_checks", "vrs study checks options of lm_eval", ("subparsers",)),
     # transformers: caches and positions, for shared prefixes.
     Name("transformers.cache_utils:DynamicLayer", "asking/kept_prefixes", "kept prefixes"),
     Name(

@@ -15,6 +15,7 @@ from lm_eval.models.openai_completions import LocalChatCompletion, OpenAIChatCom
 from tqdm import tqdm
 
 from vrs_lmeval.asking.answer_cache import AnswerCache
+from vrs_lmeval.asking.kept_run import INFO, MODEL, KeptRun
 from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.chat_servers.canary_cards import CARDS
 from vrs_lmeval.chat_servers.chat_asker import IMAGE_BUDGET_BYTES, ChatAsker, Limits
@@ -35,7 +36,8 @@ CANARY_TOKENS = 256
 class AskedInOurWay:
     """Before a chat class of the harness, whose arguments and payloads stay as they are.
 
-    Arguments beyond its own: `cache_dir`, a folder where answers are kept as they come; `requests_per_minute`;
+    Arguments beyond its own: `cache_dir`, a folder where answers are kept as they come; `answers_from`, such a folder:
+    the run is told again from it alone, and nothing is sent; `requests_per_minute`;
     `price_in` and `price_out`, money for a million tokens; `image_budget_bytes`, what encoded images may take
     together; `canary=False` asks without looking at cards first. `max_retries` is 8 unless said, `max_images` has no
     meaning: a prompt's images are all sent.
@@ -45,6 +47,7 @@ class AskedInOurWay:
         self,
         *args: Any,
         cache_dir: str | None = None,
+        answers_from: str | None = None,
         requests_per_minute: float | None = None,
         price_in: float | None = None,
         price_out: float | None = None,
@@ -69,7 +72,14 @@ class AskedInOurWay:
         limits = Limits(server._concurrent, per_minute, int(max_retries), int(image_budget_bytes))
         price_in, price_out = (None if price is None else float(price) for price in (price_in, price_out))
         self._usage = ServerUsage(price_in, price_out)
-        cache = None if cache_dir is None else AnswerCache(Path(str(cache_dir)), self._identify_server())
+        identity = self._identify_server()
+        self._kept_run = None if answers_from is None else KeptRun(Path(str(answers_from)))
+        cache: AnswerCache | None = None
+        if self._kept_run is not None:
+            cache = self._kept_run.open(identity)
+        elif cache_dir is not None:
+            cache = AnswerCache(Path(str(cache_dir)), identity)
+            cache.note(MODEL, identity)
         self._cache = cache
         self._asker = ChatAsker(self, address, limits, self._usage, cache, cache_dir)
         self._wants_canary = bool(canary)
@@ -77,6 +87,9 @@ class AskedInOurWay:
 
     def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:
         """One text a request, in the order of `requests`; an empty one where the server sent none."""
+        if self._kept_run is not None:
+            kept, _ = self._asker.plan(requests)
+            return self._kept_run.complete(requests, kept)
         progress = partial(tqdm, desc="vrs-api", unit=" requests", disable=disable_tqdm)
         shows_images = any(request.args[2:] and request.args[2]["visual"] for request in requests)
         check = self._check_server if self._wants_canary and shows_images else None
@@ -93,7 +106,12 @@ class AskedInOurWay:
     def get_model_info(self) -> dict[str, Any]:
         """What the results say: what was asked, answered and paid, and what the canary saw."""
         kept = {} if self._cache is None else {"vrs_cache": self._cache.describe()}
-        return {"vrs_api": {**self._usage.describe(), "canary": self._canary}, **kept}
+        if self._kept_run is not None:
+            return {**self._kept_run.describe(), **kept}
+        info = {"vrs_api": {**self._usage.describe(), "canary": self._canary}}
+        if self._cache is not None:
+            self._cache.note(INFO, info)
+        return {**info, **kept}
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""

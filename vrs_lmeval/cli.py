@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib.resources
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.padding import Padding
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from vrs_lmeval.commands import own_data
@@ -24,7 +22,7 @@ from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.plan_report import plan
 from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
-from vrs_lmeval.commands.study import StudyRun, UnreadableStudyError, read_study
+from vrs_lmeval.commands.study import MissingRayError, StudyStoppedError, UnreadableStudyError
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
     make_board_csv,
@@ -242,56 +240,37 @@ def _collect_pictures(board: Leaderboard, samples: int) -> dict[str, Pictures]:
 def study(
     plan: Annotated[Path, typer.Argument(help="study.yaml: models, tasks and arguments of lm_eval.")],
     output: Annotated[Path, typer.Option(help="Folder for results, logs and the leaderboard.")] = Path("vrs-study"),
+    ray: Annotated[
+        bool, typer.Option("--ray", help="On all CPUs and GPUs of this machine, or of the cluster in RAY_ADDRESS.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and start nothing.")] = False,
 ) -> None:
     """Run a list of models on a list of tasks, go on where an earlier call stopped, and build the leaderboard."""
+    from vrs_lmeval.commands.study_call import prepare_study  # torch takes seconds to import
+
     try:
         require_page_packages()
-        chosen = read_study(plan, output)
-    except (MissingPagePackageError, UnreadableStudyError) as error:
+        with console.status("looking at names, options and data ..."):
+            chosen = prepare_study(plan, output, ray)
+        if dry_run:
+            console.print("\n".join(chosen.describe()), highlight=False, markup=False, soft_wrap=True)
+            return
+        failed = chosen.run(console)
+    except (MissingPagePackageError, MissingRayError, UnreadableStudyError) as error:
         console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
-    console.print(f"What lm_eval prints goes to {output}/runs/MODEL/TASK/lm_eval.log", highlight=False, markup=False)
-    failed = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("runs", total=len(chosen.runs))
-        for run in chosen.runs:
-            progress.update(bar, description=escape(f"{PurePath(run.name).name} on {run.task}"))
-            failed += not _run_once(run)
-            progress.advance(bar)
+    except StudyStoppedError as stopped:
+        console.print(f"[red]vrs study:[/red] {escape(str(stopped))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(stopped.code) from stopped
     _show_board(
-        [output / "runs"], chosen.cards, {"html": output / "leaderboard.html", "csv": output / "leaderboard.csv"}
+        [output / "runs"], chosen.study.cards, {"html": output / "leaderboard.html", "csv": output / "leaderboard.csv"}
     )
     if failed:
         console.print(
-            f"[red]vrs study:[/red] {failed} of {len(chosen.runs)} runs failed; call it again to try them once more"
+            f"[red]vrs study:[/red] {failed} of {len(chosen.study.runs)} runs failed; "
+            "call it again to try them once more"
         )
         raise typer.Exit(1)
-
-
-def _run_once(run: StudyRun) -> bool:
-    """Whether the run is done now; a failure is shown and costs the others nothing."""
-    if run.is_done:
-        return True
-    log = run.folder / "lm_eval.log"
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as output:
-            finished = subprocess.run(run.command, stdout=output, stderr=subprocess.STDOUT)
-        fault = _read_last_line(log) if finished.returncode else run.find_fault()
-        if fault is None:
-            run.mark_done()
-            return True
-    except OSError as error:  # the disk is full, or the folder read-only
-        fault = str(error)
-    console.print(
-        f"{run.name} on {run.task} failed: {fault}\n  its whole output is in {log}", highlight=False, markup=False
-    )
-    return False
-
-
-def _read_last_line(log: Path) -> str:
-    return (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
 
 
 @app.command()

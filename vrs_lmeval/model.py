@@ -17,6 +17,7 @@ from vrs_lmeval.asking.asker import Asker, Way
 from vrs_lmeval.asking.batch_planning import identify_image
 from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
 from vrs_lmeval.asking.image_order import ask_kinds_apart
+from vrs_lmeval.asking.kept_run import INFO, MODEL, AnswersNotKeptError, KeptRun, NoWeights
 from vrs_lmeval.asking.missing_packages import explain_missing_package
 from vrs_lmeval.asking.model_identity import identify_model
 from vrs_lmeval.asking.option_scores import OptionScorer, Scored, split_option
@@ -48,9 +49,10 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     Arguments beyond its own: `prefix_cache_bytes`, how much kept prefixes may take together (a quarter of the
     accelerator's free memory if not said); `share_prefixes=False` computes every prompt as a whole; `cache_dir`, a
-    folder where answers are kept, so that a run goes on where it was stopped; `double_bos=True` keeps the second BOS
-    token that `hf-multimodal` writes before rendered chats; `thought_tokens`, how many tokens a model may think before
-    its answer, which then begins after the model's own marks. `batch_size=auto` works.
+    folder where answers are kept, so that a run goes on where it was stopped; `answers_from`, such a folder: the run is
+    told again from it alone, and no weights are loaded; `double_bos=True` keeps the second BOS token that
+    `hf-multimodal` writes before rendered chats; `thought_tokens`, how many tokens a model may think before its
+    answer, which then begins after the model's own marks. `batch_size=auto` works.
     """
 
     AUTO_MODEL_CLASS = ReportingAutoModel
@@ -63,10 +65,12 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         prefix_cache_bytes: int | None = None,
         share_prefixes: bool = True,
         cache_dir: str | None = None,
+        answers_from: str | None = None,
         double_bos: bool = False,
         thought_tokens: int = 0,
         **kwargs: Any,
     ) -> None:
+        self._kept_run = None if answers_from is None else KeptRun(Path(answers_from))
         if str(kwargs.get("batch_size")).startswith("auto"):
             kwargs["batch_size"] = int(kwargs.get("max_batch_size") or AUTO_BATCH_SIZE)
         if "enable_thinking" in kwargs:  # the marks of thoughts are known, so it needs no think_end_token
@@ -75,10 +79,14 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         super().__init__(*args, **kwargs)
         self._join_cpu_processes()
         self._image_path = self._install_fused_path()
-        budget = _free_bytes(self.device) // 4 if prefix_cache_bytes is None else int(prefix_cache_bytes)
         if "image_string" not in kwargs and "image_token_id" not in kwargs:
             self.image_token = find_image_mark(self.processor) or self.image_token
         self._prompts = PromptNotes(self.processor, double_bos, int(thought_tokens))
+        self._cache: AnswerCache | None = None
+        if self._kept_run is not None:
+            self._cache = self._kept_run.open()
+            return
+        budget = _free_bytes(self.device) // 4 if prefix_cache_bytes is None else int(prefix_cache_bytes)
         self._missing_weights = find_missing_weights(self.model)
         if self._missing_weights:
             logger.warning(
@@ -90,7 +98,17 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         self._asker = Asker(self, budget, share_prefixes, double_bos)
         self._scorer = OptionScorer(self, self._asker)
         self._writer = TextWriter(self, self._asker, int(thought_tokens))
-        self._cache = None if cache_dir is None else AnswerCache(Path(cache_dir), self._identify())
+        if cache_dir is not None:
+            identity = self._identify()
+            self._cache = AnswerCache(Path(cache_dir), identity)
+            self._cache.note(MODEL, identity)
+
+    def _create_model(self, *args: Any, **kwargs: Any) -> None:
+        """As the stock class loads the weights; none where the answers are kept."""
+        if self._kept_run is None:
+            super()._create_model(*args, **kwargs)
+        else:
+            self._model = NoWeights()
 
     def _create_tokenizer(self, *args: Any, **kwargs: Any) -> Any:
         """As the stock class loads the processor; says which package is missing where transformers does not."""
@@ -103,6 +121,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def get_model_info(self) -> dict[str, Any]:
         """What the results say about the model: which paths ran, in how many processes, how much work they saved."""
+        if self._kept_run is not None:
+            assert self._cache is not None
+            return {**self._kept_run.describe(), "vrs_cache": self._cache.describe()}
+        info = self._describe_model()
+        if self._cache is not None:
+            self._cache.note(INFO, info)
+        return info
+
+    def _describe_model(self) -> dict[str, Any]:
         differences = [
             seen.largest for seen in (self._writer.continued, self._scorer.continued) if seen.largest is not None
         ]
@@ -145,11 +172,14 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if (apart := ask_kinds_apart(requests, lambda part: self.generate_until(part, disable_tqdm))) is not None:
             return apart
         if requests and len(requests[0].args) < 3:
+            self._refuse_texts()
             texts: list[str] = super().generate_until(requests, disable_tqdm=disable_tqdm)
             return texts
         self._prompts.look_at([request.args[0] for request in requests], self.chat_applied, expects_text=True)
         keys = {index: self._key_generation(request) for index, request in enumerate(requests)}
         answers = self._find(keys, _is_text)
+        if self._kept_run is not None:
+            return self._kept_run.complete(requests, answers)
         prompts = {i: self._read_generation(request) for i, request in enumerate(requests) if i not in answers}
         way = Way(self._writer.write_continued, self._writer.encode_plainly, self._writer.write)
         asked = self._asker.leave_out_unaskable(prompts, way)
@@ -163,6 +193,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         if (apart := ask_kinds_apart(requests, lambda part: self.loglikelihood(part, disable_tqdm))) is not None:
             return apart
         if requests and len(requests[0].args) < 3:
+            self._refuse_texts()
             scores: list[Scored] = super().loglikelihood(requests, disable_tqdm=disable_tqdm)
             return scores
         self._prompts.look_at([request.args[0] for request in requests], self.chat_applied, expects_text=False)
@@ -170,6 +201,9 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         images = [_image_key(request) for request in requests]
         keys = {i: self._key("loglikelihood", pair, images[i]) for i, pair in enumerate(pairs)}
         answers = self._find(keys, _is_scored)
+        if self._kept_run is not None:
+            kept = self._kept_run.complete(requests, answers, (NOT_ASKED, False))
+            return [(score, is_greedy) for score, is_greedy in kept]
         same_prompt: dict[Hashable, list[int]] = {}
         for index, (context, _) in enumerate(pairs):
             if index not in answers:
@@ -200,8 +234,15 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             return {}
         found = {index: self._cache.find(key, is_answer) for index, key in keys.items() if key is not None}
         answers = {index: answer for index, answer in found.items() if answer is not None}
-        self._asker.counts["cache_hits"] += len(answers)
+        if self._kept_run is None:
+            self._asker.counts["cache_hits"] += len(answers)
         return answers
+
+    def _refuse_texts(self) -> None:
+        if self._kept_run is not None:
+            raise AnswersNotKeptError(
+                "answers_from: answers to prompts of text tasks are not kept, so it cannot tell them"
+            )
 
     def _show_progress(self, requests: Sequence[Request], answers: Mapping[int, Any], disable: bool) -> Any:
         """A bar of questions, each with all its variants; those found in the cache do not count into the speed."""

@@ -204,6 +204,10 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             metrics={name: metric.describe() for name, metric in self._metrics.items()},
         )
 
+    def list_images(self) -> list[str]:
+        """The image (or images, together) of each question, by id, in the order of the questions."""
+        return [sample.image_id for sample in self._benchmark.samples]
+
     def show_variants(self, index: int) -> tuple[Sample, dict[str, VariantImage]]:
         """Question `index` of the split and its image under every variant; several are numbered in the prompt's order.
 

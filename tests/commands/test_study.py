@@ -1,14 +1,15 @@
 """`vrs study`: what it would run, that it goes on where it stopped, and that a failure costs the others nothing."""
 
 import json
-import subprocess
+from pathlib import Path
 
 import pytest
 from support.results import draw_rows, write_run
 from typer.testing import CliRunner
 
 from vrs_lmeval import cli
-from vrs_lmeval.commands.study import UnreadableStudyError, read_study
+from vrs_lmeval.commands import study_call, study_runs
+from vrs_lmeval.commands.study import UnreadableStudyError, read_study, write_option
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 
 PLAN = """
@@ -58,6 +59,9 @@ def test_two_settings_of_one_model_have_folders_of_their_own(tmp_path):
         ("{models: [{model_args: {dtype: a}}], tasks: [t]}", "model 1: model_args should name the model"),
         ("{models: [{model_args: {pretrained: a}, training: x}], tasks: [t]}", "model 1: training 'x' is none of"),
         ("models: [", "cannot be read as YAML"),
+        ("{models: [{model_args: {pretrained: a}, gpus: two}], tasks: [t]}", "model 1: gpus should be a number"),
+        ("{models: [{model_args: {pretrained: a}, shards: 0}], tasks: [t]}", "model 1: shards should be a number"),
+        ("{models: [{model_args: {pretrained: a}}], tasks: [t], shard_above: many}", "shard_above should be a number"),
     ],
 )
 def test_a_faulty_plan_is_named(tmp_path, text, message):
@@ -65,26 +69,67 @@ def test_a_faulty_plan_is_named(tmp_path, text, message):
         read_study(write_plan(tmp_path, text), tmp_path)
 
 
+class EndedProcess:
+    def __init__(self, code):
+        self.code = code
+
+    def wait(self, seconds):
+        return self.code
+
+
+def test_all_faulty_entries_are_named_at_once(tmp_path):
+    text = "{models: [{pretrained: a}, {model_args: {pretrained: b}, training: x}, {model_args: {}}], tasks: [t]}"
+    with pytest.raises(UnreadableStudyError) as caught:
+        read_study(write_plan(tmp_path, text), tmp_path)
+    assert [line.split(": ")[0][-7:] for line in str(caught.value).splitlines()] == ["model 1", "model 2", "model 3"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "written"),
+    [
+        ("apply_chat_template", True, ["--apply_chat_template"]),
+        ("apply_chat_template", False, []),
+        ("fewshot_as_multiturn", False, ["--fewshot_as_multiturn", "false"]),
+        ("limit", None, []),
+        ("limit", 0.5, ["--limit", "0.5"]),
+        ("gen_kwargs", {"temperature": 0, "top_p": 1}, ["--gen_kwargs", "temperature=0", "top_p=1"]),
+    ],
+)
+def test_an_argument_is_written_as_lm_eval_reads_it(key, value, written):
+    assert write_option(key, value) == written
+
+
+def test_a_task_by_the_path_of_its_file_has_a_folder_below_the_output(tmp_path):
+    text = "{models: [{model_args: {pretrained: a}}], tasks: [/some/where/task.yaml]}"
+    (run,) = read_study(write_plan(tmp_path, text), tmp_path / "out").runs
+    assert run.folder.parent.parent == tmp_path / "out" / "runs"
+    assert run.command[run.command.index("--tasks") + 1] == "/some/where/task.yaml"
+
+
 @pytest.fixture
 def lm_eval(monkeypatch):
     """Stands for the lm_eval process: writes results as it does, or fails for the names in `broken`."""
     calls, broken = [], set()
 
-    def run(command, stdout, stderr):
+    def start(command, output):
         name = command[command.index("--model_args") + 1].split("=")[1].split(",")[0]
         calls.append((name, command[command.index("--tasks") + 1]))
         if name in broken:
-            stdout.write("starting\nOutOfMemoryError: too big\n")
-            stdout.flush()
-            return subprocess.CompletedProcess(command, 1)
+            output.write("starting\nOutOfMemoryError: too big\n")
+            output.flush()
+            return EndedProcess(1)
         folder = command[command.index("--output_path") + 1]
-        from pathlib import Path
-
         write_run(Path(folder), name.replace("/", "_"), draw_rows(0.8, 0.4), task=calls[-1][1])
-        return subprocess.CompletedProcess(command, 0)
+        return EndedProcess(0)
 
-    monkeypatch.setattr(cli.subprocess, "run", run)
+    monkeypatch.setattr(study_runs, "WatchedCommand", start)
     return calls, broken
+
+
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    """The names of these plans are made up; tests of the checks have a file of their own."""
+    monkeypatch.setattr(study_call, "check_study", lambda study, done: {})
 
 
 def study(tmp_path, text=PLAN):
@@ -211,7 +256,7 @@ def test_the_note_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 def test_results_that_lm_eval_lost_without_an_error_are_a_failure(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0))
+    monkeypatch.setattr(study_runs, "WatchedCommand", lambda command, output: EndedProcess(0))
     shown = study(tmp_path)
     assert shown.exit_code == 1
     assert "lm_eval wrote no results there" in " ".join(shown.output.split())

@@ -39,6 +39,10 @@ FAULTS = (sqlite3.Error, OSError, MemoryError, UnicodeDecodeError)
 """What opening, reading and writing raise. MemoryError: a damaged length asks for more than there is.
 UnicodeDecodeError: SQLite's message quotes damaged text, which Python's sqlite3 cannot read."""
 
+NOTES = (
+    "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID"
+)
+
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 LONGEST_REASON = 200
@@ -127,6 +131,50 @@ class AnswerCache:
             self._wait_less()
         else:
             self._counts["answers_kept"] += len(texts)
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a statement about the file as a whole, e.g. which model answered; of one name the last holds."""
+        if self._connection is None or not self._is_whole:
+            return
+        text = json.dumps(value, default=str).encode()
+        try:
+            with self._connection:
+                self._connection.execute(NOTES)
+                row = (name, text, _digest(name, text))
+                self._connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", row)
+        except FAULTS as error:
+            self._tell(error, "what it says of the model is not kept")
+
+    def read_note(self, name: str) -> Any | None:
+        """What `note` kept under `name`; None where nothing is, or it does not verify."""
+        try:
+            if self._connection is None:
+                return None
+            rows = self._connection.execute("SELECT text, digest FROM notes WHERE name = ?", (name,)).fetchall()
+        except FAULTS:  # a file without notes has no such table
+            return None
+        return _verify(name, *rows[0]) if rows else None
+
+    def take_over(self, other: Path) -> int:
+        """Add the answers that another folder keeps, of any model; how many it holds otherwise than this file does.
+
+        What is here stays, rows that do not verify are left where they are. Raises what SQLite raises.
+        """
+        if self._connection is None:
+            raise sqlite3.OperationalError(f"{self._path} cannot be written: {'; '.join(self._problems)}")
+        source, otherwise = _open(other / FILE_NAME), 0
+        try:
+            with self._connection:
+                for key, text, digest in source.execute("SELECT key, answer, digest FROM answers"):
+                    row = (key.decode(), text, digest)
+                    if _verify(*row) is None:
+                        continue
+                    if not self._connection.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?)", row).rowcount:
+                        query = "SELECT answer FROM answers WHERE key = ?"
+                        otherwise += self._connection.execute(query, row[:1]).fetchone() != (text,)
+        finally:
+            source.close()
+        return otherwise
 
     def describe(self) -> dict[str, Any]:
         """For the results: what was found, what did not verify, what was kept and not kept, and why; no path."""

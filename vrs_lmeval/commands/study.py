@@ -3,10 +3,12 @@
     models:
       - model_args: {pretrained: org/model-a}      # model: vrs-hf unless it says otherwise
         training: synthetic                        # label, training, base, size, trained_on: as in models.yaml
+        gpus: 1                                    # gpus, cpus, shards, shard_above: for --ray, see docs/cluster.md
       - model: local-chat-completions
         model_args: {model: model-b, base_url: http://localhost:8000/v1/chat/completions}
     tasks: [vrs_medvqa]
     arguments: {batch_size: 8}                     # further options of `lm_eval run`
+    shard_above: 2000                              # for all models that do not say otherwise
 
 A run is one model on one task. It is done when its folder holds the note of the very same command, which is written
 last, and its newest results are whole; so a study that was interrupted goes on where it stopped, a changed one runs
@@ -20,35 +22,110 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
 
 from vrs_lmeval.bridge import MODEL_NAME
+from vrs_lmeval.commands.lm_eval_run import LOG
 from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_card
 from vrs_lmeval.leaderboard.runs import name_samples_file, read_results, read_run
 
 NOTE = "study_run.json"
 
-_RUN_KEYS = {"model", "model_args"}
+_CUTS = {"shards": "shards, 1 or more", "shard_above": "questions, 1 or more"}
+"""Into how many shards a run is cut, and above how many questions."""
+
+_RESOURCES = ("gpus", "cpus")
+
+_RUN_KEYS = {"model", "model_args", *_CUTS, *_RESOURCES}
+
+TOLD_FALSE = ("fewshot_as_multiturn",)
+"""Options of lm_eval to which `false` is not the same as leaving them out."""
 
 
 class UnreadableStudyError(ValueError):
     """study.yaml does not say what it should; the message names the file, the entry and what to do."""
 
 
+class MissingRayError(ImportError):
+    """Ray is not installed, or broken; the message says what to install."""
+
+
+class StudyStoppedError(Exception):
+    """Somebody stopped the study; `code` is the exit code that says so, `begun` what had begun and not ended."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("stopped before anything was started")
+        self.code = 128 + signal_number
+        self.begun: list[StudyRun] = []
+
+    def tell(self, what_is_kept: str) -> None:
+        """What it says to people."""
+        self.args = (what_is_kept,)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model of the file. `where` names its place for messages, `written_class` the class of lm_eval if it is said.
+
+    `gpus` and `cpus` are what one process of it takes in a cluster; None: not said.
+    """
+
+    where: str
+    name: str
+    written_class: str | None
+    model_args: Mapping[str, Any]
+    shards: int | None = None
+    shard_above: int | None = None
+    gpus: float | None = None
+    cpus: float | None = None
+
+    @property
+    def model(self) -> str:
+        """The class of lm_eval that loads or asks it."""
+        return self.written_class or MODEL_NAME
+
+    @property
+    def folder(self) -> str:
+        """A folder's name. It ends in a digest, because two entries may differ in the arguments of one model."""
+        written = json.dumps([self.model_args, self.written_class], sort_keys=True)
+        digest = hashlib.sha256(written.encode()).hexdigest()
+        return f"{re.sub(r'[^A-Za-z0-9._-]+', '_', self.name)}-{digest[:8]}"
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRun:
-    """One model on one task; `folder` is where lm_eval writes."""
+    """One model on one task; `folder` is where lm_eval writes.
 
-    name: str
+    A part of such a run is one, too: `part` names it, and `samples` holds the numbers of its questions by task.
+    """
+
+    entry: ModelEntry
     task: str
     folder: Path
     command: tuple[str, ...]
+    part: str = ""
+    samples: Mapping[str, Sequence[int]] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the results call the model."""
+        return self.entry.name
+
+    @property
+    def label(self) -> str:
+        """For people: the model's last name, the task, and which part of it."""
+        return f"{PurePath(self.name).name} on {self.task}{self.part}"
+
+    @property
+    def log(self) -> Path:
+        """What lm_eval prints."""
+        return self.folder / LOG
 
     @property
     def is_done(self) -> bool:
@@ -103,34 +180,57 @@ def _check_lines(samples: Path, asked: int) -> None:
 class Study:
     """All runs, in the order of the file, and the cards by the model's name in the results."""
 
+    path: Path
+    output: Path
     runs: tuple[StudyRun, ...]
     cards: Mapping[str, ModelCard]
+    tasks: tuple[str, ...]
+    arguments: Mapping[str, Any]
 
 
 def read_study(path: Path, output: Path) -> Study:
-    """The study of a YAML file, with results below `output`. Raises UnreadableStudyError."""
+    """The study of a YAML file, with results below `output`. Raises UnreadableStudyError, which names all faults."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UnreadableStudyError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(content, Mapping) or not {"models", "tasks"} <= set(content) <= {"models", "tasks", "arguments"}:
-        raise UnreadableStudyError(f"{path}: should hold models, tasks and, if need be, arguments, nothing else")
+    known = {"models", "tasks", "arguments", *_CUTS}
+    if not isinstance(content, Mapping) or not {"models", "tasks"} <= set(content) <= known:
+        raise UnreadableStudyError(
+            f"{path}: should hold models, tasks and, if need be, arguments, {' or '.join(_CUTS)}, nothing else"
+        )
     models, tasks, arguments = content["models"], content["tasks"], content.get("arguments") or {}
     if not (isinstance(models, list) and isinstance(tasks, list) and isinstance(arguments, Mapping)):
         raise UnreadableStudyError(f"{path}: models and tasks should be lists, arguments a mapping")
+    names = tuple(dict.fromkeys(map(str, tasks)))
+    faults: list[str] = []
     runs: list[StudyRun] = []
     cards: dict[str, ModelCard] = {}
-    for number, entry in enumerate(models, start=1):
-        where = f"{path}, model {number}"
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("model_args"), Mapping):
-            raise UnreadableStudyError(f"{where}: needs model_args, e.g. {{pretrained: org/model}}")
-        name = _find_name(entry["model_args"], where)
+    for number, written in enumerate(models, start=1):
         try:
-            cards[name] = read_card(where, {key: value for key, value in entry.items() if key not in _RUN_KEYS})
-        except UnreadableCardsError as error:
-            raise UnreadableStudyError(str(error)) from error
-        runs += [_make_run(entry, name, str(task), arguments, output) for task in tasks]
-    return Study(tuple(runs), cards)
+            entry = _read_entry(f"{path}, model {number}", written, {name: content.get(name) for name in _CUTS})
+            cards[entry.name] = read_card(entry.where, {k: v for k, v in written.items() if k not in _RUN_KEYS})
+        except (UnreadableStudyError, UnreadableCardsError) as error:
+            faults.append(str(error))
+        else:
+            runs += [_make_run(entry, task, arguments, output) for task in names]
+    if faults:
+        raise UnreadableStudyError("\n".join(faults))
+    return Study(path, output, tuple(runs), cards, names, arguments)
+
+
+def _read_entry(where: str, written: Any, defaults: Mapping[str, Any]) -> ModelEntry:
+    if not isinstance(written, Mapping) or not isinstance(written.get("model_args"), Mapping):
+        raise UnreadableStudyError(f"{where}: needs model_args, e.g. {{pretrained: org/model}}")
+    name = _find_name(written["model_args"], where)
+    numbers = {**defaults} | {key: written[key] for key in (*_CUTS, *_RESOURCES) if key in written}
+    for key, value in numbers.items():
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and value >= (0 if key in _RESOURCES else 1)
+        is_share = key in _RESOURCES and isinstance(value, float) and value > 0
+        if not (value is None or is_whole or is_share):
+            raise UnreadableStudyError(f"{where}: {key} should be a number of {_CUTS.get(key, 'them')}, not {value!r}")
+    written_class = str(written["model"]) if written.get("model") else None
+    return ModelEntry(where, name, written_class, written["model_args"], **numbers)
 
 
 def _find_name(model_args: Mapping[str, Any], where: str) -> str:
@@ -141,13 +241,37 @@ def _find_name(model_args: Mapping[str, Any], where: str) -> str:
     raise UnreadableStudyError(f"{where}: model_args should name the model by `pretrained` or `model`")
 
 
-def _make_run(entry: Mapping[str, Any], name: str, task: str, arguments: Mapping[str, Any], output: Path) -> StudyRun:
-    # A digest, because two entries may differ in the arguments of one model.
-    digest = hashlib.sha256(json.dumps([entry["model_args"], entry.get("model")], sort_keys=True).encode()).hexdigest()
-    folder = output / "runs" / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}-{digest[:8]}" / task
-    command = [sys.executable, "-m", "lm_eval", "run", "--model", str(entry.get("model", MODEL_NAME))]
-    command += ["--model_args", ",".join(f"{key}={value}" for key, value in entry["model_args"].items())]
-    command += ["--tasks", task, "--log_samples", "--output_path", str(folder)]
+def _make_run(entry: ModelEntry, task: str, arguments: Mapping[str, Any], output: Path) -> StudyRun:
+    folder = output / "runs" / entry.folder / make_folder_name(task)
+    return StudyRun(entry, task, folder, write_command(entry, [task], folder, arguments))
+
+
+def make_folder_name(name: str) -> str:
+    """`name` without what parts a path: a task can be given by the path of its YAML."""
+    return re.sub(r"[/\\]+", "_", name)
+
+
+def write_command(
+    entry: ModelEntry,
+    tasks: Sequence[str],
+    folder: Path,
+    arguments: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> tuple[str, ...]:
+    """`lm_eval run ...`, by this interpreter; `more` are arguments of the model beside its entry's."""
+    command = [sys.executable, "-m", "lm_eval", "run", "--model", entry.model]
+    model_args = {**entry.model_args, **(more or {})}
+    command += ["--model_args", ",".join(f"{key}={value}" for key, value in model_args.items())]
+    command += ["--tasks", ",".join(tasks), "--log_samples", "--output_path", str(folder)]
     for key, value in arguments.items():
-        command += [f"--{key}", *([] if value is True else [str(value)])]
-    return StudyRun(name, task, folder, tuple(command))
+        command += write_option(key, value)
+    return tuple(command)
+
+
+def write_option(key: str, value: Any) -> list[str]:
+    """An option of lm_eval: `true` is the bare option, `false` and nothing leave it out, a mapping is key=value ..."""
+    if value is None or (value is False and key not in TOLD_FALSE):
+        return []
+    if isinstance(value, Mapping):
+        return [f"--{key}", *(f"{name}={part}" for name, part in value.items())]
+    return [f"--{key}", *([] if value is True else [str(value).lower() if value is False else str(value)])]
