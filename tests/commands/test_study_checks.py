@@ -141,9 +141,10 @@ def no_data(monkeypatch, tmp_path):
 
 
 def test_data_that_are_not_here_are_told_with_how_to_get_them(tmp_path, no_data):
-    fault, *more = faults_of(tmp_path, make_plan(tasks=["vrs_vqa_rad"]))
-    assert fault.startswith("study.yaml, task vrs_vqa_rad: MissingDataError: The data set flaviagiammarino/vqa-rad")
-    assert "hf download flaviagiammarino/vqa-rad --repo-type dataset" in "\n".join(more)
+    fault, *more = faults_of(tmp_path, make_plan(tasks=["vrs_medvqa"]))
+    assert fault.startswith("study.yaml, task vrs_medvqa: vrs_vqa_rad lacks flaviagiammarino/vqa-rad: the hub is not")
+    assert [line.split()[0] for line in more[:3]] == ["vrs_slake", "vrs_pathvqa", "vrs_pmc_vqa"]
+    assert "\n".join(more).count("hf download ") == 4
 
 
 def test_runs_that_are_done_need_no_data(tmp_path, no_data):

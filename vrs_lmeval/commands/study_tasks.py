@@ -13,6 +13,8 @@ from typing import Any
 
 import datasets
 
+from vrs_lmeval.benchmark.asked_tasks import explain, find_tasks, locate
+from vrs_lmeval.benchmark.data_places import Hub
 from vrs_lmeval.bridge import register, tasks_folder
 
 PATTERN = "*?["
@@ -43,6 +45,7 @@ class KnownTasks:
         self._make = TaskManager
         folders = [str(tasks_folder()), *([include_path] if include_path else [])]
         self._ours = TaskManager(include_defaults=False, include_path=folders)
+        self._hub = Hub()
 
     @cached_property
     def _all(self) -> Any:
@@ -71,6 +74,8 @@ class KnownTasks:
         """
         if name not in self._ours.all_tasks:
             return None
+        if lacking := self._find_missing_data(name):
+            raise UnloadableTaskError(lacking)
         try:
             with _quietly():
                 tasks: Mapping[str, Any] = self._ours.load([name])["tasks"]
@@ -84,6 +89,14 @@ class KnownTasks:
             each: Questions(tuple(task.list_images()), task.MULTIMODAL, _draws(task, gen_kwargs))
             for each, task in tasks.items()
         }
+
+    def _find_missing_data(self, name: str) -> str:
+        """Every data set that a task or group lacks, with what to do; "" where none is missing."""
+        index = self._ours.task_index
+        asked = locate(find_tasks([name], index), index, self._hub)
+        missing = [each for each in asked if each.place.state == "missing"]
+        told = [f"{each.name} lacks {each.source.path}: {each.place.detail}" for each in missing]
+        return "\n".join([*told, explain(missing)]) if missing else ""
 
     def _is_of_package(self, name: str) -> bool:
         path = self._ours.task_index[name].yaml_path
