@@ -1,17 +1,22 @@
 """Stands for vLLM's engine where vLLM is not installed: its queue and its ways, with any function for a model.
 
-`install` puts modules of vLLM's names in place, so that the harness's class and ours are imported as they are.
+`install` puts modules of vLLM's names in place, so that the harness's class and ours are imported as they are; `use`
+gives them an engine.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 from typing import Any
+
+from lm_eval.api.registry import model_registry
 
 VERSION = "0.32.0"
 MODULES = ("vllm", "vllm.lora", "vllm.lora.request", "vllm.renderers", "vllm.renderers.hf", "vllm.tokenizers")
@@ -96,12 +101,12 @@ def output(
     return SimpleNamespace(outputs=[said], prompt_token_ids=list(encoded), num_cached_tokens=kept)
 
 
-def install(monkeypatch: Any, make_engine: Callable[..., Any], get_tokenizer: Callable[..., Any]) -> ModuleType:
-    """`vrs_lmeval.vllm_model` beside a `vllm` whose `LLM` is `make_engine`; `monkeypatch` puts all back."""
+def install(monkeypatch: Any, get_tokenizer: Callable[..., Any]) -> ModuleType:
+    """`vrs_lmeval.vllm_model` beside a `vllm` without an engine: see `use`. `monkeypatch` puts all back."""
     parts = {name: ModuleType(name) for name in MODULES}
     vllm = parts["vllm"]
     vllm.__version__ = VERSION
-    vllm.LLM, vllm.SamplingParams, vllm.TokensPrompt, vllm.TextPrompt = make_engine, Params, dict, dict
+    vllm.LLM, vllm.SamplingParams, vllm.TokensPrompt, vllm.TextPrompt = None, Params, dict, dict
     vllm.envs = SimpleNamespace(VLLM_BATCH_INVARIANT=False)
     cpu = SimpleNamespace(is_cuda=lambda: False, has_device_capability=lambda least: False, device_type="cpu")
     vllm.platforms = SimpleNamespace(current_platform=cpu)
@@ -109,13 +114,21 @@ def install(monkeypatch: Any, make_engine: Callable[..., Any], get_tokenizer: Ca
     parts["vllm.renderers.hf"].resolve_chat_template = lambda **settings: None
     parts["vllm.tokenizers"].get_tokenizer = get_tokenizer
     for name, module in parts.items():
+        module.__spec__ = ModuleSpec(name, None)  # the harness looks whether vllm is there
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
     for name in READ_AGAIN:
         monkeypatch.delitem(sys.modules, name, raising=False)
+    others = {name: kind for name, kind in model_registry._objs.items() if name not in ("vllm", "vllm-vlm")}
+    monkeypatch.setattr(model_registry, "_objs", others)
     installed = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: VERSION if name == "vllm" else installed(name))
     module = importlib.import_module("vrs_lmeval.vllm_model")
     for name in READ_AGAIN:  # put back what was there, or nothing
         monkeypatch.setitem(sys.modules, name, sys.modules[name])
     return module
+
+
+def use(monkeypatch: Any, engine: Callable[..., Any]) -> None:
+    """The harness's class makes this engine from now on."""
+    monkeypatch.setattr(sys.modules["lm_eval.models.vllm_causallms"], "LLM", engine)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lm_eval.models.hf_vlms import DEFAULT_IMAGE_PLACEHOLDER
 from lm_eval.models.utils import replace_placeholders, resize_image
-from lm_eval.models.vllm_vlms import DEFAULT_IMAGE_PLACEHOLDER
 from PIL import Image
 
 from vrs_lmeval.asking.chat_prompts import find_image_mark

@@ -2,8 +2,8 @@
 
 Options that begin alike (a template's line feed, then a letter) share the nodes of what they share. A node is asked by
 one token: the prompt and the tokens of the path so far go in; the log-probabilities of the tokens that options go on
-with come back, over the whole vocabulary. So options of one token cost one request together, longer options one for each
-of their tokens, and nothing is approximated.
+with come back, over the whole vocabulary. So options of one token cost one request together, longer options one for
+each of their tokens, and nothing is approximated.
 """
 
 from __future__ import annotations
