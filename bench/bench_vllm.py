@@ -3,10 +3,10 @@
     python bench/bench_vllm.py [--model FOLDER] [--batch-size 64] [--running 256] [--engine NAME=VALUE ...]
 
 The requests are those of `vrs_sample_cot` on three variants: answers of up to `--tokens` tokens, of very different
-lengths, as reasoning has them. Texts of both classes are compared first (both are greedy, so only rounding may tell
-them apart); then both are timed in turn, each time with vLLM's caches emptied. Without `--model` it is bench_llava's
-random LLaVA, whose answers end where a letter comes up. `--batch-size` is the harness's, which waits for the longest
-answer of each batch; ours has none.
+lengths, as reasoning has them. Texts of both classes are compared first (only rounding may tell them apart); then both
+are timed in turn, each time with vLLM's caches emptied. Without `--model` it is bench_llava's random LLaVA, kept
+from repeating itself, so that every answer ends somewhere else. `--batch-size` is the harness's, which waits for the
+longest answer of each batch; ours has none.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ from typing import Any
 from lm_eval.tasks import TaskManager
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 
 TASK = "vrs_sample_cot"
-END = "z"
-"""A letter that ends a random model's answer after some tens of tokens, or never."""
+WANDERING = {"repetition_penalty": 1.3, "until": ["v"]}
+"""What lets a random model wander through its hundred words and end somewhere: at the only one with this letter."""
 
 
-def load_requests(questions: int, tokens: int, until: list[str]) -> list[Any]:
+def load_requests(questions: int, tokens: int, more: dict[str, Any]) -> list[Any]:
     manager = TaskManager(include_defaults=False, include_path=str(ROOT / "tasks"))
     task = manager.load([TASK])["tasks"][TASK]
     task.build_all_requests(limit=questions, rank=0, world_size=1)
     for request in task.instances:
-        settings = {**request.args[1], "max_gen_toks": tokens, "until": until}
+        settings = {**request.args[1], "max_gen_toks": tokens, **more}
         request.arguments = (request.args[0], settings, request.args[2])
     return list(task.instances)
 
 
 def make_model(folder: Path, requests: list[Any]) -> Path:
     from bench_llava import save_bench_llava
-    from support.vllm_checks import write_published_names
+
+    from tools.controls.name_for_vllm import write_published_names
 
     save_bench_llava(folder, [request.args[0] for request in requests])
     write_published_names(folder)
@@ -76,7 +77,7 @@ def main() -> None:
 
     arguments = read_arguments()
     settings = {name: handle_arg_string(value) for name, _, value in (each.partition("=") for each in arguments.engine)}
-    requests = load_requests(arguments.questions, arguments.tokens, [] if arguments.model else [END])
+    requests = load_requests(arguments.questions, arguments.tokens, {} if arguments.model else WANDERING)
     with tempfile.TemporaryDirectory() as folder:
         model = arguments.model or str(make_model(Path(folder), requests))
         settings |= {"max_num_seqs": arguments.running, "batch_size": arguments.batch_size, "cold_warm": 0}
@@ -116,7 +117,8 @@ def tell_texts(texts: dict[str, list[str]], tokenizer: Any) -> None:
     same = sum(first == second for first, second in zip(stock, ours, strict=True))
     lengths = sorted(len(tokenizer.encode(text, add_special_tokens=False)) for text in ours)
     print(f"{same} of {len(ours)} texts are the same")
-    print(f"tokens: least {lengths[0]}, median {lengths[len(lengths) // 2]}, most {lengths[-1]}")
+    quarters = [lengths[place * (len(lengths) - 1) // 4] for place in range(5)]
+    print(f"tokens of an answer: least, quarters and most {quarters}")
     if same < 0.9 * len(ours):
         raise SystemExit("too many texts differ: rounding alone does not explain this")
 

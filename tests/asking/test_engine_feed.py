@@ -110,6 +110,14 @@ def test_a_reader_that_stops_leaves_nothing_in_the_engine():
     assert len(engine.aborted) == 10 - ended
 
 
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_a_prompt_that_vllm_gave_up_is_no_answer(reason):
+    engine = Engine(lambda prompt, params: output(text="lef", ended=reason if prompt["prompt"] == "5" else "length"))
+    with pytest.raises(RuntimeError, match=f"finish_reason {reason}"):
+        run(EngineFeed(engine, 3), make_jobs(9))
+    assert engine.waiting == {}
+
+
 def test_the_lora_goes_with_every_prompt():
     class Looking(Engine):
         def step(self):

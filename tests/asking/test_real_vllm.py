@@ -12,7 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.vllm_checks import check_likelihoods, check_texts, make_hf, save_model, write_published_names
+from support.vllm_checks import check_likelihoods, check_texts, make_hf, save_model
+
+from tools.controls.name_for_vllm import write_published_names
 
 pytestmark = [
     pytest.mark.models,

@@ -157,7 +157,12 @@ def test_what_came_before_an_interrupt_is_kept(make, tmp_path):
 def test_other_engine_settings_share_no_answers(make, tmp_path):
     requests = make_requests()[:2]
     make(cache_dir=str(tmp_path)).generate_until(requests, disable_tqdm=True)
-    for settings in ({"mm_processor_kwargs": {"a": 1}}, {"image_max_side": 20}, {"double_bos": True}):
+    for settings in (
+        {"mm_processor_kwargs": {"a": 1}},
+        {"image_max_side": 20},
+        {"max_gen_toks": 9},
+        {"double_bos": True},
+    ):
         other = make(cache_dir=str(tmp_path), **settings)
         other.generate_until(requests, disable_tqdm=True)
         assert other.get_model_info()["vrs_cache"]["hits"] == 0, settings

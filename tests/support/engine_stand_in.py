@@ -94,11 +94,11 @@ class Engine:
 
 
 def output(
-    text: str = "", tokens: tuple[int, ...] = (), logprobs: Any = None, encoded: Any = (), kept: int | None = 0
+    text: str = "", tokens: tuple[int, ...] = (), logprobs: Any = None, encoded: Any = (), ended: str = "stop"
 ) -> SimpleNamespace:
     """What vLLM's RequestOutput holds of an answer, as far as it is read."""
-    said = SimpleNamespace(text=text, token_ids=list(tokens), logprobs=logprobs)
-    return SimpleNamespace(outputs=[said], prompt_token_ids=list(encoded), num_cached_tokens=kept)
+    said = SimpleNamespace(text=text, token_ids=list(tokens), logprobs=logprobs, finish_reason=ended)
+    return SimpleNamespace(outputs=[said], prompt_token_ids=list(encoded), num_cached_tokens=0)
 
 
 def install(monkeypatch: Any, get_tokenizer: Callable[..., Any]) -> ModuleType:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from lm_eval.api.instance import Instance
-from safetensors.torch import load_file, save_file
 from support.harness_models import make_requests, show_images
 from support.tiny_llava import save_tiny_llava
 
+from tools.controls.name_for_vllm import write_published_names
 from vrs_lmeval.model import VrsHF
 
 TEMPLATE = (
@@ -26,20 +26,6 @@ def save_model(folder: Path) -> Path:
     save_tiny_llava(folder, hidden_size=64)
     write_published_names(folder)
     return folder
-
-
-def write_published_names(folder: Path) -> None:
-    """The vision tower's weights by the names of published LLaVA checkpoints.
-
-    transformers 5.2x saves them without `vision_model.`, and loads both; vLLM 0.32 loads only the older names.
-    """
-    weights = load_file(folder / "model.safetensors")
-    tower, inner = "vision_tower.", "vision_tower.vision_model."
-    renamed = {
-        inner + name.removeprefix(tower) if name.startswith(tower) and not name.startswith(inner) else name: value
-        for name, value in weights.items()
-    }
-    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def make_hf(folder: Path) -> Any:

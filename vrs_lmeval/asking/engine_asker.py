@@ -118,7 +118,8 @@ class EngineAsker:
         for index in order_by_images(requests):
             if index not in answers:
                 same.setdefault((pairs[index][0], _image_key(requests[index])), []).append(index)
-        prompts = [self._plan(requests, pairs, indices) for indices in same.values()]
+        known: dict[Hashable, list[list[int]]] = {}  # a question's variants most often differ in the image alone
+        prompts = [self._plan(requests, pairs, indices, known) for indices in same.values()]
         bare = [prompt for prompt in prompts if not prompt.images]
         if bare:
             shortest = min(bare, key=lambda prompt: len(prompt.text))
@@ -143,11 +144,17 @@ class EngineAsker:
         return [(answers[index][0], answers[index][1]) for index in range(len(requests))]
 
     def _plan(
-        self, requests: Sequence[Request], pairs: Sequence[tuple[str, str]], indices: Sequence[int]
+        self,
+        requests: Sequence[Request],
+        pairs: Sequence[tuple[str, str]],
+        indices: Sequence[int],
+        known: dict[Hashable, list[list[int]]],
     ) -> ScoredPrompt:
         """Raises ValueError for options that vLLM cannot score in one go."""
-        text = pairs[indices[0]][0]
-        options = self._prompts.find_option_tokens(text, [pairs[index][1] for index in indices])
+        text, asked = pairs[indices[0]][0], tuple(pairs[index][1] for index in indices)
+        if (text, asked) not in known:
+            known[text, asked] = self._prompts.find_option_tokens(text, asked)
+        options = known[text, asked]
         tree = grow_tree(options)
         if most := [len(children) for children in tree.values() if len(children) > MOST_TOKENS]:
             raise ValueError(

@@ -15,6 +15,10 @@ WAITING = 256
 """At most so many prompts wait in the engine beside those that it computes, to take the place of what ends."""
 
 
+GIVEN_UP = ("abort", "error")
+"""vLLM's finish_reason of a prompt that it did not answer to the end; "stop" and "length" are answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """`name` tells jobs apart. `make`: the prompt as vLLM takes it, called once. `params`: vLLM's SamplingParams."""
@@ -60,6 +64,8 @@ class EngineFeed:
                 if not asked:
                     return
                 ended = [output for output in self._llm.llm_engine.step() if output.finished]
+                for output in ended:
+                    check_whole(output)
                 if ended:
                     yield [(asked.pop(output.request_id)[1], output) for output in ended]
         finally:
@@ -73,6 +79,13 @@ class EngineFeed:
     def _add(self, job: Job) -> str:
         (inner,) = self._llm.enqueue([job.make()], job.params, lora_request=self._lora, use_tqdm=False)
         return str(inner)
+
+
+def check_whole(output: Any) -> None:
+    """Raises RuntimeError for a prompt that vLLM gave up: its text so far is no answer."""
+    for said in output.outputs:
+        if said.finish_reason in GIVEN_UP:
+            raise RuntimeError(f"vLLM gave a prompt up (finish_reason {said.finish_reason}); its own log says why")
 
 
 def number_of(inner: str) -> str:

@@ -77,6 +77,6 @@ class EnginePrompts:
 
 
 def describe_settings(lm: Any) -> dict[str, Any]:
-    """What, besides the request, decides what a prompt shows: for the key of kept answers."""
+    """What, besides the request, decides how it is written and how its answer is read: for the key of kept answers."""
     names = ("max_images", "interleave", "image_width", "image_height", "image_max_side", "think_end_token")
-    return {name: getattr(lm, name) for name in names}
+    return {name: getattr(lm, name) for name in (*names, "max_gen_toks", "add_bos_token")}
