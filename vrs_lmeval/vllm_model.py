@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ from vrs_lmeval.asking.engine_prompts import EnginePrompts, describe_settings
 from vrs_lmeval.asking.image_order import ask_kinds_apart
 from vrs_lmeval.asking.option_scores import Scored
 from vrs_lmeval.asking.seams import Request
+
+logger = logging.getLogger(__name__)
 
 BATCH_INVARIANT = "VLLM_BATCH_INVARIANT"
 """vLLM's switch for kernels whose results do not depend on what else is in a batch."""
@@ -178,6 +181,8 @@ def ask_for_batch_invariance(wanted: bool) -> str:
         return "not asked for"
     platform = vllm.platforms.current_platform
     if not hasattr(vllm.envs, BATCH_INVARIANT) or not platform.is_cuda() or not platform.has_device_capability(90):
-        return f"asked for; vLLM {vllm.__version__} has none on this device ({platform.device_type})"
+        said = f"asked for; vLLM {vllm.__version__} has none on this device ({platform.device_type})"
+        logger.warning("vrs-vllm: batch-invariant kernels: %s", said)
+        return said
     os.environ[BATCH_INVARIANT] = "1"
     return "on"
