@@ -6,7 +6,8 @@ The requests are those of `vrs_sample_cot` on three variants: answers of up to `
 lengths, as reasoning has them. Texts of both classes are compared first (only rounding may tell them apart); then both
 are timed in turn, each time with vLLM's caches emptied. Without `--model` it is bench_llava's random LLaVA, kept
 from repeating itself, so that every answer ends somewhere else. `--batch-size` is the harness's, which waits for the
-longest answer of each batch; ours has none.
+longest answer of each batch; ours has none. A step computes one token of every prompt that runs, so steps say how full
+the engine was, whatever else the machine did.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,12 +64,22 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def time_once(lm: Any, ask: Callable[[list[Any]], list[str]], requests: list[Any]) -> tuple[float, list[str]]:
+def time_once(lm: Any, ask: Callable[[list[Any]], list[str]], requests: list[Any]) -> tuple[float, int, list[str]]:
     lm.model.reset_prefix_cache()
     lm.model.reset_mm_cache()
+    engine, counts = lm.model.llm_engine, Counter()
+    step = engine.step
+
+    def count_step() -> Any:
+        counts["steps"] += 1
+        return step()
+
+    engine.step = count_step
     begun = time.perf_counter()
     texts = ask(requests)
-    return time.perf_counter() - begun, texts
+    elapsed = time.perf_counter() - begun
+    del engine.step
+    return elapsed, counts["steps"], texts
 
 
 def main() -> None:
@@ -95,19 +107,20 @@ def compare(lm: Any, requests: list[Any], arguments: argparse.Namespace) -> None
         "vrs-vllm": lambda part: lm.generate_until(part, disable_tqdm=True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
+    steps: dict[str, int] = {}
     texts: dict[str, list[str]] = {}
     for place in range(arguments.rounds + 1):  # the first warms up, and shows that the texts agree
         for name, ask in ways.items():
-            elapsed, texts[name] = time_once(lm, ask, requests)
+            elapsed, steps[name], texts[name] = time_once(lm, ask, requests)
             seconds[name] += [elapsed] * (place > 0)
         if place == 0:
             tell_texts(texts, lm.tokenizer)
     tokens = sum(len(lm.tokenizer.encode(text, add_special_tokens=False)) for text in texts["vrs-vllm"])
-    print(f"| class | seconds ({arguments.rounds} rounds) | answers' tokens per second, median |")
-    print("|---|---|---|")
+    print(f"| class | seconds ({arguments.rounds} rounds) | answers' tokens per second, median | steps of the engine |")
+    print("|---|---|---|---|")
     for name, each in seconds.items():
         said = ", ".join(f"{one:.1f}" for one in each)
-        print(f"| {name} | {said} | {tokens / statistics.median(each):.0f} |")
+        print(f"| {name} | {said} | {tokens / statistics.median(each):.0f} | {steps[name]} |")
     ratios = [stock / ours for stock, ours in zip(*seconds.values(), strict=True)]
     print(f"vrs-vllm is {statistics.median(ratios):.2f} times as fast ({min(ratios):.2f} to {max(ratios):.2f})")
 

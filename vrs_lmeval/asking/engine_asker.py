@@ -55,6 +55,11 @@ class ScoredPrompt:
     steps: dict[Path, Step] = field(default_factory=dict)
     encoded: dict[Path, list[int]] = field(default_factory=dict)
 
+    def forget(self) -> None:
+        """Drop what came back, when it was scored: a run has tens of thousands of prompts."""
+        self.steps.clear()
+        self.encoded.clear()
+
 
 class EngineAsker:
     """Asks through `feed` what `cache` does not hold. `without_images` says how prompts without an image went."""
@@ -137,6 +142,7 @@ class EngineAsker:
                     if len(prompt.steps) == len(prompt.tree):
                         check_encoded(prompt)
                         scored |= zip(prompt.indices, score_options(prompt.options, prompt.steps), strict=True)
+                        prompt.forget()
                 self._keep(scored, keys)
                 answers |= scored
                 bar.update(len(scored))
