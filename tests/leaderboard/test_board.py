@@ -122,6 +122,7 @@ def test_warnings_name_what_a_reader_would_miss(tmp_path):
         "vrs_chat_template": "not applied",
         "vrs_thoughts": "the prompt ends in <think>, and the thought is read as the answer",
         "vrs_bos": "as hf-multimodal writes it, where a template has one, two (double_bos)",
+        "vrs_cold_warm": {"asked_again": 60, "warm": 50, "changed": 3, "share": 0.06},
     }
     write_run(tmp_path, "weak", draw_rows(0.3, 0.3), setup={"limit": 60, **prompts})
     board = make_board(tmp_path, {"weak": ModelCard(trained_on=("vrs_test",))})
@@ -134,6 +135,7 @@ def test_warnings_name_what_a_reader_would_miss(tmp_path):
         "--apply_chat_template was not given",
         "its thoughts were read as answers",
         "two BOS tokens",
+        "3 of 50 texts changed when vLLM was asked the same again from what it had kept, so a share of 0.060",
     ):
         assert part in warnings
 
@@ -371,6 +373,10 @@ DEEP = "[" * 200_000
         ("samples", lambda text: DEEP),
         ("results", lambda text: text.replace('"config": {}', '"config": {"limit": 1' + "0" * 5000 + "}")),
         ("results", lambda text: text.replace('"config": {}', '"config": {"vrs_missing_weights": 5}')),
+        (
+            "results",
+            lambda text: text.replace('"config": {}', '"config": {"vrs_cold_warm": {"warm": 0, "changed": 1}}'),
+        ),
         ("results", lambda text: text.replace('"vrs_test"', '"a/b"')),
         ("samples", lambda text: text.replace('"vrs": 1', '"vrs": 1' + "0" * 400, 1)),
         ("samples", lambda text: text.replace('"acc": 1', '"acc": 5', 1)),

@@ -21,13 +21,13 @@ IMAGE = "<image>"
 SIDE, PATCH = 32, 8
 
 
-def save_tiny_llava(folder: Path) -> Path:
+def save_tiny_llava(folder: Path, hidden_size: int = 32) -> Path:
     """Write model and processor; one token a character, so that random weights still give text."""
     tokenizer = _make_tokenizer()
     _make_processor(tokenizer).save_pretrained(folder)
     torch.manual_seed(0)
     # Large weights make the answer depend on the image, where the usual 0.02 gives one token for everything.
-    _make_model(tokenizer, initializer_range=0.4).save_pretrained(folder)
+    _make_model(tokenizer, initializer_range=0.4, hidden_size=hidden_size).save_pretrained(folder)
     return folder
 
 
@@ -65,8 +65,10 @@ def _make_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     )
 
 
-def _make_model(tokenizer: PreTrainedTokenizerFast, initializer_range: float) -> LlavaForConditionalGeneration:
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+def _make_model(
+    tokenizer: PreTrainedTokenizerFast, initializer_range: float, hidden_size: int = 32
+) -> LlavaForConditionalGeneration:
+    sizes = {"hidden_size": hidden_size, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
             image_size=SIDE, patch_size=PATCH, projection_dim=32, initializer_range=initializer_range, **sizes

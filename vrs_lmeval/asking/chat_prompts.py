@@ -15,6 +15,13 @@ NOT_APPLIED = "not applied"
 """What the results say if the model has a chat template, but its prompts did not go through it."""
 
 
+ROOM_TO_THINK = {
+    "vrs-hf": "thought_tokens=N for room to think",
+    "vrs-vllm": "think_end_token=... and --gen_kwargs max_gen_toks=N for room to think",
+}
+"""What to say to each model class so that a thought is not read as the answer."""
+
+
 class WithTemplateArguments:
     """Stands for a processor while a chat is rendered, and hands `arguments` (enable_thinking ...) to its template."""
 
@@ -31,9 +38,20 @@ class WithTemplateArguments:
 
 
 class PromptNotes:
-    """Collects what is noticed about the prompts of a run, and warns once about each thing."""
+    """Collects what is noticed about the prompts of a run, and warns once about each thing.
 
-    def __init__(self, processor: Processor, double_bos: bool, thought_tokens: int) -> None:
+    `ours` and `theirs`: the names of our model class, and of the harness's class that it follows.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        double_bos: bool,
+        thought_tokens: int,
+        ours: str = "vrs-hf",
+        theirs: str = "hf-multimodal",
+    ) -> None:
+        self._ours, self._theirs = ours, theirs
         self._template = find_template(processor)
         self._open_thought: str | None = None
         self._told: set[str] = set()
@@ -59,7 +77,7 @@ class PromptNotes:
         if self._open_thought and not self.thought_tokens:
             self._warn(
                 f"{self._open_thought} ends the rendered prompt, so the model goes on thinking, and its thought is "
-                "read as the answer; pass enable_thinking=False in --model_args, or thought_tokens=N for room to think"
+                f"read as the answer; pass enable_thinking=False in --model_args, or {ROOM_TO_THINK[self._ours]}"
             )
 
     def look_at_arguments(self, arguments: Mapping[str, Any]) -> None:
@@ -71,7 +89,9 @@ class PromptNotes:
     def describe(self, chat_applied: bool, bos_dropped: bool) -> dict[str, str]:
         """What the results say of how prompts were written."""
         without = NOT_APPLIED if self._template else "the model has none"
-        bos = "as hf-multimodal writes it" + (", where a template has one, two (double_bos)" if self.double_bos else "")
+        bos = f"as {self._theirs} writes it" + (
+            ", where a template has one, two (double_bos)" if self.double_bos else ""
+        )
         thoughts = "no prompt ends in an open one"
         if self.thought_tokens:
             thoughts = f"up to {self.thought_tokens} tokens, cut by the model's own marks"
@@ -86,7 +106,7 @@ class PromptNotes:
     def _warn(self, warning: str) -> None:
         if warning not in self._told:
             self._told.add(warning)
-            logger.warning("vrs-hf: %s", warning)
+            logger.warning("%s: %s", self._ours, warning)
 
 
 def find_template(processor: Processor) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
 from collections import Counter
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from vrs_lmeval.asking.answer_cache import AnswerCache
 from vrs_lmeval.asking.batch_planning import identify_image
-from vrs_lmeval.asking.image_order import chunk_by_images
+from vrs_lmeval.asking.image_order import order_by_images
 from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.chat_servers.chat_endpoint import ATTEMPTS, Address, ChatEndpoint, EndpointError
 from vrs_lmeval.chat_servers.chat_messages import read_chat
@@ -103,7 +102,7 @@ class ChatAsker:
         identities = [self._identify(request) for request in requests]
         answers: dict[int, str] = {}
         same: dict[Hashable, list[int]] = {}
-        for index in itertools.chain.from_iterable(chunk_by_images(requests)):
+        for index in order_by_images(requests):
             identity = identities[index]
             found = None if self._cache is None or identity is None else self._cache.find(identity, _is_answer)
             if found is None:

@@ -333,6 +333,13 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
         warnings.append("its thoughts were read as answers: its prompts end in an open thought")
     if "two (double_bos)" in str(run.setup.get("vrs_bos")):
         warnings.append("its prompts may begin with two BOS tokens (double_bos)")
+    again = run.setup.get("vrs_cold_warm") or {"changed": 0}
+    if again["changed"]:
+        share = again["changed"] / again["warm"]
+        warnings.append(
+            f"{again['changed']} of {again['warm']} texts changed when vLLM was asked the same again from what it had "
+            f"kept, so a share of {share:.3f} in its image sensitivity need not be the image's"
+        )
     if run.task in card.trained_on:
         warnings.append("was trained on data of this benchmark, by its model card")
     return warnings

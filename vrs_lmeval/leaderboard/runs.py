@@ -236,11 +236,21 @@ def read_evidence(path: Path, results: Mapping[str, Any], task: str) -> RunEvide
         _expect(limit is None or (isinstance(limit, int | float) and 0 <= limit < 1e9), "config.limit")
         missing = setup.get("vrs_missing_weights")
         _expect(missing is None or isinstance(missing, list), "config.vrs_missing_weights")
+        again = setup.get("vrs_cold_warm")
+        _expect(again is None or _is_cold_warm(again), "config.vrs_cold_warm")
         return RunEvidence.read(config["vrs"])
     except DAMAGE as error:
         raise UnreadableResultsError(
             f"{path}: the evidence of {task} is not as a VRS task writes it ({error!r})"
         ) from error
+
+
+def _is_cold_warm(again: Any) -> bool:
+    """Whether it says how many questions were asked again warm, and how many texts changed."""
+    if not isinstance(again, Mapping):
+        return False
+    warm, changed = again.get("warm"), again.get("changed")
+    return isinstance(warm, int) and isinstance(changed, int) and 0 <= changed <= warm < 1e9
 
 
 def _expect(is_so: bool, what: str) -> None:
