@@ -1,4 +1,4 @@
-"""Pairs -> training rows: all pairs of an image packed behind one copy of its image tokens, each blind to the others."""
+"""Pairs -> training rows: all pairs of an image behind one copy of its image tokens, each blind to the others."""
 
 from __future__ import annotations
 

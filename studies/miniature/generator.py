@@ -21,7 +21,7 @@ Words = tuple[str, str]  # question, answer
 
 
 def write_pairs(facts: Sequence[Fact], image_id: str, count: int, seed: int) -> list[Pair]:
-    """At most `count` different pairs on an image; the facts take turns, and each begins with the template drawn for it.
+    """At most `count` different pairs on an image; the facts take turns, each beginning with the template drawn for it.
 
     The order depends on `seed` and the facts' sources alone.
     """

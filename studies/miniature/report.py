@@ -1,10 +1,9 @@
-"""The runs of a study -> its numbers as JSON, and the marked part of docs/study.md filled from that JSON alone."""
+"""The runs of a study -> its numbers: each arm's metrics with intervals, and its difference from the authentic arm."""
 
 from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,6 @@ from vrs_lmeval.leaderboard.runs import Run, read_folders
 from vrs_lmeval.uncertainty.model_groups import find_matched_difference
 
 NUMBERS = "numbers.json"
-BEGIN, END = "<!-- written by studies.miniature.run: begin -->", "<!-- end -->"
 
 SHOWN = ("acc", "acc_blank", "acc_shuffled", "acc_absent")
 REFERENCE = "authentic"
@@ -111,89 +109,3 @@ def mean_metric(runs: Sequence[Run], metric: str) -> float:
         if any(v is not None for v in of_run)
     ]
     return float(np.mean(means)) if means else math.nan
-
-
-def write_page(output: Path, page: Path) -> None:
-    """Replace the marked part of `page` by the tables of `output`/numbers.json."""
-    numbers = json.loads((output / NUMBERS).read_text(encoding="utf-8"))
-    text = page.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.S)
-    if not marked.search(text):
-        raise ValueError(f"{page}: has no part between {BEGIN} and {END}")
-    page.write_text(marked.sub(lambda _: f"{BEGIN}\n{make_tables(numbers)}{END}", text), encoding="utf-8")
-
-
-def make_tables(numbers: Mapping[str, Any]) -> str:
-    """Markdown: what was trained, then a table and a forest plot of each task."""
-    parts = [_tell_models(numbers)]
-    for split, content in numbers["splits"].items():
-        for task, found in content["tasks"].items():
-            parts.append(f"### {split}: `{task}`, {found['questions']} questions on {found['images']} images\n")
-            parts.append(_make_table(numbers["settings"]["arms"], found["arms"]))
-            parts.append(_draw_forest(numbers["settings"]["arms"], found["arms"]))
-            if (contrast := found["contrast"]) is not None:
-                sentences = [contrast["conclusion"], contrast["matched_conclusion"]]
-                parts.append("\n".join(f"- {sentence}" for sentence in sentences if sentence) + "\n")
-        if content["overall"] is not None:
-            parts.append(f"{split}, overall: {content['overall']['conclusion']}\n")
-    return "\n".join(parts)
-
-
-def _tell_models(numbers: Mapping[str, Any]) -> str:
-    models, settings = numbers["models"], numbers["settings"]
-    counts = {split: [m for m in models if m["split"] == split] for split in settings["splits"]}
-    told = [
-        f"{split}: {len(trained)} models, {_span(m['pairs'] for m in trained)} pairs on "
-        f"{_span(m['images'] for m in trained)} images each"
-        for split, trained in counts.items()
-        if trained
-    ]
-    return "; ".join(told) + ".\n"
-
-
-def _span(values: Any) -> str:
-    found = sorted(set(values))
-    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
-
-
-def _make_table(order: Sequence[str], arms: Mapping[str, Any]) -> str:
-    rows = [
-        "| arm | models | accuracy | blank | another image | no image | VRS | sd over seeds | VRS - authentic, by seed |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for arm in (arm for arm in order if arm in arms):
-        row = arms[arm]
-        cells = [arm, str(row["models"]), *(_number(row[metric]) for metric in SHOWN)]
-        cells += [_interval(row["vrs"]), _number(row["sd_over_seeds"]), _interval(row["minus_reference"])]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _interval(value: Mapping[str, Any] | None) -> str:
-    if value is None or value["estimate"] is None:
-        return ""
-    if value["low"] is None:
-        return f"{value['estimate']:+.3f} ({value['reason']})"
-    return f"{value['estimate']:+.3f} [{value['low']:+.3f}, {value['high']:+.3f}]"
-
-
-def _draw_forest(order: Sequence[str], arms: Mapping[str, Any], width: int = 61, reach: float = 0.15) -> str:
-    """VRS with its interval as text; the bar is 0, the ends are -reach and +reach."""
-    lines = [f"{'VRS':>11}  {-reach:+.2f}{'0':^{width - 10}}{reach:+.2f}"]
-    for arm in (arm for arm in order if arm in arms and arms[arm]["vrs"]["low"] is not None):
-        interval = arms[arm]["vrs"]
-        low, middle, high = (_place(interval[key], width, reach) for key in ("low", "estimate", "high"))
-        line = [" "] * width
-        line[low : high + 1] = "-" * (high + 1 - low)
-        line[width // 2] = "|"
-        line[middle] = "o"
-        lines.append(f"{arm:>11}  {''.join(line).rstrip()}")
-    return "".join(f"    {line}\n" for line in lines)
-
-
-def _place(value: float, width: int, reach: float) -> int:
-    return max(0, min(width - 1, round((value / reach + 1) / 2 * (width - 1))))

@@ -9,7 +9,7 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import yaml
 
 from studies.miniature.configuration import Settings, read_settings
 from studies.miniature.grid import find_folder, is_trained, list_jobs, train_all
-from studies.miniature.report import write_numbers, write_page
+from studies.miniature.page_tables import write_page
+from studies.miniature.report import write_numbers
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "study.md"
@@ -63,15 +64,20 @@ def write_models_yaml(plan: Path) -> Path:
 def evaluate(settings: Settings, output: Path, split: str) -> int:
     """`vrs study`, then `vrs leaderboard`, on the models of a split; the first exit status that is not 0."""
     plan = write_plan(settings, output, split)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    status = _call(["study", str(plan), "--output", str(plan.parent)], plan.with_name("study.log"))
+    return status or show_board(plan)
+
+
+def show_board(plan: Path) -> int:
+    """`vrs leaderboard` on the runs beside a plan: leaderboard.json and .md; its exit status."""
     folder = plan.parent
-    status = _call(["study", str(plan), "--output", str(folder)], folder / "study.log", environment)
     board = ["leaderboard", str(folder / "runs"), "--models", str(write_models_yaml(plan))]
     board += ["--json", str(folder / "leaderboard.json"), "--md", str(folder / "leaderboard.md")]
-    return status or _call(board, folder / "leaderboard.log", environment)
+    return _call(board, folder / "leaderboard.log")
 
 
-def _call(arguments: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
+def _call(arguments: Sequence[str], log: Path) -> int:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     with log.open("w", encoding="utf-8") as output:
         return subprocess.run([*VRS, *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment).returncode
 
@@ -88,6 +94,14 @@ def conduct(settings: Settings, output: Path) -> int:
     return next((status for status in statuses if status), 0)
 
 
+def report(settings: Settings, output: Path) -> int:
+    """The numbers of the runs that are there; splits without any are left out."""
+    there = [split for split in settings.splits if (output / split / "runs").is_dir()]
+    statuses = [show_board(write_plan(settings, output, split)) for split in there]
+    write_numbers(settings.with_splits(there), output)
+    return next((status for status in statuses if status), 0)
+
+
 def main() -> None:
     """Read the arguments; run; fill docs/study.md where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -95,6 +109,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=HERE / "miniature.yaml")
     parser.add_argument("--seeds", type=int, help="models an arm, instead of the configuration's")
     parser.add_argument("--steps", type=int, help="stop each training after so many steps, and ask 8 questions a task")
+    parser.add_argument("--report", action="store_true", help="run nothing: write the numbers of what is there already")
     parser.add_argument("--write", action="store_true", help="fill the marked part of docs/study.md")
     chosen = parser.parse_args()
     settings = read_settings(chosen.config)
@@ -102,7 +117,7 @@ def main() -> None:
         settings = settings.scale_down(chosen.seeds or settings.seeds, chosen.steps, limit=8)
     elif chosen.seeds is not None:
         settings = settings.with_seeds(chosen.seeds)
-    status = conduct(settings, chosen.output)
+    status = report(settings, chosen.output) if chosen.report else conduct(settings, chosen.output)
     if chosen.write:
         write_page(chosen.output, PAGE)
     sys.exit(status)
