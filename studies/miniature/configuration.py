@@ -13,6 +13,9 @@ from studies.miniature.arms import ARMS
 from studies.miniature.pairs import SPLITS
 
 
+SMALL_IMAGES, SMALL_LIMIT = 12, 8
+
+
 class UnreadableSettingsError(ValueError):
     """The configuration does not say what it should; the message names the file and the key."""
 
@@ -51,14 +54,15 @@ class Settings:
     training: Schedule
     tasks: Mapping[str, tuple[str, ...]]  # by split
     arguments: Mapping[str, Any]  # of lm_eval
+    images: int | None = None  # train on so many images; None: on all
 
-    def scale_down(self, seeds: int, steps: int, limit: int) -> Settings:
-        """The same study, small: so many seeds an arm, steps a model and questions a task."""
+    def scale_down(self, steps: int) -> Settings:
+        """The same study, small: so many steps a model, on few images, and few questions a task."""
         return replace(
             self,
-            seeds=seeds,
             training=replace(self.training, steps=steps),
-            arguments={**self.arguments, "limit": limit},
+            arguments={**self.arguments, "limit": SMALL_LIMIT},
+            images=SMALL_IMAGES,
         )
 
     def with_seeds(self, seeds: int) -> Settings:

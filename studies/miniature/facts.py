@@ -94,19 +94,8 @@ LONGEST = 6
 LINKS = {"in", "on", "of", "at", "to", "with", "a", "an", "the", "or", "and", "from", "by", "than", "for", "image"}
 """Words that a thing's name does not hold: with one of them the question says more than "is the heart enlarged"."""
 
-NOT_STATE = LINKS | {
-    "present",
-    "seen",
-    "visible",
-    "visualized",
-    "shown",
-    "scan",
-    "x-ray",
-    "mri",
-    "ct",
-    "film",
-    "contrast",
-}
+SEEN = {"present", "seen", "visible", "visualized", "shown"}
+NOT_STATE = LINKS | SEEN | {"scan", "x-ray", "mri", "ct", "film", "contrast"}
 """Last words that say that something is seen, what the picture is, or nothing: not how a thing looks."""
 
 

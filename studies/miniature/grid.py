@@ -19,7 +19,7 @@ from studies.miniature.arms import make_arms
 from studies.miniature.batches import BatchMaker
 from studies.miniature.configuration import Settings
 from studies.miniature.model import build_model, build_processor, build_tokenizer
-from studies.miniature.pairs import Pair, Split, read_split
+from studies.miniature.pairs import Pair, Split, keep_images, read_split
 from studies.miniature.tower import build_tower, keep_cells
 from studies.miniature.training import fold_standardisation, standardise, train
 
@@ -77,7 +77,9 @@ def train_all(settings: Settings, output: Path, say: Callable[[str], None]) -> N
     missing = [job for job in list_jobs(settings) if not is_trained(output, job, settings)]
     if not missing:
         return
-    keep_cells(output / CELLS, read_split(settings.splits[0]).images)  # once, before workers would do it twice
+    splits = [read(split, settings) for split in settings.splits]
+    wanted = {pair.image_id for split in splits for pair in split.train}
+    keep_cells(output / CELLS, splits[0].images, wanted)  # once, before workers would do it twice
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
@@ -90,17 +92,24 @@ def train_all(settings: Settings, output: Path, say: Callable[[str], None]) -> N
             say(f"{done}/{len(missing)} {job.split} {job.name}: loss {loss:.3f}; {left / 60:.0f} min left")
 
 
+def read(split: str, settings: Settings) -> Split:
+    """A split, with as many training images as the settings say."""
+    whole = read_split(split)
+    return whole if settings.images is None else keep_images(whole, settings.images)
+
+
 def train_one(job: Job, settings: Settings, output: Path) -> float:
     """Train and save one model in one thread, bit for bit the same on one type of machine; its last loss."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    split = read_split(job.split)
+    split = read(job.split, settings)
     arms = make_arms(split, job.seed, job.share)
     everything = arms if job.share == 1 else make_arms(split, job.seed)
     tokenizer = build_tokenizer(list_texts(split, everything["synthetic"].pairs))
     torch.manual_seed(job.seed)
     model = build_model(tokenizer, settings.decoder)
-    features = standardise(keep_cells(output / CELLS, split.images), sorted({pair.image_id for pair in split.train}))
+    images = sorted({pair.image_id for pair in split.train})
+    features = standardise(keep_cells(output / CELLS, split.images, images), images)
     maker = BatchMaker(tokenizer, arms[job.arm], settings.training.letters)
     losses = train(model, maker, features, settings.training, job.seed)
     fold_standardisation(model, features)

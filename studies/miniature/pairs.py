@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
@@ -51,6 +51,12 @@ def read_split(name: str) -> Split:
     held_out = {sample.image_id for sample in test.samples}
     train = [sample for sample in everything.samples if sample.image_id not in held_out]
     return Split(name, _make_pairs(train), _make_pairs(test.samples), everything.images)
+
+
+def keep_images(split: Split, count: int) -> Split:
+    """The split with the pairs of `count` training images alone, the first by id: the small form of a study."""
+    kept = sorted({pair.image_id for pair in split.train})[:count]
+    return replace(split, train=tuple(pair for pair in split.train if pair.image_id in kept))
 
 
 def _read(files: str, split: str, share: float | None = None) -> Benchmark:

@@ -108,18 +108,19 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="models, results and numbers; some GB")
     parser.add_argument("--config", type=Path, default=HERE / "miniature.yaml")
     parser.add_argument("--seeds", type=int, help="models an arm, instead of the configuration's")
-    parser.add_argument("--steps", type=int, help="stop each training after so many steps, and ask 8 questions a task")
+    parser.add_argument("--page", type=Path, default=PAGE, help="what --write fills")
+    parser.add_argument("--steps", type=int, help="the small form: stop each training after so many steps")
     parser.add_argument("--report", action="store_true", help="run nothing: write the numbers of what is there already")
     parser.add_argument("--write", action="store_true", help="fill the marked part of docs/study.md")
     chosen = parser.parse_args()
     settings = read_settings(chosen.config)
     if chosen.steps is not None:
-        settings = settings.scale_down(chosen.seeds or settings.seeds, chosen.steps, limit=8)
-    elif chosen.seeds is not None:
+        settings = settings.scale_down(chosen.steps)
+    if chosen.seeds is not None:
         settings = settings.with_seeds(chosen.seeds)
     status = report(settings, chosen.output) if chosen.report else conduct(settings, chosen.output)
     if chosen.write:
-        write_page(chosen.output, PAGE)
+        write_page(chosen.output, chosen.page)
     sys.exit(status)
 
 

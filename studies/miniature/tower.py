@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,10 @@ def convert_weights(published: Mapping[str, torch.Tensor], network: nn.Module) -
     return dict(zip(wanted, values, strict=True))
 
 
-def compute_cells(network: nn.Module, images: ImageStore) -> dict[str, torch.Tensor]:
-    """The feature map of every image and of the blank one: (cells, channels), cells row by row."""
+def compute_cells(network: nn.Module, images: ImageStore, wanted: Iterable[str]) -> dict[str, torch.Tensor]:
+    """The feature map of each image and of the blank one: (cells, channels), cells row by row."""
     processor = build_image_processor()
-    ids = [*images, BLANK]
+    ids = [*sorted(wanted), BLANK]
     cells: dict[str, torch.Tensor] = {}
     with torch.no_grad():
         for start in range(0, len(ids), BATCH):
@@ -76,13 +76,13 @@ def compute_cells(network: nn.Module, images: ImageStore) -> dict[str, torch.Ten
     return {image: cells[image].clone() for image in ids}
 
 
-def keep_cells(path: Path, images: ImageStore) -> dict[str, torch.Tensor]:
-    """The cells in `path`, computed and written there where it is missing or holds other images."""
+def keep_cells(path: Path, images: ImageStore, wanted: Collection[str]) -> dict[str, torch.Tensor]:
+    """The cells in `path`, computed and written there where it is missing or lacks an image."""
     if path.is_file():
         kept = load_file(path)
-        if set(kept) == {*images, BLANK}:
+        if set(kept) >= {*wanted, BLANK}:
             return kept
-    cells = compute_cells(build_tower(), images)
+    cells = compute_cells(build_tower(), images, wanted)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file(cells, part)
