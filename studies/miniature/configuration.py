@@ -12,7 +12,6 @@ import yaml
 from studies.miniature.arms import ARMS
 from studies.miniature.pairs import SPLITS
 
-
 SMALL_IMAGES, SMALL_LIMIT = 12, 8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
@@ -13,9 +14,9 @@ from vrs_lmeval.records import Sample
 DATA = "flaviagiammarino/vqa-rad"
 SPLITS = ("official", "by_image")
 
-HELD_OUT_SHARE = 0.2
-"""Images whose questions are the test by image. `tasks/vrs_vqa_rad_by_image.yaml` says the same to lm_eval, and the
-list in `held_out_images.txt` is what both must find."""
+HELD_OUT = Path(__file__).with_name("held_out_images.txt")
+"""Ids of the images whose questions are the test by image: one in five, as `image_share` draws them in the task that asks
+them (`tasks/vrs_vqa_rad_by_image.yaml`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Human pairs to train on and to be tested on, and the images of both."""
+    """Human pairs to train on and to be tested on, and the images of training."""
 
     name: str
     train: tuple[Pair, ...]
@@ -42,15 +43,15 @@ def read_split(name: str) -> Split:
     """The split `name`, one of SPLITS. Raises MissingDataError where VQA-RAD cannot be read."""
     if name == "official":
         train, test = (_read(f"data/{part}-*", part) for part in ("train", "test"))
-        everything = _read("data/*.parquet", "test")
-        return Split(name, _make_pairs(train.samples), _make_pairs(test.samples), everything.images)
+        return Split(name, _make_pairs(train.samples), _make_pairs(test.samples), train.images)
     if name != "by_image":
         raise ValueError(f"split {name!r} is none of {', '.join(SPLITS)}")
     everything = _read("data/*.parquet", "test")
-    test = _read("data/*.parquet", "test", HELD_OUT_SHARE)
-    held_out = {sample.image_id for sample in test.samples}
-    train = [sample for sample in everything.samples if sample.image_id not in held_out]
-    return Split(name, _make_pairs(train), _make_pairs(test.samples), everything.images)
+    held_out = set(HELD_OUT.read_text(encoding="utf-8").split())
+    parts = [
+        [sample for sample in everything.samples if (sample.image_id in held_out) == tested] for tested in (False, True)
+    ]
+    return Split(name, _make_pairs(parts[0]), _make_pairs(parts[1]), everything.images)
 
 
 def keep_images(split: Split, count: int) -> Split:
@@ -59,8 +60,8 @@ def keep_images(split: Split, count: int) -> Split:
     return replace(split, train=tuple(pair for pair in split.train if pair.image_id in kept))
 
 
-def _read(files: str, split: str, share: float | None = None) -> Benchmark:
-    return load_benchmark(DatasetSource(DATA, split, data_files=files, image_share=share))
+def _read(files: str, split: str) -> Benchmark:
+    return load_benchmark(DatasetSource(DATA, split, data_files=files))
 
 
 def _make_pairs(samples: Sequence[Sample]) -> tuple[Pair, ...]:
