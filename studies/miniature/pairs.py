@@ -15,8 +15,8 @@ DATA = "flaviagiammarino/vqa-rad"
 SPLITS = ("official", "by_image")
 
 HELD_OUT = Path(__file__).with_name("held_out_images.txt")
-"""Ids of the images whose questions are the test by image: one in five, as `image_share` draws them in the task that asks
-them (`tasks/vrs_vqa_rad_by_image.yaml`)."""
+"""Ids of the images whose questions are the test by image: one in five, as `image_share` draws them in the task that
+asks them (`tasks/vrs_vqa_rad_by_image.yaml`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,15 @@ class Split:
 def read_split(name: str) -> Split:
     """The split `name`, one of SPLITS. Raises MissingDataError where VQA-RAD cannot be read."""
     if name == "official":
-        train, test = (_read(f"data/{part}-*", part) for part in ("train", "test"))
-        return Split(name, _make_pairs(train.samples), _make_pairs(test.samples), train.images)
+        published, asked = (_read(f"data/{part}-*", part) for part in ("train", "test"))
+        return Split(name, _make_pairs(published.samples), _make_pairs(asked.samples), published.images)
     if name != "by_image":
         raise ValueError(f"split {name!r} is none of {', '.join(SPLITS)}")
     everything = _read("data/*.parquet", "test")
     held_out = set(HELD_OUT.read_text(encoding="utf-8").split())
-    parts = [
-        [sample for sample in everything.samples if (sample.image_id in held_out) == tested] for tested in (False, True)
-    ]
-    return Split(name, _make_pairs(parts[0]), _make_pairs(parts[1]), everything.images)
+    train = [sample for sample in everything.samples if sample.image_id not in held_out]
+    test = [sample for sample in everything.samples if sample.image_id in held_out]
+    return Split(name, _make_pairs(train), _make_pairs(test), everything.images)
 
 
 def keep_images(split: Split, count: int) -> Split:

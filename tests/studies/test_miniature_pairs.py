@@ -165,10 +165,8 @@ def test_the_splits_are_those_that_the_page_tells_of(name):
     else:
         listed = (STUDY / "held_out_images.txt").read_text().split()
         (task,) = [yaml.safe_load(path.read_text()) for path in (STUDY / "tasks").glob("*_by_image.yaml")]
-        source = DatasetSource(
-            DATA, "test", data_files=task["dataset_kwargs"]["data_files"], image_share=task["image_share"]
-        )
-        asked = load_benchmark(source).samples
+        files, share = task["dataset_kwargs"]["data_files"], task["image_share"]
+        asked = load_benchmark(DatasetSource(DATA, "test", data_files=files, image_share=share)).samples
         assert sorted(images) == listed == sorted({sample.image_id for sample in asked})
         assert {sample.sample_id for sample in asked} == {pair.source for pair in split.test}
         assert not images & {pair.image_id for pair in split.train}
