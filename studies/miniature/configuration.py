@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,6 @@ class Settings:
     def with_seeds(self, seeds: int) -> Settings:
         """The same study with so many models an arm."""
         return replace(self, seeds=seeds)
-
-    def with_splits(self, splits: Sequence[str]) -> Settings:
-        """The same study on these splits alone."""
-        return replace(self, splits=tuple(splits))
 
     def describe_training(self) -> dict[str, Any]:
         """What a trained model depends on, beside its split, arm, seed and share."""

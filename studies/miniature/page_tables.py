@@ -45,14 +45,14 @@ def make_tables(numbers: Mapping[str, Any]) -> str:
 
 
 def _tell_models(numbers: Mapping[str, Any]) -> str:
-    models, settings = numbers["models"], numbers["settings"]
-    counts = {split: [m for m in models if m["split"] == split] for split in settings["splits"]}
-    told = [
-        f"{split}: {len(trained)} models, {_span(m['pairs'] for m in trained)} pairs on "
-        f"{_span(m['images'] for m in trained)} images each"
-        for split, trained in counts.items()
-        if trained
-    ]
+    settings, models = numbers["settings"], numbers["models"]
+    planned = len(settings["splits"]) * len(settings["arms"]) * settings["seeds"] * len(settings["shares"])
+    told = [f"{len(models)} of the {planned} models of the configuration are trained"]
+    for split in settings["splits"]:
+        trained = [model for model in models if model["split"] == split and model["share"] == 1]
+        if trained:
+            pairs, images = _span(model["pairs"] for model in trained), _span(model["images"] for model in trained)
+            told.append(f"{split}: {pairs} pairs on {images} images each")
     return "; ".join(told) + ".\n"
 
 

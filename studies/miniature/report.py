@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,17 +15,25 @@ import yaml
 
 from studies.miniature.configuration import Settings
 from studies.miniature.grid import NOTE, find_folder, is_trained, list_jobs
-from vrs_lmeval.leaderboard.comparison import align_vrs
+from vrs_lmeval.leaderboard.metric_intervals import find_partners
 from vrs_lmeval.leaderboard.report import without_nan
-from vrs_lmeval.leaderboard.runs import Run, read_folders
+from vrs_lmeval.leaderboard.runs import Run, ScoredSample, read_folders
+from vrs_lmeval.records import Interval
+from vrs_lmeval.uncertainty.clusters import Floats
+from vrs_lmeval.uncertainty.forms import MEAN
+from vrs_lmeval.uncertainty.intervals import find_interval
 from vrs_lmeval.uncertainty.model_groups import find_matched_difference
 
 NUMBERS = "numbers.json"
 
 SHOWN = ("acc", "acc_blank", "acc_shuffled", "acc_absent")
 REFERENCE = "authentic"
-MARGIN = 0.02
-"""What VRS of a negative control must surely stay below; half of what the quick trial found for sighted models."""
+BOUNDS = (-2.0, 2.0)  # of a difference of two VRS values
+
+Name = tuple[str, int]
+"""An arm and a seed."""
+
+_LABEL = re.compile(r"(.+?)-(\d+)(?:-(\d+)percent)?")
 
 
 def write_numbers(settings: Settings, output: Path) -> dict[str, Any]:
@@ -32,7 +41,9 @@ def write_numbers(settings: Settings, output: Path) -> dict[str, Any]:
     numbers = {
         "settings": asdict(settings),
         "models": [_read_note(output, job) for job in list_jobs(settings) if is_trained(output, job, settings)],
-        "splits": {split: describe_split(output / split) for split in settings.splits},
+        "splits": {
+            split: describe_split(output / split) for split in settings.splits if (output / split / "runs").is_dir()
+        },
     }
     text = json.dumps(without_nan(numbers), indent=1) + "\n"
     (output / NUMBERS).write_text(text, encoding="utf-8")
@@ -51,61 +62,64 @@ def describe_split(folder: Path) -> dict[str, Any]:
     contrasts = {contrast["task"]: contrast for contrast in board["training_data"]}
     tasks = {}
     for task in dict.fromkeys(run.task for run in runs):
-        by_name = {labels[run.model]: run for run in runs if run.task == task and run.model in labels}
-        if by_name:
-            tasks[task] = {**describe_task(by_name), "contrast": contrasts.get(task)}
+        of_task = {read_name(labels[run.model]): run for run in runs if run.task == task and run.model in labels}
+        if of_task:
+            tasks[task] = {**describe_task(of_task), "contrast": contrasts.get(task)}
     return {"tasks": tasks, "overall": contrasts.get("all benchmarks")}
 
 
 def _read_labels(models: Path) -> dict[str, str]:
-    return {
-        name: entry["label"] for name, entry in yaml.safe_load(models.read_text(encoding="utf-8"))["models"].items()
-    }
+    entries = yaml.safe_load(models.read_text(encoding="utf-8"))["models"]
+    return {name: entry["label"] for name, entry in entries.items()}
 
 
-def describe_task(runs: Mapping[str, Run]) -> dict[str, Any]:
-    """`runs` by "arm-seed". Intervals hold for other models like these on other images like these."""
-    ordered = dict(sorted(runs.items()))
-    columns, images, _ = align_vrs(list(ordered.values()))
-    of_arm: dict[str, list[int]] = {}
-    for place, name in enumerate(ordered):
-        of_arm.setdefault(name.rpartition("-")[0], []).append(place)
-    names = list(ordered)
+def read_name(label: str) -> Name:
+    """ "mixed-3" -> ("mixed", 3); "mixed-3-25percent" -> ("mixed 25 %", 3): part of the learning curve, no arm."""
+    arm, seed, percent = _LABEL.fullmatch(label).groups()  # type: ignore[union-attr] # `Job.name` writes them
+    return (arm if percent is None else f"{arm} {percent} %"), int(seed)
+
+
+def describe_task(runs: Mapping[Name, Run]) -> dict[str, Any]:
+    """An entry an arm. Intervals hold for other models like these on other images like these."""
+    samples = {name: sorted(run.samples, key=lambda sample: sample.sample_id) for name, run in runs.items()}
+    first = next(iter(samples.values()))
+    images = [sample.image_id for sample in first]
+    partners = find_partners(first)
+    values = {name: np.array([_find_vrs(sample) for sample in of_run]) for name, of_run in samples.items()}
     arms = {}
-    for arm, places in of_arm.items():
-        chosen = [ordered[names[place]] for place in places]
+    for arm in dict.fromkeys(arm for arm, _ in sorted(runs)):
+        seeds = [seed for name, seed in sorted(runs) if name == arm]
+        own = [values[arm, seed] for seed in seeds]
+        paired = [values[arm, seed] - values[REFERENCE, seed] for seed in seeds if (REFERENCE, seed) in values]
         arms[arm] = {
-            "models": len(places),
-            **{metric: mean_metric(chosen, metric) for metric in SHOWN},
-            "vrs": asdict(find_matched_difference(columns[:, places], images)),
-            "sd_over_seeds": float(np.nanmean(columns[:, places], axis=0).std(ddof=1)) if len(places) > 1 else math.nan,
-            "below_margin": None,
-            "minus_reference": None,
+            "models": len(seeds),
+            **{metric: mean_metric([runs[arm, seed] for seed in seeds], metric) for metric in SHOWN},
+            "vrs": asdict(find_mean(own, images, partners)),
+            "sd_over_seeds": float(np.std([np.nanmean(one) for one in own], ddof=1)) if len(seeds) > 1 else math.nan,
+            "minus_reference": asdict(find_mean(paired, images, partners)) if paired and arm != REFERENCE else None,
         }
-        interval = arms[arm]["vrs"]
-        arms[arm]["below_margin"] = bool(abs(interval["low"]) < MARGIN and abs(interval["high"]) < MARGIN)
-        pairs = pair_by_seed(names, arm)
-        if arm != REFERENCE and pairs:
-            differences = np.stack([columns[:, first] - columns[:, second] for first, second in pairs], axis=1)
-            arms[arm]["minus_reference"] = asdict(find_matched_difference(differences, images))
     return {"questions": len(images), "images": len(set(images)), "arms": arms}
 
 
-def pair_by_seed(names: Sequence[str], arm: str) -> list[tuple[int, int]]:
-    """Places of (the arm's model, the reference's) of each seed that has both."""
-    places = {name: place for place, name in enumerate(names)}
-    seeds = [name.rpartition("-")[2] for name in names if name.rpartition("-")[0] == arm]
-    return [
-        (places[f"{arm}-{seed}"], places[f"{REFERENCE}-{seed}"]) for seed in seeds if f"{REFERENCE}-{seed}" in places
+def _find_vrs(sample: ScoredSample) -> float:
+    value = sample.values.get("vrs")
+    return math.nan if value is None else value
+
+
+def find_mean(of_models: Sequence[Floats], images: Sequence[str], partners: Sequence[str | None]) -> Interval:
+    """Mean over models; models and images both random, or images alone where there is one model."""
+    if len(of_models) > 1:
+        return find_matched_difference(np.stack(of_models, axis=1), images)
+    places = [
+        (value, image, partner)
+        for value, image, partner in zip(of_models[0].tolist(), images, partners, strict=True)
+        if not math.isnan(value)
     ]
+    return find_interval(MEAN, places, BOUNDS)
 
 
 def mean_metric(runs: Sequence[Run], metric: str) -> float:
     """Mean over models of the mean over questions; NaN where the task does not have the metric."""
     values = [[sample.values.get(metric) for sample in run.samples] for run in runs]
-    means = [
-        np.mean([value for value in of_run if value is not None])
-        for of_run in values
-        if any(v is not None for v in of_run)
-    ]
+    means = [np.mean(told) for of_run in values if (told := [value for value in of_run if value is not None])]
     return float(np.mean(means)) if means else math.nan
