@@ -38,12 +38,11 @@ _LABEL = re.compile(r"(.+?)-(\d+)(?:-(\d+)percent)?")
 
 def write_numbers(settings: Settings, output: Path) -> dict[str, Any]:
     """Everything that the page says, in `output`/numbers.json."""
+    there = [split for split in settings.splits if (output / split / "leaderboard.json").is_file()]
     numbers = {
         "settings": asdict(settings),
         "models": [_read_note(output, job) for job in list_jobs(settings) if is_trained(output, job, settings)],
-        "splits": {
-            split: describe_split(output / split) for split in settings.splits if (output / split / "runs").is_dir()
-        },
+        "splits": {split: describe_split(output / split) for split in there},
     }
     text = json.dumps(without_nan(numbers), indent=1) + "\n"
     (output / NUMBERS).write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from studies.miniature.batches import CELLS, IGNORED, Batch, BatchMaker
 from studies.miniature.configuration import Schedule
 
 GAIN = 0.5
-"""Spread of a standardised feature channel as the projector sees it; of .3, .5, 1 and 2 the one that learned best."""
+"""Spread of a standardised feature channel as the projector sees it: of .5 and 2 the better one, in one trial."""
 
 SOFT = 0.05
 """Added to a channel's spread, so that one that hardly ever fires is not blown up."""
@@ -29,7 +29,7 @@ class Features:
     spread: torch.Tensor
 
     def stack(self, images: Sequence[str]) -> torch.Tensor:
-        """Standardised cells (images, cells, channels): raw ones are all positive, and learned slowly."""
+        """Standardised cells (images, cells, channels): raw ones are all positive, and few of them large."""
         return (torch.stack([self.cells[image] for image in images]) - self.mean) / self.spread * GAIN
 
 
