@@ -34,8 +34,8 @@ LETTER = "Answer with the option's letter from the given choices directly."
 """The instructions of the vrs_* tasks. Each is one token: its words tell nothing, and cost time."""
 
 INITIAL_SPREAD = 0.08
-"""Of random weights: about 1 / sqrt(128). With transformers' usual .02, meant for wide models, the loss fell about half as
-fast."""
+"""Of random weights: about 1 / sqrt(128). With transformers' usual .02, meant for wide models, the loss fell about half
+as fast."""
 
 RARE = 2
 """Words that training's text holds fewer times are `<unk>`, so that the model learns to meet words it does not know."""
