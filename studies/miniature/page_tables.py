@@ -12,7 +12,7 @@ from studies.miniature.report import NUMBERS, SHOWN
 
 BEGIN, END = "<!-- written by studies.miniature.run: begin -->", "<!-- end -->"
 
-REACH, WIDTH = 0.15, 61
+REACH, WIDTH = 0.3, 61
 """Of a forest plot: VRS from -REACH to REACH on so many characters; what lies outside is drawn at the edge."""
 
 HEADINGS = ("arm", "models", "accuracy", "blank", "another image", "no image", "VRS", "sd over seeds")

@@ -42,7 +42,7 @@ def write_numbers(settings: Settings, output: Path) -> dict[str, Any]:
     numbers = {
         "settings": asdict(settings),
         "models": [_read_note(output, job) for job in list_jobs(settings) if is_trained(output, job, settings)],
-        "splits": {split: describe_split(output / split) for split in there},
+        "splits": {split: describe_split(output / split, settings.tasks[split]) for split in there},
     }
     text = json.dumps(without_nan(numbers), indent=1) + "\n"
     (output / NUMBERS).write_text(text, encoding="utf-8")
@@ -53,14 +53,14 @@ def _read_note(output: Path, job: Any) -> dict[str, Any]:
     return dict(json.loads((find_folder(output, job) / NOTE).read_text(encoding="utf-8")))
 
 
-def describe_split(folder: Path) -> dict[str, Any]:
-    """By task: every arm's numbers, its difference from the reference by seed, and the leaderboard's contrast."""
+def describe_split(folder: Path, order: Sequence[str]) -> dict[str, Any]:
+    """By task, in `order`: the arms' numbers, their differences from the reference, and the leaderboard's contrast."""
     runs, _ = read_folders([folder / "runs"])
     labels = _read_labels(folder / "models.yaml")
     board = json.loads((folder / "leaderboard.json").read_text(encoding="utf-8"))
     contrasts = {contrast["task"]: contrast for contrast in board["training_data"]}
     tasks = {}
-    for task in dict.fromkeys(run.task for run in runs):
+    for task in order:
         of_task = {read_name(labels[run.model]): run for run in runs if run.task == task and run.model in labels}
         if of_task:
             tasks[task] = {**describe_task(of_task), "contrast": contrasts.get(task)}

@@ -155,11 +155,11 @@ def test_a_model_of_the_learning_curve_is_of_no_arm():
 
 def test_a_forest_plot_draws_the_interval_and_leaves_out_an_arm_without():
     arms = {
-        "authentic": {"vrs": {"low": 0.0, "estimate": 0.075, "high": 0.15}},
+        "authentic": {"vrs": {"low": 0.0, "estimate": 0.15, "high": 0.3}},
         "mixed": {"vrs": {"low": None, "estimate": 0.1, "high": None}},
     }
     heading, row = draw_forest(["authentic", "mixed"], arms).splitlines()
-    assert heading.endswith("+0.15")
+    assert heading.endswith("+0.30")
     assert row == "      authentic  " + " " * 30 + "|" + "-" * 14 + "o" + "-" * 15
     assert draw_forest(["mixed"], arms) == ""
 
@@ -197,7 +197,7 @@ def test_a_packed_row_has_the_logits_of_the_model_that_transformers_runs():
 
 
 @pytest.mark.models
-def test_the_whole_study_runs_in_its_small_form_and_goes_on_where_it_stopped(tmp_path):
+def test_the_whole_study_runs_in_its_small_form(tmp_path):
     needs_the_tower()
     if not Path(os.environ.get("VRS_DATA_DIR", "/nowhere"), DATA).is_dir():
         pytest.skip(
@@ -217,6 +217,3 @@ def test_the_whole_study_runs_in_its_small_form_and_goes_on_where_it_stopped(tmp
     assert page.read_text().endswith(f"{END}\nEnd\n")
     (results,) = output.rglob("results_*.json")
     assert json.loads(results.read_text())["config"]["vrs_missing_weights"] == []
-    again = subprocess.run([*command, "--report"], cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert "loss" not in again.stdout
