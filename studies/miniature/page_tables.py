@@ -47,13 +47,18 @@ def make_tables(numbers: Mapping[str, Any]) -> str:
 def _tell_models(numbers: Mapping[str, Any]) -> str:
     settings, models = numbers["settings"], numbers["models"]
     planned = len(settings["splits"]) * len(settings["arms"]) * settings["seeds"] * len(settings["shares"])
-    told = [f"{len(models)} of the {planned} models of the configuration are trained"]
+    asked = sum(_count_models(split["tasks"]) for split in numbers["splits"].values())
+    told = [f"{asked} of the {planned} models of the configuration have been trained and asked"]
     for split in settings["splits"]:
         trained = [model for model in models if model["split"] == split and model["share"] == 1]
         if trained:
             pairs, images = _span(model["pairs"] for model in trained), _span(model["images"] for model in trained)
             told.append(f"{split}: {pairs} pairs on {images} images each")
     return "; ".join(told) + ".\n"
+
+
+def _count_models(tasks: Mapping[str, Any]) -> int:
+    return max((sum(arm["models"] for arm in task["arms"].values()) for task in tasks.values()), default=0)
 
 
 def _span(values: Iterable[int]) -> str:
