@@ -9,10 +9,14 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
 
 demo: $(VENV)/.installed
 	$(BIN)/vrs demo --output vrs-demo
+
+# Trains 50 small models on VQA-RAD (VRS_DATA_DIR) and evaluates them: docs/study.md. Called again, it goes on.
+study: $(VENV)/.installed-study
+	$(BIN)/python -m studies.miniature.run --output vrs-study --write
 
 # What a change of Python most often breaks, while one writes: no model, no compiler, no browser, no lm_eval command line.
 quick: $(VENV)/.installed-dev
@@ -96,7 +100,7 @@ test-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/pytest tests/pixels/test_torchvision_parity.py tests/pixels/test_image_processor.py
 
 clean:
-	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest .venv-vllm build vrs-demo
+	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest .venv-vllm build vrs-demo # not vrs-study: an hour of training
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)
@@ -109,6 +113,10 @@ $(VENV)/.installed: $(SOURCES)
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(BIN)/python -m pip install -qq -c constraints.txt --group dev
 	@$(BIN)/python tests/cpu_torchvision/add_to_environment.py
+	@touch $@
+
+$(VENV)/.installed-study: $(VENV)/.installed
+	@$(BIN)/python -m pip install -qq -c constraints.txt --group study
 	@touch $@
 
 $(TORCHVISION_VENV)/.installed: $(SOURCES)

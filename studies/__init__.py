@@ -1,0 +1,1 @@
+"""Studies that use the package as its users do; nothing here is installed."""
