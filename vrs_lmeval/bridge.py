@@ -127,7 +127,8 @@ def _add_tasks(manager: Any) -> None:
 
 def _check_data(index: Any) -> None:
     """End the command where data sets are missing: lm_eval would load the model first, then name one of them."""
-    if not any("vrs_" in argument for argument in sys.argv):
+    asks_nothing = sys.argv[1:2] in (["ls"], ["validate"])
+    if asks_nothing or not any("vrs_" in argument for argument in sys.argv):
         return  # the imports below take a second, and runs without our tasks need none of them
     from vrs_lmeval.benchmark.asked_tasks import check_data
     from vrs_lmeval.benchmark.sources import MissingDataError

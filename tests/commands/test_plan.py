@@ -39,8 +39,9 @@ def test_a_limit_is_a_number_of_questions_and_likelihoods_write_nothing():
 
 
 def test_hours_at_a_given_rate():
-    assert "time: about 8 minutes at 1 requests a second (as given)" in plan("--tasks", "vrs_sample", "--rate", "1")
-    assert "time: about 13.5 hours at 0.01 requests a second" in plan("--tasks", "vrs_sample", "--rate", "0.01")
+    assert "time: about 13.5 hours at 0.01 requests a second (as given)" in plan(
+        "--tasks", "vrs_sample", "--rate", "0.01"
+    )
 
 
 @pytest.mark.models

@@ -287,6 +287,7 @@ def test_plain_lm_eval_asks_a_written_task_and_compare_reads_it(folder):
 
 
 @pytest.mark.models
+@pytest.mark.whole  # a start of lm_eval; that a run fails so is tested with others
 def test_a_model_that_is_not_there_ends_with_the_log_and_its_code(folder):
     code, output = vrs("run", write_table(), "--images", "scans", "--model", folder / "no-model")
     assert code == 1
