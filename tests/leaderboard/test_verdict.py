@@ -5,7 +5,7 @@ import math
 import pytest
 
 from vrs_lmeval.leaderboard.runs import GivenAnswer, ScoredSample
-from vrs_lmeval.leaderboard.verdict import Kind, find_unread, judge
+from vrs_lmeval.leaderboard.verdict import Kind, find_unread, find_warm_changes, judge
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.limits import find_exact_limits
 
@@ -156,6 +156,28 @@ def test_the_verdict_of(case):
     assert verdict.kind is kind, verdict.sentence
     for part in words:
         assert part in verdict.sentence
+
+
+def test_texts_that_change_when_asked_again_warm_raise_the_floor():
+    metrics = {"vrs": interval(0.0, -0.02, 0.02), "image_sensitivity": interval(0.12, 0.10, 0.14)}
+    assert judge(metrics, READ, 0.4).kind is Kind.ANSWERS_CHANGE
+    warm = find_warm_changes({"vrs_cold_warm": {"asked_again": 100, "warm": 80, "changed": 8}})
+    assert warm.estimate == pytest.approx(0.1)
+    assert warm.high > 0.14
+    told = judge(metrics, READ, 0.4, warm)
+    assert told.kind is Kind.HARDLY
+    assert "hardly more often than asking again does (0.100 [" in told.sentence
+
+
+@pytest.mark.parametrize("setup", [{}, {"vrs_cold_warm": None}, {"vrs_cold_warm": {"warm": 90, "changed": 0}}])
+def test_where_no_text_changed_the_floor_stays(setup):
+    assert find_warm_changes(setup) is None
+
+
+def test_few_changes_among_many_never_lower_it():
+    warm = find_warm_changes({"vrs_cold_warm": {"warm": 1000, "changed": 1}})
+    metrics = {"vrs": interval(0.0, -0.02, 0.02), "image_sensitivity": interval(0.03, 0.02, 0.04)}
+    assert judge(metrics, READ, 0.4, warm).kind is judge(metrics, READ, 0.4).kind is Kind.HARDLY
 
 
 def test_nothing_is_called_blind_whose_answers_change():

@@ -23,7 +23,7 @@ from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs, fill_matrix, f
 from vrs_lmeval.leaderboard.runs import Run, UnreadableResultsError
 from vrs_lmeval.leaderboard.shown_text import clean_reason
 from vrs_lmeval.leaderboard.text_floors import TextFloor, find_floors, shows_no_image
-from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES, find_unread, judge
+from vrs_lmeval.leaderboard.verdict import FEWEST_IMAGES, find_unread, find_warm_changes, judge
 from vrs_lmeval.leaderboard.vision_necessary import VisionNecessary, find_vision_necessary
 from vrs_lmeval.records import Interval
 from vrs_lmeval.uncertainty.forms import MEAN
@@ -232,7 +232,7 @@ def _make_board(task: str, runs: Sequence[Run], cards: Mapping[str, ModelCard], 
         bootstraps = {name: both.bootstrap for name, both in of_run.items()}
         warnings = tuple(_find_warnings(run, card, metrics, floor))
         label = labels[run.model]
-        judged = judge(metrics, run.samples, floor)
+        judged = judge(metrics, run.samples, floor, find_warm_changes(run.setup))
         verdict = f"{label} {judged.sentence}{_describe_discordance(run)}."
         slices = _find_slices(run)
         standings.append(

@@ -14,7 +14,7 @@ import numpy as np
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals, find_partners
 from vrs_lmeval.leaderboard.pairs import PairTest, compare_pairs
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
-from vrs_lmeval.leaderboard.verdict import judge
+from vrs_lmeval.leaderboard.verdict import find_warm_changes, judge
 from vrs_lmeval.reading.normalisation import name_text
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
@@ -92,7 +92,7 @@ def _make_row(
     bootstraps = {name: both.bootstrap for name, both in intervals.items()}
     if "vrs" not in metrics:
         return ModelRow(label, metrics, bootstraps, test)
-    judged = judge(metrics, run.samples, blind_floor)
+    judged = judge(metrics, run.samples, blind_floor, find_warm_changes(run.setup))
     return ModelRow(label, metrics, bootstraps, test, judged.sentence, judged.kind.value)
 
 

@@ -6,9 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from vrs_lmeval.leaderboard.runs import ScoredSample
 from vrs_lmeval.records import REAL, SHUFFLED, Interval
+from vrs_lmeval.uncertainty.intervals import find_t_interval
 
 FEWEST_IMAGES = 20
 """With fewer images nothing is concluded: with 10 images of unequal size, tests that should be wrong in 5 % of null
@@ -71,11 +73,38 @@ def find_unread(samples: Sequence[ScoredSample]) -> Unread:
     )
 
 
-def judge(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float) -> Verdict:
-    """Metrics of one run by name, its samples, and the accuracy that needs no image -> what may be concluded."""
-    verdict = _judge_vrs(metrics, samples, blind_floor)
+def judge(
+    metrics: Mapping[str, Interval],
+    samples: Sequence[ScoredSample],
+    blind_floor: float,
+    warm_changes: Interval | None = None,
+) -> Verdict:
+    """Metrics of one run by name, its samples, and the accuracy that needs no image -> what may be concluded.
+
+    `warm_changes`: of `find_warm_changes`, where texts changed by themselves.
+    """
+    verdict = _judge_vrs(metrics, samples, blind_floor, _find_noise(metrics, warm_changes))
     story = describe_other_story(metrics)
     return verdict if story is None else Verdict(verdict.kind, f"{verdict.sentence}; {story}")
+
+
+def find_warm_changes(setup: Mapping[str, Any]) -> Interval | None:
+    """The share of texts that changed when an engine answered the same again from what it had kept, with its interval.
+
+    `setup` is the harness's `config` of the run. None where none changed, or nothing was asked again.
+    """
+    again = setup.get("vrs_cold_warm") or {}
+    warm, changed = again.get("warm", 0), again.get("changed", 0)
+    if not changed:
+        return None
+    values = [1.0] * changed + [0.0] * (warm - changed)
+    return find_t_interval(values, list(map(str, range(warm))), bounds=(0.0, 1.0))
+
+
+def _find_noise(metrics: Mapping[str, Interval], warm_changes: Interval | None) -> Interval | None:
+    """How often answers change though the picture says the same: the larger of what was measured; None if neither."""
+    measured = [each for each in (metrics.get("retest_sensitivity"), warm_changes) if each is not None]
+    return max(measured, key=lambda each: each.high, default=None)
 
 
 def describe_other_story(metrics: Mapping[str, Interval]) -> str | None:
@@ -99,7 +128,9 @@ def _find_side(interval: Interval) -> int:
     return int(interval.low > 0) - int(interval.high < 0)
 
 
-def _judge_vrs(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float) -> Verdict:
+def _judge_vrs(
+    metrics: Mapping[str, Interval], samples: Sequence[ScoredSample], blind_floor: float, noise: Interval | None
+) -> Verdict:
     vrs, unread, sensitivity = metrics["vrs"], find_unread(samples), metrics.get("image_sensitivity")
     if vrs.clusters < FEWEST_IMAGES:
         return _cannot_tell(f"only {vrs.clusters} images were asked about (VRS {_show(vrs)}), not {FEWEST_IMAGES}")
@@ -113,24 +144,19 @@ def _judge_vrs(metrics: Mapping[str, Interval], samples: Sequence[ScoredSample],
             f"{unread.real:.0%} of its answers with its own image could not be read, {unread.shuffled:.0%} with "
             f"another's (VRS {_show(vrs)})"
         )
-    floor = _find_floor(metrics.get("retest_sensitivity"))
+    floor = max(0.0 if "retest_sensitivity" in metrics else MARGIN, 0.0 if noise is None else noise.high)
     least, most = (0.0, math.inf) if sensitivity is None else (sensitivity.low, sensitivity.high)
     if sensitivity is not None and least > floor:
         return Verdict(Kind.ANSWERS_CHANGE, _describe_change(vrs, sensitivity, metrics, blind_floor))
     if sensitivity is None or not (most < floor + HARDLY_CHANGE and max(-low, high) < MARGIN):
         return _cannot_tell(f"its VRS may be 0 ({_show(vrs)}); more images would tell")
     change = f"its answers hardly change with it (image sensitivity {_show(sensitivity, signed=False)})"
-    if floor > MARGIN:
+    if noise is not None and floor > MARGIN:
         change = (
             f"another image changes its answers (image sensitivity {_show(sensitivity, signed=False)}) hardly more "
-            f"often than asking again does ({_show(metrics['retest_sensitivity'], signed=False)})"
+            f"often than asking again does ({_show(noise, signed=False)})"
         )
     return Verdict(Kind.HARDLY, f"hardly looks at the image: {change}, and its VRS is below {high:.3f} ({_show(vrs)})")
-
-
-def _find_floor(retest: Interval | None) -> float:
-    """The image sensitivity that says nothing: that of asking again, or MARGIN if asking again was not measured."""
-    return MARGIN if retest is None else retest.high
 
 
 def _describe_looking(vrs: Interval, unread: Unread, metrics: Mapping[str, Interval]) -> str:
