@@ -136,7 +136,8 @@ def _check_data(index: Any) -> None:
     try:
         check_data(index, sys.argv)
     except MissingDataError as error:
-        raise SystemExit(f"vrs_lmeval: {error}") from None
+        is_first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
+        raise SystemExit(f"vrs_lmeval: {error}" if is_first else 1) from None
     except Exception as error:  # a check must cost no run; the task itself tells what is wrong with its YAML
         sys.stderr.write(f"vrs_lmeval: data sets are not looked for before the run ({error})\n")
 

@@ -1,5 +1,6 @@
 """Which tasks a command line asks for, and what is said before a model is loaded where their data are missing."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_all_missing_sets_are_named_at_once_with_a_command_for_each(index, only_
     assert all(f"  {name}: " in told for name in FOUR[1:])
     assert told.count("hf download ") == 3
     assert told.count("Two ways to get them") == 1
-    assert told.endswith("VRS_SKIP_MISSING=1 asks a group without them: vrs_vqa_rad, vrs_sample.")
+    assert told.endswith("VRS_SKIP_MISSING=1 asks the group without them: vrs_vqa_rad, vrs_sample.")
 
 
 def test_what_is_here_is_no_reason_to_stop(index, only_vqa_rad):
@@ -88,9 +89,46 @@ def test_a_group_goes_on_without_them_if_asked_and_says_so_in_its_name(index, on
     assert [record.args[0] for record in caplog.records] == FOUR[1:]
 
 
-@pytest.mark.parametrize("names", ["vrs_slake", "vrs_medvqa,vrs_slake"])
-def test_a_task_asked_for_by_its_name_is_never_left_out(index, only_vqa_rad, monkeypatch, names):
+def add(index, name, **config):
+    """A group or a tag of the user's own."""
+    entry = index["vrs_medvqa"]
+    cfg = {"group": name, **config} if config.keys() != {"tags"} else None
+    index[name] = dataclasses.replace(entry, name=name, cfg=cfg, tags=set(config.get("tags", ())))
+
+
+def test_what_a_group_says_of_its_other_members_stays(index, only_vqa_rad, monkeypatch):
     monkeypatch.setenv("VRS_SKIP_MISSING", "1")
+    changed = {"task": "vrs_sample", "generation_kwargs": {"max_gen_toks": 512}}
+    inline = {"group": "inline", "task": ["vrs_sample"]}
+    add(index, "mine", task=[changed, "vrs_slake", inline])
+    check_data(index, ["run", "--tasks", "mine"])
+    assert index["mine"].cfg["task"] == [changed, inline]
+    assert index["mine"].cfg["group_alias"] == "mine (without vrs_slake)"
+
+
+def test_a_member_with_data_of_its_own_is_not_looked_for(index, only_vqa_rad):
+    add(index, "mine", task=[{"task": "vrs_slake", "dataset_path": "/data/slake"}])
+    check_data(index, ["run", "--tasks", "mine"])
+    add(index, "all_mine", task=["vrs_slake"], dataset_path="/data/slake")
+    check_data(index, ["run", "--tasks", "all_mine"])
+
+
+def test_groups_of_groups_and_tags_say_what_they_lack_too(index, only_vqa_rad, monkeypatch):
+    monkeypatch.setenv("VRS_SKIP_MISSING", "1")
+    add(index, "tagged", tags=["vrs_slake", "vrs_sample"])
+    add(index, "none_left", task=["vrs_pathvqa"])
+    add(index, "outer", task=["vrs_medvqa", "tagged", "none_left"])
+    check_data(index, ["run", "--tasks", "outer"])
+    assert index["tagged"].tags == {"vrs_sample"}
+    assert index["outer"].cfg["task"] == ["vrs_medvqa", "tagged"]
+    assert index["outer"].cfg["group_alias"] == "outer (without vrs_slake, vrs_pathvqa, vrs_pmc_vqa)"
+    assert find_tasks(["outer"], index) == ["vrs_vqa_rad", "vrs_sample"]
+
+
+@pytest.mark.parametrize("names", ["vrs_slake", "vrs_medvqa,vrs_slake", "vrs_slak?", "vrs_[ps]*", "none_left"])
+def test_what_was_asked_for_by_its_name_is_never_left_out(index, only_vqa_rad, monkeypatch, names):
+    monkeypatch.setenv("VRS_SKIP_MISSING", "1")
+    add(index, "none_left", task=["vrs_pathvqa"])
     with pytest.raises(MissingDataError):
         check_data(index, ["run", "--tasks", names])
 

@@ -113,3 +113,19 @@ def test_a_hub_that_is_not_reached_is_asked_once(monkeypatch):
     assert first.detail.startswith("the hub is not reached (")
     monkeypatch.setattr(huggingface_hub, "HfApi", None)  # would fail if it was called
     assert find_place(TABLE, hub).detail == first.detail
+
+
+def test_a_hub_that_is_only_slow_is_no_reason_to_stop(monkeypatch):
+    class Slow:
+        def dataset_info(self, *args, **kwargs):
+            raise TimeoutError("The read operation timed out")
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "HfApi", Slow)
+    assert find_place(TABLE, Hub()).state == "unsure"
+
+
+def test_of_several_processes_none_asks_the_hub(monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "HfApi", None)
+    assert find_place(TABLE, Hub(is_asked=False)).state == "hub"

@@ -21,6 +21,9 @@ from vrs_lmeval.benchmark.task_keys import take_source
 
 SKIP_VARIABLE = "VRS_SKIP_MISSING"
 
+DATA_KEYS = {"dataset_path", "dataset_kwargs", "dataset_name", "test_split"}
+"""Keys by which a group may give a member other data than its own file does."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -56,10 +59,18 @@ def read_asked_names(arguments: Sequence[str]) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
+def expand_patterns(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
+    """The names, with those that fit in place of a pattern, as lm_eval does it."""
+    return [name for asked in names for name in (fnmatch.filter(index, asked) if set("*?[") & set(asked) else [asked])]
+
+
 def find_tasks(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
-    """The tasks of ours that names, patterns, groups and tags stand for, each once; other names count nothing."""
+    """The tasks of ours that names, patterns, groups and tags stand for, each once; other names count nothing.
+
+    Members of a group for which it names another data set are left out: only lm_eval knows where that lies.
+    """
     found: dict[str, None] = {}
-    waiting = [name for asked in names for name in (fnmatch.filter(index, asked) if "*" in asked else [asked])]
+    waiting = expand_patterns(names, index)
     seen: set[str] = set()
     while waiting:
         name = waiting.pop(0)
@@ -94,25 +105,29 @@ def check_data(index: MutableMapping[str, Any], arguments: Sequence[str]) -> Non
     """Raises MissingDataError that names every data set which the asked tasks need and which cannot be had.
 
     With VRS_SKIP_MISSING=1 the groups lose the tasks that lack their data, as long as one is left, and say so in their
-    name; tasks that were asked for by their own names are still an error.
+    name; tasks that were asked for by their own names, or by a pattern, are still an error. Of several processes each
+    asks by itself, so there only this machine and HF_HUB_OFFLINE count, which all see alike.
     """
     names = read_asked_names(arguments)
     tasks = find_tasks(names, index)
-    missing = [each for each in locate(tasks, index, Hub()) if each.place.state == "missing"]
+    hub = Hub(is_asked=int(os.environ.get("WORLD_SIZE", "1")) == 1)
+    missing = [each for each in locate(tasks, index, hub) if each.place.state == "missing"]
     if not missing:
         return
     lacking = {each.name for each in missing}
-    left = [name for name in tasks if name not in lacking]
-    if os.environ.get(SKIP_VARIABLE) == "1" and left and not lacking & set(names):
-        _shorten_groups(index, lacking)
+    shortened, emptied = _shorten_groups(index, lacking)
+    can_skip = not (lacking | emptied) & set(expand_patterns(names, index))
+    if os.environ.get(SKIP_VARIABLE) == "1" and can_skip:
+        index.update(shortened)
         for each in missing:
             logger.warning("%s is left out (%s=1): %s", each.name, SKIP_VARIABLE, each.place.detail)
         return
     lines = [f"{len(missing)} of {len(tasks)} tasks lack their data; nothing was asked."]
     lines += [f"  {each.name}: {each.source.path}: {each.place.detail}" for each in missing]
     lines.append(explain(missing))
-    if left:
-        lines.append(f"{SKIP_VARIABLE}=1 asks a group without them: {', '.join(left)}.")
+    if can_skip:
+        left = [name for name in tasks if name not in lacking]
+        lines.append(f"{SKIP_VARIABLE}=1 asks the group without them: {', '.join(left)}.")
     raise MissingDataError("\n".join(lines))
 
 
@@ -124,25 +139,53 @@ def explain(missing: Sequence[Asked]) -> str:
     return "\n".join(advice)
 
 
-def _shorten_groups(index: MutableMapping[str, Any], lacking: set[str]) -> None:
-    """Takes tasks out of every group, which then says what it is without."""
-    for name, entry in list(index.items()):
-        members = _list_members(entry)
-        gone = [member for member in members if member in lacking]
-        if gone:
-            config = {
-                **entry.cfg,
-                "task": [member for member in members if member not in lacking],
-                "group_alias": f"{name} (without {', '.join(gone)})",
-            }
-            # Without a path lm_eval takes the configuration from here, and does not read the file again.
-            index[name] = replace(entry, cfg=config, yaml_path=None)
+def _shorten_groups(index: Mapping[str, Any], lacking: set[str]) -> tuple[dict[str, Any], set[str]]:
+    """(groups and tags without the tasks that lack their data, and the names of those in which none would be left).
+
+    Every group that holds one, at any depth, says in its name what it is without.
+    """
+    affected = {
+        name: gone
+        for name, entry in index.items()
+        if _list_members(entry) and (gone := [task for task in find_tasks([name], index) if task in lacking])
+    }
+    removed, before = set(lacking), -1
+    while len(removed) > before:  # a group whose groups are all gone is gone, too
+        before = len(removed)
+        removed |= {
+            name for name in affected if set(_list_members(index[name])) <= removed and not _has_own(index[name])
+        }
+    shortened = {}
+    for name in affected.keys() - removed:
+        entry = index[name]
+        if not entry.cfg:
+            shortened[name] = replace(entry, tags=entry.tags - removed)
+            continue
+        kept = [item for item in entry.cfg["task"] if _names_own_data(item) or _name_member(item) not in removed]
+        alias = f"{name} (without {', '.join(affected[name])})"
+        # Without a path lm_eval takes the configuration from here, and does not read the file again.
+        shortened[name] = replace(entry, cfg={**entry.cfg, "task": kept, "group_alias": alias}, yaml_path=None)
+    return shortened, removed - lacking
 
 
 def _list_members(entry: Entry) -> list[str]:
-    """The names of what a group holds, or a tag."""
+    """The names of what a group holds, or a tag; not of members whose data the group names itself."""
     config = entry.cfg or {}
     if "group" not in config:
         return [] if config else sorted(entry.tags)
-    members = config.get("task") or []
-    return [each if isinstance(each, str) else each.get("group") or each.get("task", "") for each in members]
+    if _names_own_data(config):
+        return []
+    return [_name_member(item) for item in config.get("task") or [] if not _names_own_data(item)]
+
+
+def _has_own(entry: Entry) -> bool:
+    """Whether a group holds members whose data it names itself."""
+    return any(map(_names_own_data, (entry.cfg or {}).get("task") or []))
+
+
+def _names_own_data(item: Any) -> bool:
+    return isinstance(item, Mapping) and bool(DATA_KEYS & item.keys())
+
+
+def _name_member(item: Any) -> str:
+    return item if isinstance(item, str) else str(item.get("group") or item.get("task", ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,6 +26,10 @@ NOT_GIVEN = (401, 403, 404)
 """HTTP's words for: log in, ask for it, there is none."""
 
 
+NO_WAY = re.compile(r"name or service|nodename|getaddrinfo|name resolution|refused|unreachable", re.IGNORECASE)
+"""What a machine without a way to the hub says; a time-out or a reset may be over at the next try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """`state`: here; on the hub, to be downloaded; missing; or unsure, where only loading it can tell.
@@ -40,32 +45,40 @@ class Place:
 
 
 class UnreachedHubError(RuntimeError):
-    """The hub does not give a data set; the message says why, on one line."""
+    """The hub does not give a data set; the message says why, on one line. Not `is_final`: another try may succeed."""
+
+    def __init__(self, message: str, is_final: bool) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 class Hub:
-    """The Hugging Face hub, or whatever HF_ENDPOINT names."""
+    """The Hugging Face hub, or whatever HF_ENDPOINT names. `is_asked=False` takes it for granted that it has all."""
 
-    def __init__(self) -> None:
-        self._silence: str | None = None
+    def __init__(self, is_asked: bool = True) -> None:
+        self._is_asked = is_asked
+        self._silence: UnreachedHubError | None = None
 
     def measure(self, source: DatasetSource) -> int | None:
         """Bytes of the files that a task downloads; None where the hub does not say. Raises UnreachedHubError."""
         if huggingface_hub.constants.HF_HUB_OFFLINE:
-            self._silence = "the hub is not asked (HF_HUB_OFFLINE is set)"
+            raise UnreachedHubError("the hub is not asked (HF_HUB_OFFLINE is set)", is_final=True)
+        if not self._is_asked:
+            return None
         if self._silence is not None:
-            raise UnreachedHubError(self._silence)
+            raise self._silence
         try:
             info = huggingface_hub.HfApi().dataset_info(
                 source.path, revision=source.revision, timeout=HUB_SECONDS, files_metadata=True
             )
         except HfHubHTTPError as error:
             if error.response.status_code in NOT_GIVEN:
-                raise UnreachedHubError(_say_on_a_line(error)) from error
+                raise UnreachedHubError(_say_on_a_line(error), is_final=True) from error
             return None  # a mirror that does not answer this question may still send files
         except Exception as error:  # no network, a proxy: classes that differ by release of huggingface_hub
-            self._silence = f"the hub is not reached ({_say_on_a_line(error)})"
-            raise UnreachedHubError(self._silence) from error
+            is_final = NO_WAY.search(str(error)) is not None
+            self._silence = UnreachedHubError(f"the hub is not reached ({_say_on_a_line(error)})", is_final)
+            raise self._silence from error
         wanted = source.wanted or ["*"]
         sizes = [
             sibling.size
@@ -109,7 +122,7 @@ def _find_rows(source: DatasetSource, hub: Hub) -> Place:
     try:
         return Place("hub", "on the hub", download_bytes=hub.measure(source))
     except UnreachedHubError as error:
-        if not needs_files(source):  # `datasets` may hold it in a cache of its own
+        if not error.is_final or not needs_files(source):  # `datasets` may hold it in a cache of its own
             return Place("unsure", str(error))
         return Place("missing", str(error))
 
