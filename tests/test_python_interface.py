@@ -73,7 +73,7 @@ def test_the_interval_of_a_runs_own_table_comes_out_again(control_runs):
 def test_tables_have_a_row_an_answer_and_a_row_a_metric(tmp_path):
     write_run(tmp_path, "one", draw_rows(0.9, 0.4, images=30))
     write_run(tmp_path, "two", draw_rows(0.5, 0.5, images=30))
-    tables = vrs_lmeval.load_runs(tmp_path / "one", str(tmp_path / "two"))
+    tables = vrs_lmeval.load_runs(tmp_path / "one", str(tmp_path / "two"), tmp_path)  # below two of them, once each
     assert len(tables.answers) == 2 * 60 * 2
     assert {row["model"] for row in tables.metrics} == {"some/one", "some/two"}
     one = [row for row in tables.answers if row["model"] == "some/one" and row["variant"] == "real"]

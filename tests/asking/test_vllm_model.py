@@ -176,7 +176,7 @@ def test_drawn_answers_are_neither_kept_nor_asked_again_warm(make, tmp_path):
     assert (info["vrs_cache"]["answers_kept"], info["vrs_cold_warm"]["asked_again"]) == (0, 0)
 
 
-def test_the_first_question_on_each_image_is_asked_again(make):
+def test_the_first_question_on_each_image_is_asked_again(make, tmp_path):
     class Warms(TransformersEngine):
         """Keeps a prompt's first 16 tokens once it was computed, and then writes otherwise on some images."""
 
@@ -197,6 +197,11 @@ def test_the_first_question_on_each_image_is_asked_again(make):
     assert (told["asked_again"], told["warm"]) == (6, 6)
     assert 0 < told["changed"] < 6
     assert told["share"] == told["changed"] / 6
+    kept = make(Warms, cache_dir=str(tmp_path))
+    kept.generate_until(requests, disable_tqdm=True)
+    going_on = make(Warms, cache_dir=str(tmp_path))
+    going_on.generate_until(requests, disable_tqdm=True)  # every answer is kept, so nothing is asked again
+    assert going_on.get_model_info()["vrs_cold_warm"] == kept.get_model_info()["vrs_cold_warm"] == told
     few = make(Warms, cold_warm=2)
     few.generate_until(requests, disable_tqdm=True)
     assert few.get_model_info()["vrs_cold_warm"]["asked_again"] == 2

@@ -61,7 +61,7 @@ def test_missing_sets_are_all_named_and_the_rest_is_counted():
     shown = plan("--tasks", "vrs_medvqa,vrs_sample", code=1)
     assert "4 of 5 tasks lack their data. Two ways to get them" in shown
     assert shown.count("hf download") == 4
-    assert "486 requests" in shown
+    assert "of 1 of 5 tasks, whose data are here: 486 requests" in shown
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,7 @@ def test_missing_sets_are_all_named_and_the_rest_is_counted():
         (("--tasks", "vrs_sample", "--price-in", "3"), "--price-in needs the tokens read"),
         (("--tasks", "vrs_sample", "--model", "no/such/model"), "no/such/model: its tokens cannot be counted"),
         (("--tasks", "vrs_sample", "--like", "nothing/here"), "no results_*.json below it"),
+        (("--tasks", "vrs_sample", "--like", "nothing/here", "--rate", "2"), "--rate and --like say the same"),
     ],
 )
 def test_what_cannot_be_planned_says_what_to_do(arguments, told):
@@ -81,14 +82,18 @@ def test_the_pace_of_an_earlier_run_is_its_requests_by_its_seconds(tmp_path):
     results = {
         "total_evaluation_time_seconds": "20.0",
         "n-samples": {"vrs_sample": {"original": 162, "effective": 50}},
-        "configs": {"vrs_sample": {"vrs": {"variants": [{}, {}, {}]}}},
-        "config": {"vrs_api": {"requests": 100, "tokens_in": 40_000, "tokens_out": 500}},
+        "config": {"vrs_api": {"requests": 100, "tokens_in": 40_000, "tokens_out": 500, "cache_hits": 0}},
     }
     (tmp_path / "results_2026.json").write_text(json.dumps(results))
+    (tmp_path / "samples_vrs_sample_2026.jsonl").write_text('{"resps": [["a"], ["b"], ["c"]]}\n' * 50)
     assert read_pace(tmp_path) == Pace(7.5, 400.0, 5.0, f"as measured in {tmp_path}")
     shown = plan("--tasks", "vrs_sample", "--like", str(tmp_path), "--price-in", "1", "--price-out", "100")
     assert "tokens read: about 194,400, 400 a request" in shown
     assert "money: about 0.44 (0.19 read, 0.24 written, as long as before)" in shown
+    results["config"]["vrs_api"]["cache_hits"] = 1
+    (tmp_path / "results_2026.json").write_text(json.dumps(results))
+    with pytest.raises(PlanError, match="was told from kept answers"):
+        read_pace(tmp_path)
     del results["total_evaluation_time_seconds"]
     (tmp_path / "results_2026.json").write_text(json.dumps(results))
     with pytest.raises(PlanError, match=r"results_2026\.json: does not say how long it took"):

@@ -29,7 +29,7 @@ def two_tasks(tmp_path):
 def test_a_row_and_a_sentence_a_task_and_the_commands_for_more(two_tasks, form):
     arguments = ["run", *(part.format(two_tasks) for part in form), "--log_samples"]
     said = say(time.time() - 60, arguments)
-    assert [line.split("│")[1].strip() for line in said.splitlines() if "│ vrs_" in line] == ["vrs_one", "vrs_two"]
+    assert [line.split("│")[2].strip() for line in said.splitlines() if "│ vrs_" in line] == ["vrs_one", "vrs_two"]
     assert "vrs_one: model looks at the image: it is right more often with its own image" in said
     assert f"more: vrs compare {two_tasks}, beside other models: vrs leaderboard {two_tasks} ..." in said
 
@@ -49,6 +49,10 @@ def test_a_run_that_wrote_nothing_new_says_nothing(two_tasks):
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--output_path", "x"], ["run", "--log_samples"]])
 def test_without_samples_it_says_what_to_type(arguments):
     assert "run with --log_samples --output_path FOLDER" in say(0, arguments)
+
+
+def test_a_configuration_in_a_file_is_not_told_what_it_says_already():
+    assert say(0, ["run", "--config", "run.yaml"]) == ""
 
 
 @pytest.mark.models

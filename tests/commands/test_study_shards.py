@@ -115,7 +115,12 @@ def test_each_task_of_a_group_is_cut(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "questions", "arguments", "why"),
     [
-        ({"model": "hf-multimodal"}, Questions(IMAGES, True, False), {}, "hf-multimodal keeps no answers"),
+        (
+            {"model": "hf-multimodal"},
+            Questions(IMAGES, True, False),
+            {},
+            "hf-multimodal cannot tell a run",
+        ),
         ({}, None, {}, "not a task of vrs_lmeval"),
         ({}, Questions(IMAGES, True, False), {"samples": "s.json"}, "samples are among the arguments"),
         ({}, Questions(IMAGES, True, True), {}, "its answers are drawn"),

@@ -13,9 +13,12 @@ LOOKS, BLIND = (0.9, 0.2), (0.5, 0.5)
 
 
 def write(folder, model, task, shares, content, seed=0, images=60):
-    """A run in a folder of its own for the task, as `vrs study` writes them."""
+    """A run in a folder of its own for the task, as `vrs study` writes them; `content` names its images."""
     dataset = {"content_sha256": content}
-    write_run(folder / task, model, draw_rows(*shares, seed=seed, images=images), task=task, dataset=dataset)
+    rows = [
+        (asked, f"{content}/{image}", *rest) for asked, image, *rest in draw_rows(*shares, seed=seed, images=images)
+    ]
+    write_run(folder / task, model, rows, task=task, dataset=dataset)
 
 
 def test_one_task_is_said_with_its_numbers(tmp_path):

@@ -40,6 +40,11 @@ class ColdWarm:
             self._counts["warm"] += 1
             self._counts["changed"] += text != cold
 
+    def add_counts(self, counts: Mapping[str, Any]) -> None:
+        """Those of an earlier run, whose answers this one goes on from."""
+        for name in self._counts:
+            self._counts[name] += int(counts.get(name, 0))
+
     def describe(self) -> dict[str, Any]:
         """For the results: requests asked again, those that were warm, texts that changed, and their share of these."""
         warm = self._counts["warm"]

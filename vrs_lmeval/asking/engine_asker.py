@@ -8,7 +8,6 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from accelerate.utils.memory import should_reduce_batch_size
 from tqdm import tqdm
 
 from vrs_lmeval.asking.answer_cache import AnswerCache
@@ -28,6 +27,9 @@ MOST_TOKENS = 128
 """For how many tokens vLLM gives log-probabilities at one place (its MAX_LOGPROB_TOKEN_IDS)."""
 
 COLD, WARM = "cold", "warm"
+
+REFUSALS = (ValueError, TypeError, LookupError, AttributeError, NotImplementedError)
+"""What a processor or vLLM raises for a prompt that it does not take; an engine that broke raises other classes."""
 
 
 class EngineWriter(Protocol):
@@ -77,6 +79,9 @@ class EngineAsker:
         self._feed = feed
         self._cache = cache
         self._cold_warm = cold_warm
+        self._note = None if cache is None else cache.key("cold_warm")  # of this engine and model alone
+        if cache is not None and self._note is not None:
+            cold_warm.add_counts(cache.read_note(self._note) or {})
         self.without_images = NONE_WITHOUT_IMAGES
         self.counts: Counter[str] = Counter(prompts=0, prompt_tokens=0, kept_tokens=0, cache_hits=0)
 
@@ -108,6 +113,8 @@ class EngineAsker:
                         self._cold_warm.note_cold(index, answer, output.num_cached_tokens)
                         self._feed.put_next(self._text_job(WARM, index, requests[index]))
                 self._keep(written, keys)
+                if len(written) < len(ended):
+                    self._keep_counts()
                 answers |= written
                 bar.update(len(written))
         self._tell_losses()
@@ -199,9 +206,7 @@ class EngineAsker:
         try:
             for _ in self._feed.run([shortest]):
                 pass
-        except Exception as error:  # whatever a processor or an engine raises for a prompt that it does not take
-            if should_reduce_batch_size(error):
-                raise
+        except REFUSALS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             self.without_images = f"this model takes no prompt without an image ({reason})"
             logger.warning(
@@ -210,6 +215,11 @@ class EngineAsker:
             return True
         self.without_images = ASKED_WITHOUT_IMAGES
         return False
+
+    def _keep_counts(self) -> None:
+        """Of texts asked again: a run that goes on from kept answers does not ask these again."""
+        if self._cache is not None and self._note is not None:
+            self._cache.note(self._note, self._cold_warm.describe())
 
     def _count(self, output: Any) -> None:
         self.counts["prompts"] += 1

@@ -19,6 +19,7 @@ from vrs_lmeval.benchmark.images import UnreadableImageError
 from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
 from vrs_lmeval.bridge import register, tasks_folder
 from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
+from vrs_lmeval.leaderboard.runs import name_samples_file
 
 COUNTED_PROMPTS = 24
 """Prompts whose tokens are counted, spread over all: images of a data set differ in size, and so in tokens."""
@@ -139,25 +140,34 @@ def _count(processor: Any, request: Any) -> int:
     return len(tokens[0] if isinstance(tokens[0], list) else tokens)
 
 
+def _count_responses(samples: Path) -> int:
+    """Requests that were answered: of likelihoods one an option."""
+    return sum(len(parse_json(line)["resps"]) for line in read_text(samples).splitlines())
+
+
 def read_pace(folder: Path) -> Pace:
-    """How fast the newest run of a results folder went, loading its model included. Raises PlanError."""
+    """How fast the newest run of a results folder went, loading its model included. Raises PlanError.
+
+    Needs the samples of that run, and none of its answers from `cache_dir`.
+    """
     files = sorted(folder.rglob("results_*.json"), key=lambda path: path.name)
     if not files:
         raise PlanError(f"{folder}: no results_*.json below it; name the output of an earlier lm_eval run")
     try:
         results = parse_json(read_text(files[-1]))
         seconds = float(results["total_evaluation_time_seconds"])
-        requests = sum(
-            counts["effective"] * len(results["configs"][task]["vrs"]["variants"])
-            for task, counts in results["n-samples"].items()
-        )
-        usage = (results.get("config") or {}).get("vrs_api") or {}
+        requests = sum(_count_responses(name_samples_file(files[-1], task)) for task in results["n-samples"])
+        config = results.get("config") or {}
+        usage = config.get("vrs_api") or {}
+        kept = sum((config.get(name) or {}).get("cache_hits", 0) for name in ("vrs_work", "vrs_vllm", "vrs_api"))
         asked = usage.get("requests")
         tokens_in, tokens_out = (
             float(usage[name]) / asked if asked and name in usage else None for name in ("tokens_in", "tokens_out")
         )
     except DAMAGE as error:
         raise PlanError(f"{files[-1]}: does not say how long it took ({type(error).__name__}: {error})") from error
+    if kept or "vrs_parts" in config:
+        raise PlanError(f"{files[-1]}: was told from kept answers, so its time says nothing; name a run that asked all")
     if not (seconds > 0 and requests):
         raise PlanError(f"{files[-1]}: asked nothing, or took no time")
     return Pace(requests / seconds, tokens_in, tokens_out, f"as measured in {folder}")

@@ -22,20 +22,23 @@ def plan(
     include_path: Annotated[list[Path] | None, typer.Option(help="A folder with YAMLs of your own tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Count tokens as this model does: a hub id or a folder.")] = None,
     limit: Annotated[int | None, typer.Option(help="Questions a task, as with lm_eval --limit.", min=1)] = None,
-    rate: Annotated[float | None, typer.Option(help="Requests a second that the model answers.", min=0)] = None,
+    rate: Annotated[float | None, typer.Option(help="Requests a second that the model answers.", min=1e-6)] = None,
     like: Annotated[Path | None, typer.Option(help="Results of an earlier run: as fast as that one was.")] = None,
     price_in: Annotated[float | None, typer.Option(help="Money for a million tokens read.", min=0)] = None,
     price_out: Annotated[float | None, typer.Option(help="Money for a million tokens written.", min=0)] = None,
 ) -> None:
     """Say what a run would ask before any model is loaded: missing data sets, requests, tokens, hours, money."""
     try:
+        if like is not None and rate is not None:
+            raise PlanError("--rate and --like say the same; give one of them")
         planned = plan_tasks([name.strip() for name in tasks.split(",") if name.strip()], include_path or [], limit)
         pace = read_pace(like) if like is not None else Pace(rate) if rate else None
         _show(planned)
         works = [each.work for each in planned if each.work is not None]
         if works:
             tokens_in = _count_tokens(works, model, pace)
-            _show_cost(works, pace, tokens_in, (price_in, price_out))
+            of = "" if len(works) == len(planned) else f"of {len(works)} of {len(planned)} tasks, whose data are here: "
+            _show_cost(works, pace, tokens_in, (price_in, price_out), of)
     except PlanError as error:
         console.print(f"[red]vrs plan:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -63,7 +66,10 @@ def _show(planned: Sequence[Planned]) -> None:
     if sizes:
         known = sum(size for size in sizes if size is not None)
         more = "" if None not in sizes else " and more that the hub does not say"
-        _say(f"to download: {known / 1e6:,.0f} MB{more}; what is asked of these is counted once they are here")
+        _say(f"to download: {known / 1e6:,.0f} MB{more}; requests of these are counted once they are here")
+    for each in planned:
+        if each.asked.place.state == "unsure":
+            _say(f"{each.asked.name}: only loading it can tell ({each.asked.place.detail})")
 
 
 def _describe(planned: Planned) -> str:
@@ -90,11 +96,16 @@ def _count_tokens(works: Sequence[Work], model: str | None, pace: Pace | None) -
 
 
 def _show_cost(
-    works: Sequence[Work], pace: Pace | None, tokens_in: float | None, prices: tuple[float | None, float | None]
+    works: Sequence[Work],
+    pace: Pace | None,
+    tokens_in: float | None,
+    prices: tuple[float | None, float | None],
+    of: str,
 ) -> None:
+    """`of` names the part of the tasks that could be counted."""
     requests, most = (sum(values) for values in zip(*((w.requests, w.most_tokens_out) for w in works), strict=True))
     written = f"answers have at most {most:,} tokens together" if most else "no answer is written: likelihoods"
-    _say(f"{requests:,} requests; {written}")
+    _say(f"{of}{requests:,} requests; {written}")
     if pace is not None:
         _say(
             f"time: about {_say_time(requests / pace.requests_a_second)} at {pace.requests_a_second:.3g} requests "

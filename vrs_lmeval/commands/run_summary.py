@@ -22,7 +22,7 @@ from vrs_lmeval.bridge import is_lm_eval_command
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.leaderboard.comparison import Comparison, compare_runs
 from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, make_paragraph
-from vrs_lmeval.leaderboard.runs import Run, read_readable_runs
+from vrs_lmeval.leaderboard.runs import Run, read_results, read_run
 
 SWITCH = "VRS_LMEVAL_SUMMARY"
 """0 in the environment: the command that started lm_eval says more itself."""
@@ -48,11 +48,16 @@ def _show_end(started: float, arguments: Sequence[str]) -> None:
 def show_end(started: float, arguments: Sequence[str], console: Console) -> None:
     """What the runs say that were written since `started` (seconds since 1970); how to get more."""
     output = _find_value(arguments, "--output_path", "-o")
+    if any(argument.startswith("--config") for argument in arguments):
+        return  # the folder stands in a file
     if output is None or not {"--log_samples", "-s"} & set(arguments):
         _say(console, "\nVRS with its interval and what may be concluded: run with --log_samples --output_path FOLDER")
         return
-    folder = Path(output) if Path(output).is_dir() else Path(output).parent
-    runs = [run for run in read_readable_runs(folder)[0] if _is_new(run, started)]
+    folder = Path(output)
+    # lm_eval makes a folder for each model there; what lies deeper, or beside a file that was named, is not looked at.
+    files = [path for pattern in ("results_*.json", "*/results_*.json") for path in folder.glob(pattern)]
+    new = [path for path in files if path.stat().st_mtime >= started]
+    runs = [run for path in sorted(new) for run in _read(path)]
     if not runs:
         return
     show_runs(runs, console)
@@ -60,13 +65,20 @@ def show_end(started: float, arguments: Sequence[str], console: Console) -> None
     _say(console, f"more: vrs compare {shown}, beside other models: vrs leaderboard {shown} ... --html board.html")
 
 
+def _read(path: Path) -> list[Run]:
+    """The runs of a results file; tasks without both images have no VRS and no place in the table."""
+    results, tasks = read_results(path)
+    runs = [read_run(path, results, task) for task in tasks]
+    return [run for run in runs if "vrs" in run.metrics]
+
+
 def show_runs(runs: Sequence[Run], console: Console) -> None:
     """A row a task, and a sentence each."""
     compared = [compare_runs([run]) for run in runs]
-    names = [name for name in SHOWN if all(name in each.rows[0].metrics for each in compared)]
-    table = Table("task", "questions", *(HEADINGS[name] for name in names))
+    names = [name for name in SHOWN if any(name in each.rows[0].metrics for each in compared)]
+    table = Table("model", "task", "questions", *(HEADINGS[name] for name in names))
     for each in compared:
-        table.add_row(*map(escape, [each.task, f"{each.questions:,}", *_fill(each, names)]))
+        table.add_row(*map(escape, [each.rows[0].model, each.task, f"{each.questions:,}", *_fill(each, names)]))
     console.print()
     console.print(table)
     for each in compared:
@@ -77,13 +89,13 @@ def show_runs(runs: Sequence[Run], console: Console) -> None:
 def _fill(comparison: Comparison, names: Sequence[str]) -> list[str]:
     metrics = comparison.rows[0].metrics
     return [
-        format_interval(metrics[name], signed=True) if name == "vrs" else f"{metrics[name].estimate:.3f}"
+        ""
+        if name not in metrics
+        else format_interval(metrics[name], signed=True)
+        if name == "vrs"
+        else f"{metrics[name].estimate:.3f}"
         for name in names
     ]
-
-
-def _is_new(run: Run, started: float) -> bool:
-    return run.source is not None and run.source.stat().st_mtime >= started
 
 
 def _find_value(arguments: Sequence[str], *options: str) -> str | None:

@@ -10,9 +10,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.bridge import MODEL_NAME, register
+from vrs_lmeval.bridge import register
 from vrs_lmeval.commands.study import ModelEntry, Study, UnreadableStudyError, write_option
-from vrs_lmeval.commands.study_shards import KEEP_TEXTS
+from vrs_lmeval.commands.study_shards import KEEP_ANSWERS
 from vrs_lmeval.commands.study_tasks import KnownTasks, Questions, UnloadableTaskError, suggest
 
 SET_BY_STUDY = ("model", "model_args", "tasks", "log_samples", "output_path")
@@ -107,7 +107,7 @@ def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[st
         fault = _find_missing_folder(entry.model_args.get(key))
         if fault is not None:
             yield f"{key}: {fault}"
-    if arguments.get("use_cache") and entry.model in (MODEL_NAME, *KEEP_TEXTS):
+    if arguments.get("use_cache") and entry.model in KEEP_ANSWERS:
         yield f"{entry.model} refuses use_cache, whose keys leave out the image; write cache_dir among its model_args"
 
 

@@ -22,7 +22,10 @@ from vrs_lmeval.asking.kept_run import AnswersNotKeptError, DifferentModelsError
 from vrs_lmeval.commands.study import NOTE, ModelEntry, Study, StudyRun, write_command
 from vrs_lmeval.commands.study_tasks import Questions
 
-KEEP_ANSWERS = ("vrs-hf", "vrs-api", "vrs-openai")
+CAN_BE_CUT = ("vrs-hf", "vrs-api", "vrs-openai")
+"""Model classes that tell a run again from kept answers (`answers_from`)."""
+
+KEEP_ANSWERS = (*CAN_BE_CUT, "vrs-vllm")
 """Model classes that keep answers in `cache_dir`."""
 
 KEEP_TEXTS = ("vrs-api", "vrs-openai")
@@ -114,8 +117,8 @@ def _find_reason(
     entry: ModelEntry, questions: Mapping[str, Questions] | None, arguments: Mapping[str, Any]
 ) -> str | None:
     """Why a run cannot be cut."""
-    if not keeps_answers(entry):
-        return f"{entry.model} keeps no answers"
+    if entry.model not in CAN_BE_CUT:
+        return f"{entry.model} cannot tell a run from the answers of its parts"
     if questions is None:
         return "not a task of vrs_lmeval"
     if "samples" in arguments:

@@ -35,7 +35,7 @@ class ModelSummary:
 class BoardSummary:
     """Models in the order of their mean VRS, those without one last. `benchmarks` are the tasks that the mean is over:
 
-    of tasks that ask about the same data the one that most models ran, since their results are not independent.
+    of tasks that share images the one that most models ran, since their results are not independent.
     """
 
     tasks: tuple[str, ...]
@@ -56,14 +56,21 @@ def summarise(boards: Sequence[TaskBoard]) -> BoardSummary:
 
 
 def choose_benchmarks(boards: Sequence[TaskBoard]) -> tuple[str, ...]:
-    """Of the boards on the same images and questions the one with most models, the first of equals."""
-    chosen: dict[str, TaskBoard] = {}
+    """Of boards that share images the one with most models, the first of equals: results on the same images are alike.
+
+    SLAKE in Chinese has the images of SLAKE; images are known by their content.
+    """
+    groups: list[tuple[set[str], list[TaskBoard]]] = []
     for board in boards:
-        data = str(board.standings[0].run.evidence.dataset.get("content_sha256", board.task))
-        rival = chosen.setdefault(data, board)
-        if len(board.standings) > len(rival.standings):
-            chosen[data] = board
-    return tuple(board.task for board in chosen.values())
+        images = {sample.image_id for sample in board.standings[0].run.samples}
+        alike = [group for group in groups if group[0] & images]
+        merged = (
+            images.union(*(group[0] for group in alike)),
+            [each for group in alike for each in group[1]] + [board],
+        )
+        groups = [group for group in groups if group not in alike] + [merged]
+    chosen = {max(group, key=lambda board: len(board.standings)).task for _, group in groups}
+    return tuple(board.task for board in boards if board.task in chosen)
 
 
 def _summarise_model(standings: Mapping[str, Standing], benchmarks: Sequence[str]) -> ModelSummary:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vrs_lmeval.leaderboard.metric_intervals import find_metric_intervals
-from vrs_lmeval.leaderboard.runs import Run, read_runs
+from vrs_lmeval.leaderboard.runs import Run, read_folders
 
 
 class Tables(NamedTuple):
@@ -25,11 +25,13 @@ class Tables(NamedTuple):
 
 
 def load_runs(*folders: str | PathLike[str]) -> Tables:
-    """The newest run of each model and task below folders that `lm_eval --output_path --log_samples` wrote.
+    """The newest run of each model and task below folders that `lm_eval --output_path --log_samples` wrote, each once.
 
     Raises UnreadableResultsError, which names the file, for one that cannot be read or for a folder without runs.
     """
-    runs = [run for folder in folders for run in read_runs(Path(folder))]
+    runs, problems = read_folders([Path(folder) for folder in folders])
+    if problems:
+        raise problems[0]
     return Tables(
         [row for run in runs for row in _list_answers(run)], [row for run in runs for row in _list_metrics(run)]
     )
