@@ -6,7 +6,9 @@ It goes on where it was stopped: a trained model is kept, and so is a finished r
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,6 +22,7 @@ from studies.miniature.configuration import Settings, read_settings
 from studies.miniature.grid import find_folder, is_trained, list_jobs, train_all
 from studies.miniature.page_tables import write_page
 from studies.miniature.report import write_numbers
+from vrs_lmeval.commands.study import NOTE
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "study.md"
@@ -64,8 +67,19 @@ def write_models_yaml(plan: Path) -> Path:
 def evaluate(settings: Settings, output: Path, split: str) -> int:
     """`vrs study`, then `vrs leaderboard`, on the models of a split; the first exit status that is not 0."""
     plan = write_plan(settings, output, split)
+    forget_stale_runs(plan.parent)
     status = _call(["study", str(plan), "--output", str(plan.parent)], plan.with_name("study.log"))
     return status or show_board(plan)
+
+
+def forget_stale_runs(folder: Path) -> None:
+    """Let `vrs study` ask again what asked a model that was trained anew since: the command alone does not show it."""
+    for note in sorted((folder / "runs").rglob(NOTE)):
+        command = json.loads(note.read_text(encoding="utf-8"))
+        model = re.search(r"pretrained=([^,]+)", command[command.index("--model_args") + 1])
+        trained = Path(model[1]) / "trained.json" if model else None
+        if trained is not None and trained.is_file() and trained.stat().st_mtime > note.stat().st_mtime:
+            note.unlink()
 
 
 def show_board(plan: Path) -> int:

@@ -20,6 +20,7 @@ from studies.miniature.model import build_model, build_processor, build_tokenize
 from studies.miniature.page_tables import BEGIN, END, draw_forest
 from studies.miniature.pairs import DATA, Pair
 from studies.miniature.report import describe_task, read_name
+from studies.miniature.run import forget_stale_runs
 from studies.miniature.tower import build_tower, convert_weights
 from studies.miniature.training import GAIN, answer_logits, fold_standardisation, standardise
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
@@ -217,3 +218,21 @@ def test_the_whole_study_runs_in_its_small_form(tmp_path):
     assert page.read_text().endswith(f"{END}\nEnd\n")
     (results,) = output.rglob("results_*.json")
     assert json.loads(results.read_text())["config"]["vrs_missing_weights"] == []
+
+
+def test_a_model_that_is_trained_anew_is_asked_again(tmp_path):
+    notes = {}
+    for name in ("old", "new"):
+        model = tmp_path / "models" / name
+        model.mkdir(parents=True)
+        (model / "trained.json").write_text("{}")
+        folder = tmp_path / "official" / "runs" / name / "vrs_sample"
+        folder.mkdir(parents=True)
+        notes[name] = folder / "study_run.json"
+        notes[name].write_text(
+            json.dumps(["-m", "lm_eval", "run", "--model_args", f"pretrained={model},dtype=float32"])
+        )
+        os.utime(notes[name], (1_000, 1_000))
+        os.utime(model / "trained.json", (500, 500) if name == "old" else (2_000, 2_000))
+    forget_stale_runs(tmp_path / "official")
+    assert (notes["old"].exists(), notes["new"].exists()) == (True, False)

@@ -1,7 +1,8 @@
 """Rendered prompts with images -> prompts as vLLM takes them, and the tokens of options after them.
 
-They are those of the harness's `vllm-vlm`, but for two things: a rendered chat that begins with the BOS token gets no
-second one (`double_bos` keeps both), and without a chat template `<image>` becomes the mark that the processor expands.
+They are those of the harness's `vllm-vlm`, but for three things: a rendered chat that begins with the BOS token gets no
+second one (`double_bos` keeps both), chat templates get their arguments, and without a template `<image>` becomes the
+mark that the processor expands.
 """
 
 from __future__ import annotations
