@@ -197,11 +197,12 @@ def test_the_first_question_on_each_image_is_asked_again(make, tmp_path):
     assert (told["asked_again"], told["warm"]) == (6, 6)
     assert 0 < told["changed"] < 6
     assert told["share"] == told["changed"] / 6
-    kept = make(Warms, cache_dir=str(tmp_path))
+    kept = make(Warms, in_flight=1, cache_dir=str(tmp_path))
     kept.generate_until(requests, disable_tqdm=True)
-    going_on = make(Warms, cache_dir=str(tmp_path))
+    going_on = make(Warms, in_flight=1, cache_dir=str(tmp_path))
     going_on.generate_until(requests, disable_tqdm=True)  # every answer is kept, so nothing is asked again
-    assert going_on.get_model_info()["vrs_cold_warm"] == kept.get_model_info()["vrs_cold_warm"] == told
+    assert kept.get_model_info()["vrs_cold_warm"] == told
+    assert going_on.get_model_info()["vrs_cold_warm"] == told
     few = make(Warms, cold_warm=2)
     few.generate_until(requests, disable_tqdm=True)
     assert few.get_model_info()["vrs_cold_warm"]["asked_again"] == 2
