@@ -43,6 +43,17 @@ def test_a_model_with_few_images_cannot_be_told_there(tmp_path):
     assert model.sentence == "b looks at the image on vrs_one; cannot be told to look or not on vrs_two."
 
 
+def test_a_model_with_one_task_of_several_is_said_with_its_name(tmp_path):
+    for task in ("vrs_one", "vrs_two"):
+        write(tmp_path, "all", task, LOOKS, task)
+    write(tmp_path, "some", "vrs_two", LOOKS, "vrs_two", seed=1)
+    sentences = {model.label: model.sentence for model in summarise(make_board(tmp_path).boards).models}
+    assert sentences == {
+        "all": "all looks at the image on both tasks.",
+        "some": "some looks at the image on vrs_two.",
+    }
+
+
 def test_the_mean_is_over_benchmarks_and_its_models_come_first(tmp_path):
     for task, content in (("vrs_one", "1"), ("vrs_two", "2")):
         write(tmp_path, "weak", task, BLIND, content)

@@ -50,7 +50,7 @@ def summarise(boards: Sequence[TaskBoard]) -> BoardSummary:
         for standing in board.standings:
             by_model.setdefault(standing.run.model, {})[board.task] = standing
     benchmarks = choose_benchmarks(boards)
-    models = [_summarise_model(standings, benchmarks) for standings in by_model.values()]
+    models = [_summarise_model(standings, benchmarks, len(boards)) for standings in by_model.values()]
     models.sort(key=lambda each: (each.mean is None, -each.mean.estimate if each.mean else 0.0))
     return BoardSummary(tuple(board.task for board in boards), benchmarks, tuple(models))
 
@@ -73,21 +73,22 @@ def choose_benchmarks(boards: Sequence[TaskBoard]) -> tuple[str, ...]:
     return tuple(board.task for board in boards if board.task in chosen)
 
 
-def _summarise_model(standings: Mapping[str, Standing], benchmarks: Sequence[str]) -> ModelSummary:
+def _summarise_model(standings: Mapping[str, Standing], benchmarks: Sequence[str], boards: int) -> ModelSummary:
     first = next(iter(standings.values()))
     has_all = all(task in standings for task in benchmarks)
     mean = find_mean_interval([standings[task].metrics["vrs"] for task in benchmarks]) if has_all else None
-    return ModelSummary(first.label, first.card.training, standings, mean, _say(first.label, standings))
+    return ModelSummary(first.label, first.card.training, standings, mean, _say(first, standings, boards))
 
 
-def _say(label: str, standings: Mapping[str, Standing]) -> str:
-    if len(standings) == 1:
-        return next(iter(standings.values())).verdict
+def _say(first: Standing, standings: Mapping[str, Standing], boards: int) -> str:
+    """The verdict with its numbers where there is one task to speak of; else what is said, and on which tasks."""
+    if boards == 1:
+        return first.verdict
     parts = []
     for kind, words in WORDS.items():
         tasks = [task for task, standing in standings.items() if standing.verdict_kind == kind.value]
         if tasks:
             everywhere = "both tasks" if len(tasks) == 2 else f"all {len(tasks)} tasks"
-            where = everywhere if len(tasks) == len(standings) else ", ".join(tasks)
+            where = everywhere if 1 < len(tasks) == len(standings) else ", ".join(tasks)
             parts.append(f"{words} on {where}")
-    return f"{label} {'; '.join(parts)}."
+    return f"{first.label} {'; '.join(parts)}."
