@@ -1,7 +1,7 @@
 """Plain `lm_eval` knows our tasks and model by name: its decisions alone, with a stand-in lm_eval, and for real.
 
 The stand-in is a package of a few lines in the working folder, where `python -m` finds it before the installed
-one; what starts the bridge is the installed start-up line. The real ones index every built-in task: some 10 s each.
+one; what starts the bridge is the installed start-up line. Real ones that list tasks index all of them: 10 s each.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from lm_eval.api.registry import model_registry
 
 known = {
     "models": model_registry,
-    "folders": manager.TaskIndex.build([os.path.dirname(manager.__file__)]),
+    "folders": list(manager.TaskIndex.build([os.path.dirname(manager.__file__)])),
     "loader": type(manager.__loader__).__name__,
     "ours": sorted(name for name in sys.modules if name.startswith("vrs_lmeval.")),
     "rank": os.environ.get("RANK"),
@@ -288,6 +288,42 @@ def test_errors_of_lm_eval_itself_are_passed_on(stand_in):
     finished = run_python("-m", "lm_eval", cwd=stand_in)
     assert finished.returncode == 1
     assert finished.stderr.endswith("RuntimeError: its own\n")
+
+
+INDEX_OF_NAMES = """
+import types
+
+class TaskIndex:
+    @staticmethod
+    def build(paths):
+        names = {str(path): None for path in paths} | {"vrs_a": ["vrs_b"], "vrs_b": None, "vrs_c": ["mmlu"]}
+        if any("lm_eval/tasks" in name for name in names):
+            names["mmlu"] = None
+        return {name: types.SimpleNamespace(cfg={"group": name, "task": of} if of else {"task": name}, tags=set())
+                for name, of in names.items()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "has_built_in"),
+    [
+        ("run --model vrs-hf --tasks vrs_a", False),
+        ("--tasks vrs_a,vrs_b", False),
+        ("run --tasks vrs_b --include_path theirs", False),
+        ("run --tasks vrs_b mmlu", True),
+        ("run --tasks vrs_c", True),  # a group of ours in name that holds a built-in task
+        ("run --tasks vrs_*", True),  # what fits a pattern is not known without all of them
+        ("run --tasks vrs_b.yaml", True),
+        ("run --model vrs-hf", True),
+        ("run --config vrs_run.yaml", True),
+        ("ls --tasks vrs_a", True),
+    ],
+)
+def test_built_in_tasks_are_indexed_only_where_one_may_be_asked_for(command, has_built_in, stand_in):
+    (stand_in / "lm_eval/tasks/manager.py").write_text(INDEX_OF_NAMES)
+    [known] = read_known(run_python("-m", "lm_eval", *command.split(), cwd=stand_in))
+    assert str(bridge.tasks_folder()) in known["folders"]
+    assert (str(stand_in / "lm_eval" / "tasks") in known["folders"]) is has_built_in
 
 
 # --- where our folder goes --------------------------------------------------------------------------------------

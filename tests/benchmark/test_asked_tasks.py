@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 
-from vrs_lmeval.benchmark.asked_tasks import check_data, find_tasks, read_asked_names
+from vrs_lmeval.benchmark.asked_tasks import check_data, find_tasks, holds_all, read_asked_names
 from vrs_lmeval.benchmark.sources import MissingDataError
 from vrs_lmeval.bridge import tasks_folder
 
@@ -144,3 +144,29 @@ def test_the_command_ends_before_the_model_is_looked_for_and_without_a_traceback
     assert "hf download flaviagiammarino/vqa-rad --repo-type dataset" in finished.stderr
     assert "Traceback" not in finished.stderr
     assert "no/such/model" not in finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["vrs_sample"], True),
+        (["vrs_medvqa", "vrs_sample"], True),
+        (["vrs_medvqa", "mmlu"], False),
+        (["vrs_*"], False),
+        (["vrs_sample.yaml"], False),
+        ([], False),
+    ],
+)
+def test_an_index_holds_all_that_names_and_their_groups_name(names, expected, index):
+    assert holds_all(index, names) is expected
+
+
+def test_a_group_that_names_a_task_elsewhere_is_not_all_here(index):
+    add(index, "mine", group="mine", task=["vrs_sample", {"task": "elsewhere", "dataset_path": "other/set"}])
+    assert not holds_all(index, ["mine"])
+    index["elsewhere"] = dataclasses.replace(index["vrs_sample"], name="elsewhere")
+    assert holds_all(index, ["mine"])
+
+
+def test_every_group_of_ours_holds_tasks_of_ours_alone(index):
+    assert all(holds_all(index, [name]) for name in index)

@@ -83,6 +83,22 @@ def find_tasks(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
     return list(found)
 
 
+def holds_all(index: Mapping[str, Entry], names: Sequence[str]) -> bool:
+    """Whether `index` holds all of `names`, of which there must be one, and all that groups and tags among them name.
+
+    False for patterns and for paths of files: what fits them is not known from this index alone.
+    """
+    waiting, seen = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name not in index:
+            return False
+        if name not in seen:
+            seen.add(name)
+            waiting += _list_all_members(index[name])
+    return bool(seen)
+
+
 def is_ours(entry: Entry) -> bool:
     """Whether it is a task of `VrsTask`: no other has these keys."""
     return {"task", "dataset_path", "variants"} <= set(entry.cfg or ())
@@ -168,11 +184,19 @@ def _shorten_groups(index: Mapping[str, Any], lacking: set[str]) -> tuple[dict[s
     return shortened, removed - lacking
 
 
+def _list_all_members(entry: Entry) -> list[str]:
+    """The names of what a group holds, or a tag; none for a task."""
+    config = entry.cfg or {}
+    if "group" not in config:
+        return [] if config else sorted(entry.tags)
+    return [_name_member(item) for item in config.get("task") or []]
+
+
 def _list_members(entry: Entry) -> list[str]:
     """The names of what a group holds, or a tag; not of members whose data the group names itself."""
     config = entry.cfg or {}
     if "group" not in config:
-        return [] if config else sorted(entry.tags)
+        return _list_all_members(entry)
     if _names_own_data(config):
         return []
     return [_name_member(item) for item in config.get("task") or [] if not _names_own_data(item)]
