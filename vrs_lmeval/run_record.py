@@ -213,6 +213,13 @@ class RunEvidence:
         )
 
     @property
+    def skipped_rows(self) -> tuple[int, int] | None:
+        """(rows of the data that could not be read and were left out, of how many); None where all were asked."""
+        logged = self.dataset.get("skipped_rows")
+        count, of = (logged.get("count"), logged.get("of")) if isinstance(logged, Mapping) else (None, None)
+        return (count, of) if isinstance(count, int) and isinstance(of, int) else None
+
+    @property
     def variant_names(self) -> list[str]:
         """The names of the variants, in the order in which every question was asked."""
         return [variant["name"] for variant in self.variants]

@@ -1,13 +1,21 @@
 """Images: ids by pixels, conversion to RGB, bounded memory, errors that name the row."""
 
 import io
+import re
+import struct
+import warnings
+import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from support.stores import encode, gradient, make_store
 
-from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError, convert_to_rgb, encoded_image, hash_pixels
+from vrs_lmeval.benchmark.decoding import DARK, MAX_PIXELS_VARIABLE, convert_to_rgb
+from vrs_lmeval.benchmark.dicom import FIRST_FRAME
+from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError, encoded_image, hash_pixels
 
 
 def test_id_depends_on_pixels_not_on_the_encoding():
@@ -44,6 +52,100 @@ def test_16_bit_grey_is_scaled_where_pillow_would_clip():
     assert np.asarray(convert_to_rgb(levels))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+def write_tiff(values, bits, photometric):
+    """A grey TIFF of one strip, little-endian, as the format's paper writes it: Pillow would write other tags."""
+    height, width = values.shape
+    if bits == 12:  # two values in three bytes
+        high, low = values[:, ::2], values[:, 1::2]
+        data = np.stack([high >> 4, (high & 15) << 4 | low >> 8, low & 255], axis=-1).astype(np.uint8).tobytes()
+    else:
+        data = values.astype("<u2").tobytes()
+    tags = [(256, width), (257, height), (258, bits), (259, 1), (262, photometric), (277, 1), (278, height)]
+    tags = sorted([*tags, (273, 8), (279, len(data))])
+    padded = data + b"\0" * (len(data) % 2)
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    header = struct.pack("<2sHI", b"II", 42, 8 + len(padded))
+    return header + padded + struct.pack("<H", len(tags)) + directory + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize(
+    ("bits", "photometric", "expected"),
+    [(16, 1, [0, 1, 128, 255]), (16, 0, [255, 254, 127, 0]), (12, 1, [0, 1, 128, 255])],
+    ids=["16 bits", "16 bits, zero is white", "12 bits"],
+)
+def test_grey_tiffs_are_shown_by_their_own_scale(bits, photometric, expected):
+    levels = np.array([[0, 255, 32768, 65535]]) if bits == 16 else np.array([[0, 16, 2056, 4095]])
+    store = ImageStore()
+    image_id = store.add(lambda: write_tiff(levels, bits, photometric), "row")
+    assert np.asarray(store.open(image_id))[0, :, 0].tolist() == expected
+    assert not store.remarks
+
+
+def test_what_is_odd_about_files_is_counted_and_not_said_at_each_decode(caplog):
+    frames = io.BytesIO()
+    gradient(8, 8).save(frames, "GIF", save_all=True, append_images=[gradient(8, 8).rotate(90)])
+    dark = encode(Image.fromarray(np.array([[0, 4095]], dtype=np.uint16)), "PNG")
+    store = ImageStore()
+    ids = [store.add(lambda data=data: data, "row") for data in (frames.getvalue(), dark)]
+    assert store.remarks == {FIRST_FRAME: 1, DARK: 1}
+    [store.open(image_id) for image_id in ids * 2]
+    assert store.remarks == {FIRST_FRAME: 1, DARK: 1}
+    assert not caplog.records
+
+
+def write_png_header(width, height):
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+@pytest.mark.parametrize("size", [(30000, 30000), (200000, 1000)])
+def test_a_header_of_too_many_pixels_names_its_row_and_the_way_out(size):
+    data = write_png_header(*size)
+    with pytest.raises(UnreadableImageError, match=r"row 7: .*,000 pixels are more than 178,956,970.*VRS_MAX_PIXELS="):
+        ImageStore().add(lambda: data, "row 7")
+
+
+def test_the_limit_for_pixels_can_be_raised_and_lowered(monkeypatch):
+    image = encode(gradient(20, 10), "PNG")
+    monkeypatch.setenv(MAX_PIXELS_VARIABLE, "199")
+    with pytest.raises(UnreadableImageError, match=r"20 x 10 pixels are more than 199; .* set VRS_MAX_PIXELS=200"):
+        ImageStore().add(lambda: image, "row 0")
+    monkeypatch.setenv(MAX_PIXELS_VARIABLE, "200")
+    assert ImageStore().add(lambda: image, "row 0") == hash_pixels(gradient(20, 10))
+    monkeypatch.setenv(MAX_PIXELS_VARIABLE, "many")
+    with pytest.raises(UnreadableImageError, match="VRS_MAX_PIXELS should be a number of pixels, it is 'many'"):
+        ImageStore().add(lambda: image, "row 0")
+    assert Image.MAX_IMAGE_PIXELS is not None
+
+
+def find_reason(data):
+    """Why it cannot be read; None where it can."""
+    try:
+        ImageStore().add(lambda: data, "set, row 7")
+    except UnreadableImageError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"BMP", "DDS", "GIF", "ICNS", "JPEG", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP"})
+)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_any_damaged_file_is_read_or_names_its_row(name, data):
+    whole = encode(gradient(24, 18), name)
+    place = data.draw(st.integers(0, len(whole) - 1))
+    noise = data.draw(st.binary(min_size=1, max_size=8))
+    damaged = whole[:place] + noise + whole[place + len(noise) * data.draw(st.booleans()) :]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's words on what it could read all the same
+        reason = find_reason(damaged)
+    assert reason is None or re.match(r"set, row 7: cannot read the image: .*\S", reason)
+
+
 def test_exif_rotation_is_applied():
     image = gradient(6, 3)
     exif = Image.Exif()
@@ -59,9 +161,16 @@ def test_a_float_image_is_refused_by_row():
         ImageStore().add(lambda: Image.new("F", (2, 2)), "row 3")
 
 
-@pytest.mark.parametrize("data", [b"", b"not an image", encode(gradient(9, 9), "PNG")[:60]])
-def test_broken_files_are_refused_by_row(data):
-    with pytest.raises(UnreadableImageError, match="split test, row 7: cannot read the image"):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no file of a format that Pillow reads"),
+        (b"not an image", "no file of a format that Pillow reads"),
+        (encode(gradient(90, 90), "PNG")[:60], "no file|truncated|broken"),
+    ],
+)
+def test_broken_files_are_refused_by_row(data, reason):
+    with pytest.raises(UnreadableImageError, match=f"split test, row 7: cannot read the image: .*({reason})"):
         ImageStore().add(lambda: data, "split test, row 7")
 
 

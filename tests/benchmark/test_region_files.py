@@ -8,7 +8,8 @@ from support.region_rows import BOXES, write_slake_with_regions
 
 from vrs_lmeval.benchmark.region_files import RegionFiles
 from vrs_lmeval.benchmark.samples import load_benchmark
-from vrs_lmeval.benchmark.sources import DatasetSource, MalformedDataError, Table
+from vrs_lmeval.benchmark.sources import DatasetSource, MalformedDataError
+from vrs_lmeval.benchmark.table import Table
 from vrs_lmeval.records import Region
 
 SOURCE = DatasetSource(

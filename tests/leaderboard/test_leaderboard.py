@@ -152,6 +152,11 @@ def test_unusual_line_separators_in_a_log_are_no_new_lines(tmp_path):
             LOOKS,
             r"different data set of vrs_test \(regions_sha256: not given and 1\)",
         ),
+        (
+            {"dataset": {"content_sha256": "1", "skipped_rows": {"count": 1}}},
+            LOOKS,
+            r"different data set of vrs_test \(skipped_rows: not given and given\)",
+        ),
         ({"variants": [{"name": "real"}]}, LOOKS, r"different variants of vrs_test \(shuffled: given and not given\)"),
         ({"parser_version": "2"}, LOOKS, r"different parser version of vrs_test \(1 and 2\)"),
         ({"variants_version": "2"}, LOOKS, "different version of the variants of vrs_test"),

@@ -239,7 +239,7 @@ def test_dicom_images_are_counted_and_no_tag_of_them_is_written(folder):
     written = "".join(path.read_text(encoding="utf-8") for path in Path("my_task").iterdir())
     assert NAME not in output + written
     evidence = load_task("my_task", Path("my_task")).evidence.dataset
-    assert sum(evidence["dicom_files"].values()) == 3
+    assert sum(evidence["image_remarks"].values()) == 3
     assert NAME not in str(evidence)
 
 

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
-from vrs_lmeval.benchmark.dicom import is_dicom, read_dicom
+from vrs_lmeval.benchmark.decoding import EncodedImage, decode
+from vrs_lmeval.benchmark.dicom import MissingDicomPackageError
 from vrs_lmeval.records import Perturbation
-
-logger = logging.getLogger(__name__)
 
 DECODED_BUDGET_BYTES = 64 * 2**20
 """Decoded pixels kept for reuse. Requests of one question follow each other, so a few images are enough;
 the bound is what keeps memory independent of the number of variants."""
-
-EncodedImage = bytes | Path | Image.Image
 
 
 class UnreadableImageError(ValueError):
@@ -45,36 +39,6 @@ def encoded_image(value: Any, folder: Path | None) -> EncodedImage:
     if isinstance(value, str):
         return Path(value) if folder is None else folder / value
     raise ValueError(f"expected an image (bytes, path or PIL image), got {type(value).__name__}")
-
-
-def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """Any PIL image -> mode RGB, upright by its EXIF tag, as `datasets` and transformers show it to a model.
-
-    Transparency is composited over white (as transformers does). 16-bit grey is scaled by its full range, 0..65535
-    to 0..255, where Pillow's own conversion would clip everything above 255 to white. Float images have no
-    defined range: ValueError.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I"):
-        return _scale_16_bit(image)
-    if image.mode == "F":
-        raise ValueError("a float image has no defined range; save it as 8-bit or 16-bit grey first")
-    if "A" in image.getbands() or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
-
-
-def _scale_16_bit(image: Image.Image) -> Image.Image:
-    grey = np.asarray(image).astype(np.int64)
-    if grey.min() < 0 or grey.max() > 65535:
-        raise ValueError(f"grey values {grey.min()}..{grey.max()} do not fit 16 bits; rescale the image first")
-    if grey.max() < 4096:
-        logger.warning("a 16-bit image uses only 0..%d and will look dark: 12-bit data? Window it first.", grey.max())
-    return Image.fromarray(((grey * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
 
 
 def hash_pixels(image: Image.Image) -> str:
@@ -111,7 +75,7 @@ class ImageStore:
         self._budget_bytes = budget_bytes
         self._lock = threading.RLock()  # vrs-hf reads ahead in a thread; rendering a change opens its source
         self.remarks: Counter[str] = Counter()
-        """On how files were read, and of how many: see `dicom`."""
+        """On how files were read, and of how many: see `decoding` and `dicom`."""
         self.decodes = 0
         """How many images were decoded for their pixels, those that were kept not again."""
 
@@ -132,9 +96,11 @@ class ImageStore:
             file_key = _identify_file(encoded)
             if file_key is not None and file_key in self._id_of_file:
                 return self._id_of_file[file_key]
-            image, remarks = _decode(encoded)
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNGs
-            raise UnreadableImageError(f"{where}: cannot read the image: {error}") from error
+            image, remarks = decode(encoded)
+        except MissingDicomPackageError:  # of no row, but of all
+            raise
+        except Exception as error:  # each of Pillow's decoders has kinds of its own: SyntaxError, struct.error ...
+            raise UnreadableImageError(f"{where}: cannot read the image: {_describe(error)}") from error
         self.remarks.update(remarks)
         image_id = hash_pixels(image)
         self._readers.setdefault(image_id, read)
@@ -174,7 +140,7 @@ class ImageStore:
 
     def _decode(self, image_id: str) -> Image.Image:
         self.decodes += 1
-        return _decode(self._readers[image_id]())[0]
+        return decode(self._readers[image_id]())[0]
 
     @property
     def decoded_bytes(self) -> int:
@@ -188,11 +154,9 @@ def _identify_file(encoded: EncodedImage) -> bytes | Path | None:
     return encoded if isinstance(encoded, Path) else None
 
 
-def _decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
-    """The image as mode RGB, and remarks on how its file was read."""
-    if isinstance(encoded, Image.Image):
-        return convert_to_rgb(encoded), frozenset()
-    if is_dicom(encoded):
-        return read_dicom(encoded)
-    with Image.open(io.BytesIO(encoded) if isinstance(encoded, bytes) else encoded) as image:
-        return convert_to_rgb(image).copy(), frozenset()
+def _describe(error: Exception) -> str:
+    """The error's words; its kind where it has none, or where they are only a number or a name."""
+    if isinstance(error, UnidentifiedImageError):  # its own words show an address in memory
+        return "it is no file of a format that Pillow reads, or its header is damaged"
+    kind, words = type(error).__name__, " ".join(str(error).split())
+    return words if isinstance(error, OSError | ValueError | SyntaxError) and words else f"{kind}: {words}".rstrip(": ")

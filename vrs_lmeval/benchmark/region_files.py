@@ -16,7 +16,8 @@ from dataclasses import astuple
 from pathlib import PurePosixPath
 from typing import Any
 
-from vrs_lmeval.benchmark.sources import MalformedDataError, Table
+from vrs_lmeval.benchmark.sources import MalformedDataError
+from vrs_lmeval.benchmark.table import Table
 from vrs_lmeval.records import Region, Sample
 
 

@@ -10,12 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from vrs_lmeval.benchmark.images import EncodedImage, ImageStore, hash_image_set
+from vrs_lmeval.benchmark.bad_rows import BadRows
+from vrs_lmeval.benchmark.decoding import EncodedImage
+from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError, hash_image_set
 from vrs_lmeval.benchmark.region_files import RegionFiles, describe_regions
 from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
-from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, Table, open_table
+from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, open_table
+from vrs_lmeval.benchmark.table import Table
 from vrs_lmeval.reading import chinese
 from vrs_lmeval.reading.chinese_characters import has_han
 from vrs_lmeval.reading.option_names import count_collisions
@@ -45,21 +48,24 @@ class Benchmark:
 def load_benchmark(source: DatasetSource) -> Benchmark:
     """Read every row of the split; give samples in row order.
 
-    Raises MissingDataError, MalformedDataError or UnreadableImageError: all before any inference.
+    Raises MissingDataError, MalformedDataError or UnreadableImageError: all before any inference, and of all bad rows
+    at once. With `on_error: skip` those are left out, and the evidence names them.
     """
     if source.shape is not None and source.shape not in ROW_SHAPES:
         raise ValueError(f"{source.path}: no row shape {source.shape!r}; there are {', '.join(ROW_SHAPES)}")
     table = open_table(source)
     images = ImageStore()
     rows: dict[str, int] = {}
-    samples = list(_read_samples(source, table, images, rows))
+    bad = BadRows()
+    samples = list(_read_samples(source, table, images, rows, bad))
+    skipped = bad.settle(source.on_error, len(table.rows), f"{source.path}, split {source.split}")
     if source.image_share is not None:
         samples = [sample for sample in samples if _is_in_share(sample.image_id, source.image_share)]
-        images.keep({image_id for sample in samples for image_id in sample.images})
+    images.keep({image_id for sample in samples for image_id in sample.images})
     if not samples:
         raise MalformedDataError(f"{source.path}, split {source.split}: no rows")
     samples = _count_sets(samples)
-    evidence = _describe(source, table, images) | _describe_rows(samples)
+    evidence = _describe(source, table, images) | _describe_rows(samples) | skipped
     if source.regions is not None:
         evidence |= describe_regions(samples)
     if source.accept_golds_of_duplicates:
@@ -75,12 +81,14 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         )
     evidence |= {"unanswerable_golds": count_unanswerable(samples, rows, source.path)}
     for remark, count in sorted(images.remarks.items()):
-        logger.warning("%s: %d DICOM files: %s", source.path, count, remark)
+        logger.warning("%s: %d image files: %s", source.path, count, remark)
     return Benchmark(tuple(samples), images, evidence)
 
 
-def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows: dict[str, int]) -> Iterator[Sample]:
-    """The sample or samples of each row; `rows` learns the row of each sample id."""
+def _read_samples(
+    source: DatasetSource, table: Table, images: ImageStore, rows: dict[str, int], bad: BadRows
+) -> Iterator[Sample]:
+    """The sample or samples of each row; `rows` learns the row of each sample id, `bad` the rows that have none."""
     columns = PLAIN_COLUMNS if source.shape else source.columns
     _check_image_column(source, table, columns.image)
     region_files = RegionFiles(source.regions, table)
@@ -88,18 +96,36 @@ def _read_samples(source: DatasetSource, table: Table, images: ImageStore, rows:
     for index in range(len(table.rows)):
         number = table.rows[index][columns.row] if columns.row else index
         where = f"{source.path}, split {source.split}, row {number}"
-        for part, row in enumerate(_shape_row(source, table, index, where)):
-            shown = row.get(columns.image)
-            image_ids = [
-                images.add(partial(_read_image, source, table, index, part, place), where)
-                for place in range(len(shown) if isinstance(shown, list) else 1)
-            ]
-            if not image_ids:
-                raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
-            sample = _make_sample(row, tuple(image_ids), source, columns, where, occurrences)
-            sample = replace(sample, regions=region_files.find(shown, where))
+        try:
+            samples = _read_row(source, table, index, images, region_files, where)
+        except (MalformedDataError, UnreadableImageError) as error:
+            bad.add(number, error)
+            continue
+        for sample in samples:
+            occurrences[sample.sample_id] += 1
+            repeat = occurrences[sample.sample_id]
+            sample = sample if repeat == 1 else replace(sample, sample_id=f"{sample.sample_id}-{repeat}")
             rows[sample.sample_id] = number
             yield sample
+
+
+def _read_row(
+    source: DatasetSource, table: Table, index: int, images: ImageStore, region_files: RegionFiles, where: str
+) -> list[Sample]:
+    """The samples of a published row; ids of equal ones are equal. Raises MalformedDataError, UnreadableImageError."""
+    columns = PLAIN_COLUMNS if source.shape else source.columns
+    samples = []
+    for part, row in enumerate(_shape_row(source, table, index, where)):
+        shown = row.get(columns.image)
+        image_ids = [
+            images.add(partial(_read_image, source, table, index, part, place), where)
+            for place in range(len(shown) if isinstance(shown, list) else 1)
+        ]
+        if not image_ids:
+            raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
+        sample = _make_sample(row, tuple(image_ids), source, columns, where)
+        samples.append(replace(sample, regions=region_files.find(shown, where)))
+    return samples
 
 
 def _check_image_column(source: DatasetSource, table: Table, column: str) -> None:
@@ -191,8 +217,8 @@ def _make_sample(
     source: DatasetSource,
     columns: Columns,
     where: str,
-    occurrences: Counter[str],
 ) -> Sample:
+    """The sample of a plain row; its id is that of its content, which another row may have as well."""
     question = _text(row, columns.question, where)
     options = _options(row, columns.options, where)
     check_question(question, options, where)
@@ -200,11 +226,8 @@ def _make_sample(
     answer_type = _optional_text(row, columns.answer_type)
     image_id = hash_image_set(image_ids)
     identity = "\n".join((image_id, question, *golds, *options))
-    base_id = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    occurrences[base_id] += 1
-    repeat = occurrences[base_id]
     return Sample(
-        sample_id=base_id if repeat == 1 else f"{base_id}-{repeat}",
+        sample_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
         image_id=image_id,
         question=question,
         golds=golds,
@@ -274,7 +297,7 @@ def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[s
         "columns": asdict(source.columns),
         "closed_rule": source.closed_rule,
         "accept_golds_of_duplicates": source.accept_golds_of_duplicates,
-        **({"dicom_files": dict(sorted(images.remarks.items()))} if images.remarks else {}),
+        **({"image_remarks": dict(sorted(images.remarks.items()))} if images.remarks else {}),
     }
 
 

@@ -9,14 +9,13 @@ that is never unpacked.
 
 from __future__ import annotations
 
-import fnmatch
 import importlib.resources
 import json
 import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,7 +24,8 @@ from typing import Any, Literal
 import datasets
 import huggingface_hub
 
-from vrs_lmeval.benchmark.images import EncodedImage, encoded_image
+from vrs_lmeval.benchmark.bad_rows import OnError
+from vrs_lmeval.benchmark.table import Archive, Row, Table
 
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
 REVISIONS_VARIABLE = "VRS_REVISIONS"
@@ -35,7 +35,6 @@ READ_HERE = (".json", ".txt")
 logger = logging.getLogger(__name__)
 
 ClosedRule = Literal["yes_no", "yes_no_or_choice"]
-Row = Mapping[str, Any]
 
 
 class MissingDataError(RuntimeError):
@@ -76,7 +75,8 @@ class DatasetSource:
     column holds what. `closed_rule` tells open from closed questions where no `answer_type` column does (see
     `samples.decide_answer_type`). With `accept_golds_of_duplicates`, each row accepts the golds of all rows with its
     image and question. With `image_share`, the questions on that share of the images are kept, drawn by their content.
-    `regions` names the file with the boxes of an image, which lies beside it (see `region_files`).
+    `regions` names the file with the boxes of an image, which lies beside it (see `region_files`). `on_error` says what
+    becomes of rows that cannot be asked (see `bad_rows`).
     """
 
     path: str
@@ -94,6 +94,7 @@ class DatasetSource:
     accept_golds_of_duplicates: bool = False
     image_share: float | None = None
     regions: str | None = None
+    on_error: OnError = "stop"
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -114,55 +115,6 @@ class DatasetSource:
     def is_read_here(self) -> bool:
         """True where the rows are `.json` or `.txt` files."""
         return bool(self.patterns) and all(pattern.endswith(READ_HERE) for pattern in self.patterns)
-
-
-class Archive:
-    """A zip file whose members are read one by one, without unpacking it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = zipfile.ZipFile(path)
-        self._names = frozenset(self._file.namelist())
-
-    def find(self, pattern: str) -> list[str]:
-        """The members that match `pattern`, sorted."""
-        return sorted(fnmatch.filter(self._names, pattern))
-
-    def read(self, name: str) -> bytes:
-        """The bytes of a member. Raises FileNotFoundError."""
-        if name not in self._names:
-            raise FileNotFoundError(f"{self.path} holds no {name}")
-        return self._file.read(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The published rows in order, where they were read, and their images.
-
-    `revision` is the commit of the hub's repository that was read; None where nothing tells, whatever was asked for.
-    """
-
-    rows: Sequence[Row]
-    read_from: Literal["hub", "local folder"]
-    revision: str | None
-    folder: Path | None
-    image_folder: Path | None = None
-    archive: Archive | None = None
-    archive_folder: str = ""
-
-    def read_image(self, value: Any) -> EncodedImage:
-        """What a row holds for an image -> the image, not decoded yet. Raises OSError or ValueError."""
-        if isinstance(value, str) and self.archive is not None:
-            return self.archive.read(f"{self.archive_folder}{value}")
-        if isinstance(value, str) and self.folder is not None and (self.folder / value).is_file():
-            return self.folder / value  # a path from the data set's folder, though images have a folder of their own
-        return encoded_image(value, self.image_folder or self.folder)
-
-    def read_file(self, path: str) -> bytes:
-        """The bytes of a file beside the images; `path` starts where theirs do. Raises OSError."""
-        if self.archive is not None:
-            return self.archive.read(f"{self.archive_folder}{path}")
-        return Path(self.image_folder or self.folder or ".", path).read_bytes()
 
 
 def open_table(source: DatasetSource) -> Table:
@@ -192,6 +144,7 @@ def open_table(source: DatasetSource) -> Table:
         image_folder=_find_image_folder(source, folder, archive),
         archive=archive,
         archive_folder=f"{source.image_folder}/" if source.image_folder else "",
+        takes_absolute=Path(source.path).is_absolute(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from vrs_lmeval.benchmark.bad_rows import choose_on_error
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, find_pinned_revision
 
 SOURCE_KEYS = ("revision", "data_files", "archive", "image_folder", "image_folder_from", "homepage")
@@ -32,5 +33,6 @@ def take_source(config: dict[str, Any]) -> DatasetSource:
         accept_golds_of_duplicates=config.pop("accept_golds_of_duplicates", False),
         image_share=config.pop("image_share", None),
         regions=config.pop("regions", None),
+        on_error=choose_on_error(config.pop("on_error", "stop"), config["task"]),
         **files,
     )

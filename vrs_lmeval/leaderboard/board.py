@@ -325,6 +325,8 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
         warnings.append("its answers were read again by `vrs rescore`; its baselines are those of the log")
     if run.setup.get("limit") is not None:
         warnings.append(f"only a part of the questions was asked (--limit {run.setup['limit']:g})")
+    if skipped := run.evidence.skipped_rows:
+        warnings.append(f"{skipped[0]:,} of {skipped[1]:,} rows of its data could not be read and were left out")
     if missing := run.setup.get("vrs_missing_weights"):
         warnings.append(f"its checkpoint lacks {len(missing)} weights, which were drawn at random")
     if run.setup.get("vrs_chat_template") == "not applied":

@@ -20,6 +20,7 @@ from vrs_lmeval.records import REAL, SHUFFLED, Interval
 from vrs_lmeval.uncertainty.clusters import Floats
 
 SAME_DATA = (
+    "skipped_rows",  # first, so that it is what a message names
     *("content_sha256", "images_sha256", "regions_sha256"),
     *("split", "columns", "closed_rule", "accept_golds_of_duplicates"),
 )
