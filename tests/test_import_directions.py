@@ -37,7 +37,7 @@ BELOW = {
     },
     "task": {"benchmark", "commands", "metrics", "pixels", "reading", "variants"},  # commands: how a run ends
     "page": {"commands", "leaderboard", "metrics", "variants"},
-    "cli": {"commands", "conversion", "leaderboard", "page"},
+    "cli": {"bridge", "commands", "conversion", "leaderboard", "page"},
     "__init__": {"bridge", "leaderboard", "pixels", "uncertainty"},
 }
 

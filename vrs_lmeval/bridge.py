@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SWITCH = "VRS_LMEVAL_BRIDGE"  # "0" in the environment switches the bridge off
+PRIVATE = "VRS_PRIVATE"  # "1": files 0600 and folders 0700
 MODEL_NAME = "vrs-hf"
 MODELS = {  # lm_eval imports the one that a run asks for, and only then
     MODEL_NAME: "vrs_lmeval.model:VrsHF",
@@ -57,8 +58,15 @@ def start() -> None:
     """Watch for lm_eval's imports if this process is its command line; may be called any number of times."""
     if os.environ.get(SWITCH) == "0" or not is_lm_eval_command(sys.orig_argv):
         return
+    keep_private()
     if not any(isinstance(finder, _Watcher) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Watcher())
+
+
+def keep_private() -> None:
+    """With VRS_PRIVATE=1, let only the user read what this process writes: results, logs, caches and pages."""
+    if os.environ.get(PRIVATE) == "1":
+        os.umask(0o077)
 
 
 def register() -> None:
@@ -124,6 +132,7 @@ def _add_tasks(manager: Any) -> None:
         index = build(others, *args, **options)
         if not _is_enough(index):  # 14,000 files, some 6 s: only for runs that ask for one of them
             index = build(folders, *args, **options)
+        _check_results_place(index)
         _check_data(index)
         return index
 
@@ -145,6 +154,21 @@ def _is_enough(index: Any) -> bool:
         return holds_all(index, read_asked_names(sys.argv))
     except Exception:  # a saving must cost no run
         return False
+
+
+def _check_results_place(index: Any) -> None:
+    """End the command where its results could not be written: lm_eval would ask everything, and then only warn."""
+    from vrs_lmeval.benchmark.asked_tasks import find_tasks, read_asked_names
+    from vrs_lmeval.benchmark.results_place import ResultsPlaceError, check_results_place
+
+    if os.environ.get("RANK", "0") != "0":  # the first of several processes writes
+        return
+    try:
+        check_results_place(sys.argv, find_tasks(read_asked_names(sys.argv), index))
+    except ResultsPlaceError as error:
+        raise SystemExit(f"vrs_lmeval: {error}") from None
+    except Exception as error:  # a check must cost no run
+        sys.stderr.write(f"vrs_lmeval: the results' place is not tried before the run ({error})\n")
 
 
 def _check_data(index: Any) -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
+from vrs_lmeval.bridge import keep_private
 from vrs_lmeval.commands import own_data
 from vrs_lmeval.commands.comparison_text import show_comparison, write_file
 from vrs_lmeval.commands.doctor import UnreachableServerError, examine, examine_server
@@ -63,6 +64,7 @@ def vrs(
     Exit codes: 0 all is well; 1 a run failed, or data or a part of the installation are missing; 2 the command or its
     files are to be changed.
     """
+    keep_private()
 
 
 app.command()(own_data.task)  # a user's own table of questions; their options fill a file of their own

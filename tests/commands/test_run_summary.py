@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import time
 
 import pytest
@@ -42,8 +43,11 @@ def test_what_an_earlier_run_wrote_is_not_this_runs(two_tasks):
     assert "vrs_one" not in said
 
 
-def test_a_run_that_wrote_nothing_new_says_nothing(two_tasks):
-    assert say(time.time() + 60, ["run", "--output_path", str(two_tasks), "--log_samples"]) == ""
+def test_a_run_that_wrote_nothing_says_so_where_no_traceback_does(two_tasks, monkeypatch):
+    arguments = ["run", "--output_path", str(two_tasks), "--log_samples"]
+    assert f"no results were written to {two_tasks}" in say(time.time() + 60, arguments)
+    monkeypatch.setattr(sys, "last_value", KeyError("x"), raising=False)
+    assert say(time.time() + 60, arguments) == ""
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "--output_path", "x"], ["run", "--log_samples"]])
