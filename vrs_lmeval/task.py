@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -24,6 +25,7 @@ from vrs_lmeval.benchmark.baselines import (
     say_gold,
 )
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
+from vrs_lmeval.benchmark.sources import LOCAL_FOLDER
 from vrs_lmeval.benchmark.task_keys import take_source
 from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.commands.run_summary import promise_summary
@@ -182,8 +184,14 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
         return {name: column.higher_is_better for name, column in self._columns.items()}
 
     def dump_config(self) -> dict[str, Any]:
-        """The configuration as it goes into the results, with the evidence of what was run."""
-        return {**super().dump_config(), "vrs": self.evidence.write()}
+        """The configuration as it goes into the results, with the evidence of what was run.
+
+        It names no absolute path: folders may be called after a person or a patient.
+        """
+        written = super().dump_config()
+        files = {key: _name_place(value) for key, value in (written.get("dataset_kwargs") or {}).items()}
+        written |= {"dataset_path": _name_place(written["dataset_path"]), "dataset_kwargs": files}
+        return {**written, "vrs": self.evidence.write()}
 
     @property
     def evidence(self) -> RunEvidence:
@@ -345,6 +353,10 @@ def _find_version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def _name_place(value: Any) -> Any:
+    return LOCAL_FOLDER if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _describe(image: VariantImage | str) -> str:

@@ -17,7 +17,14 @@ from vrs_lmeval.benchmark.region_files import RegionFiles, describe_regions
 from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
-from vrs_lmeval.benchmark.sources import ClosedRule, Columns, DatasetSource, MalformedDataError, open_table
+from vrs_lmeval.benchmark.sources import (
+    LOCAL_FOLDER,
+    ClosedRule,
+    Columns,
+    DatasetSource,
+    MalformedDataError,
+    open_table,
+)
 from vrs_lmeval.benchmark.table import Table
 from vrs_lmeval.reading import chinese
 from vrs_lmeval.reading.chinese_characters import has_han
@@ -283,7 +290,7 @@ def _check_answer_type(value: str, where: str) -> AnswerType:
 
 def _describe(source: DatasetSource, table: Table, images: ImageStore) -> dict[str, Any]:
     return {
-        "path": source.path,
+        "path": LOCAL_FOLDER if source.takes_absolute else source.path,
         "split": source.split,
         "revision": table.revision,
         "revision_asked_for": source.revision,

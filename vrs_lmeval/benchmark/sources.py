@@ -30,6 +30,9 @@ from vrs_lmeval.benchmark.table import Archive, Row, Table
 DATA_DIR_VARIABLE = "VRS_DATA_DIR"
 REVISIONS_VARIABLE = "VRS_REVISIONS"
 EMBEDDED_PREFIX = "embedded:"
+LOCAL_FOLDER = "(a local folder)"
+"""What results say in place of an absolute path: folders may be called after a person or a patient."""
+
 READ_HERE = (".json", ".txt")
 
 logger = logging.getLogger(__name__)
@@ -97,6 +100,11 @@ class DatasetSource:
     on_error: OnError = "stop"
 
     @property
+    def takes_absolute(self) -> bool:
+        """True where the task names the data by an absolute folder: it is the user's own."""
+        return Path(self.path).is_absolute()
+
+    @property
     def patterns(self) -> tuple[str, ...]:
         """`data_files` as a tuple."""
         if self.data_files is None:
@@ -144,7 +152,7 @@ def open_table(source: DatasetSource) -> Table:
         image_folder=_find_image_folder(source, folder, archive),
         archive=archive,
         archive_folder=f"{source.image_folder}/" if source.image_folder else "",
-        takes_absolute=Path(source.path).is_absolute(),
+        takes_absolute=source.takes_absolute,
     )
 
 
