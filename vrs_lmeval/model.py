@@ -25,6 +25,7 @@ from vrs_lmeval.asking.prompt_encoding import Prompt
 from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.asking.text_answers import TextWriter
 from vrs_lmeval.asking.weight_report import ReportingAutoModel, find_missing_weights
+from vrs_lmeval.asking.written_secrets import refuse_written_secret
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry
 from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 from vrs_lmeval.records import NOT_ASKED
@@ -70,6 +71,7 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
         thought_tokens: int = 0,
         **kwargs: Any,
     ) -> None:
+        refuse_written_secret(kwargs)
         self._kept_run = None if answers_from is None else KeptRun(Path(answers_from))
         if str(kwargs.get("batch_size")).startswith("auto"):
             kwargs["batch_size"] = int(kwargs.get("max_batch_size") or AUTO_BATCH_SIZE)

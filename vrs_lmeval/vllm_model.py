@@ -25,6 +25,7 @@ from vrs_lmeval.asking.engine_prompts import EnginePrompts, describe_settings
 from vrs_lmeval.asking.image_order import ask_kinds_apart
 from vrs_lmeval.asking.option_scores import Scored
 from vrs_lmeval.asking.seams import Request
+from vrs_lmeval.asking.written_secrets import refuse_written_secret
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class VrsVLLM(VLLM_VLM):  # type: ignore[misc] # lm_eval ships no types
         double_bos: bool = False,
         **kwargs: Any,
     ) -> None:
+        refuse_written_secret(kwargs)
         if int(kwargs.get("data_parallel_size", 1)) > 1:
             raise ValueError(
                 "vrs-vllm asks one engine: use tensor_parallel_size for a model that needs several GPUs, or vllm-vlm "

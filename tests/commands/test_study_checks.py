@@ -45,6 +45,11 @@ def test_a_sound_study_has_no_faults(tmp_path):
     assert faults_of(tmp_path, plan) == []
 
 
+def test_a_token_in_the_file_is_refused_and_not_repeated(tmp_path):
+    (fault,) = faults_of(tmp_path, make_plan([model(pretrained="org/one", token="hf_planted")]))
+    assert fault.endswith("token: the harness would write it into the results; set HF_TOKEN in its place")
+
+
 @pytest.mark.parametrize(
     ("task", "said"),
     [

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from vrs_lmeval.asking.written_secrets import refuse_written_secret
 from vrs_lmeval.chat_servers.chat_endpoint import Address
 
 SECRET_NAME = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
@@ -59,8 +60,7 @@ def _read_value(name: str, value: str) -> str:
 
 def refuse_written_secrets(base_url: Any, auth_token: Any) -> None:
     """Raises ValueError for keys among the arguments, which the harness would write into the results."""
-    if auth_token is not None:
-        raise ValueError("auth_token: the harness would write it into the results; set OPENAI_API_KEY in its place")
+    refuse_written_secret({"auth_token": auth_token})
     if base_url is not None and urlsplit(str(base_url)).password is not None:
         raise ValueError("base_url: a password in it would be written into the results; use header or OPENAI_API_KEY")
 

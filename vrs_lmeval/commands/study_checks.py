@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vrs_lmeval.asking.written_secrets import find_written_secret
 from vrs_lmeval.bridge import register
 from vrs_lmeval.commands.study import ModelEntry, Study, UnreadableStudyError, write_option
 from vrs_lmeval.commands.study_shards import KEEP_ANSWERS
@@ -107,6 +108,8 @@ def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[st
         fault = _find_missing_folder(entry.model_args.get(key))
         if fault is not None:
             yield f"{key}: {fault}"
+    if (secret := find_written_secret(entry.model_args)) is not None:
+        yield secret
     if arguments.get("use_cache") and entry.model in KEEP_ANSWERS:
         yield f"{entry.model} refuses use_cache, whose keys leave out the image; write cache_dir among its model_args"
 

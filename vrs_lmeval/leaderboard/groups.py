@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks
 from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.pairs import BOUNDS
@@ -107,26 +108,20 @@ def contrast_groups(
 ) -> list[GroupContrast]:
     """A contrast for each task that has models of either kind, and one over all benchmarks if there are several.
 
-    `cards` and `labels` are by `Run.model`. If several tasks have the same data, the one that most models ran counts.
+    `cards` and `labels` are by `Run.model`. Of tasks that share images one counts: see `benchmarks`.
     """
     aligned = []
-    benchmarks: dict[str, _Aligned] = {}  # by data
     for task, runs in runs_by_task.items():
         grouped = [run for run in runs if cards[run.model].training in (FIRST, SECOND)]
         if grouped:
             columns, images, partners = align_vrs(grouped)
             models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
             aligned.append(_Aligned(task, models, images, partners))
-            rival = benchmarks.setdefault(_name_data(grouped[0]), aligned[-1])
-            if len(models) > len(rival.values):
-                benchmarks[_name_data(grouped[0])] = aligned[-1]
-    together = [list(benchmarks.values())] if len(benchmarks) > 1 else []
-    return [_contrast(chosen, cards, labels) for chosen in [*([task] for task in aligned), *together]]
-
-
-def _name_data(run: Run) -> str:
-    """The content hash of the run's questions; the task's name if the results hold no hash."""
-    return str(run.evidence.dataset.get("content_sha256", run.task))
+    chosen = choose_benchmarks(
+        [AskedTask(each.task, each.images, len(each.values), len(each.images)) for each in aligned]
+    )
+    together = [[each for each in aligned if each.task in chosen]] if len(chosen) > 1 else []
+    return [_contrast(part, cards, labels) for part in [*([task] for task in aligned), *together]]
 
 
 @dataclass(frozen=True, slots=True)

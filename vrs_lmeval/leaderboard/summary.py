@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks
 from vrs_lmeval.leaderboard.board import Standing, TaskBoard
 from vrs_lmeval.leaderboard.verdict import Kind
 from vrs_lmeval.records import Interval
@@ -35,7 +36,7 @@ class ModelSummary:
 class BoardSummary:
     """Models in the order of their mean VRS, those without one last. `benchmarks` are the tasks that the mean is over:
 
-    of tasks that share images the one that most models ran, since their results are not independent.
+    of tasks that share images one alone (see `benchmarks`).
     """
 
     tasks: tuple[str, ...]
@@ -49,28 +50,15 @@ def summarise(boards: Sequence[TaskBoard]) -> BoardSummary:
     for board in boards:
         for standing in board.standings:
             by_model.setdefault(standing.run.model, {})[board.task] = standing
-    benchmarks = choose_benchmarks(boards)
+    benchmarks = choose_benchmarks([_describe(board) for board in boards])
     models = [_summarise_model(standings, benchmarks, len(boards)) for standings in by_model.values()]
     models.sort(key=lambda each: (each.mean is None, -each.mean.estimate if each.mean else 0.0))
     return BoardSummary(tuple(board.task for board in boards), benchmarks, tuple(models))
 
 
-def choose_benchmarks(boards: Sequence[TaskBoard]) -> tuple[str, ...]:
-    """Of boards that share images the one with most models, the first of equals: results on the same images are alike.
-
-    SLAKE in Chinese has the images of SLAKE; images are known by their content.
-    """
-    groups: list[tuple[set[str], list[TaskBoard]]] = []
-    for board in boards:
-        images = {sample.image_id for sample in board.standings[0].run.samples}
-        alike = [group for group in groups if group[0] & images]
-        merged = (
-            images.union(*(group[0] for group in alike)),
-            [each for group in alike for each in group[1]] + [board],
-        )
-        groups = [group for group in groups if group not in alike] + [merged]
-    chosen = {max(group, key=lambda board: len(board.standings)).task for _, group in groups}
-    return tuple(board.task for board in boards if board.task in chosen)
+def _describe(board: TaskBoard) -> AskedTask:
+    samples = board.standings[0].run.samples
+    return AskedTask(board.task, {sample.image_id for sample in samples}, len(board.standings), len(samples))
 
 
 def _summarise_model(standings: Mapping[str, Standing], benchmarks: Sequence[str], boards: int) -> ModelSummary:
