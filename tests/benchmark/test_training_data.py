@@ -18,7 +18,7 @@ def write_groups(tmp_path, synthetic=0.5, authentic=0.9, tasks=("vrs_test",), da
     for number, (task, content) in enumerate(zip(tasks, data, strict=False)):
         for seed, (model, (training, _)) in enumerate(GROUPS.items()):
             real = synthetic if training == "synthetic" else authentic
-            rows = draw_rows(real, 0.4, seed=seed + 100 * number)
+            rows = draw_rows(real, 0.4, seed=seed + 100 * number, data=content)
             write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": content})
     cards = {model: ModelCard(training=training, base=base) for model, (training, base) in GROUPS.items()}
     return make_board(tmp_path, cards)
@@ -96,7 +96,7 @@ def test_three_bases_are_enough(tmp_path):
 def test_tasks_without_a_common_model_have_no_overall_contrast_but_a_reason(tmp_path):
     for task, models in {"vrs_one": "ab", "vrs_two": "cd"}.items():
         for seed, model in enumerate(models):
-            rows = draw_rows(0.8, 0.4, seed=seed)
+            rows = draw_rows(0.8, 0.4, seed=seed, data=task)
             write_run(tmp_path / task, model, rows, task=task, dataset={"content_sha256": task})
     cards = {
         model: ModelCard(training=kind) for model, kind in zip("abcd", ["synthetic", "authentic"] * 2, strict=True)

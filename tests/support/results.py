@@ -43,11 +43,11 @@ def log_question(question, image, gold, real, shuffled, text=None):
     return logged | {"filtered_resps": list(texts.values())}
 
 
-def draw_rows(right_on_real, right_on_shuffled, images=60, seed=0):
-    """Two questions an image, right with the given probabilities."""
+def draw_rows(right_on_real, right_on_shuffled, images=60, seed=0, data=""):
+    """Two questions an image, right with the given probabilities; other `data` has other images."""
     generator = random.Random(seed)
     return [
-        (f"q{k}", f"image{i}", "yes" if i % 2 else "no", *(int(generator.random() < p) for p in shares))
+        (f"q{k}", f"{data}image{i}", "yes" if i % 2 else "no", *(int(generator.random() < p) for p in shares))
         for i in range(images)
         for k in range(2)
         for shares in [(right_on_real, right_on_shuffled)]
