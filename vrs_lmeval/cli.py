@@ -101,7 +101,9 @@ def demo(
 @app.command()
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Folders written by lm_eval --output_path --log_samples.")],
-    output: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.json.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the table and the numbers: TASK.md and TASK.json.")
+    ] = None,
 ) -> None:
     """Put runs of several models on the same tasks side by side; the first is the reference."""
     try:
