@@ -126,16 +126,20 @@ def _add_tasks(manager: Any) -> None:
 
 
 def _check_data(index: Any) -> None:
-    """End the command where data sets are missing: lm_eval would load the model first, then name one of them."""
+    """End the command where YAMLs are wrong or data sets are missing: lm_eval would load the model first."""
     asks_nothing = sys.argv[1:2] in (["ls"], ["validate"])
-    if asks_nothing or not any("vrs_" in argument for argument in sys.argv):
+    may_be_ours = ("vrs_", ".yaml", ".yml", "--include_path")
+    if asks_nothing or not any(part in argument for argument in sys.argv for part in may_be_ours):
         return  # the imports below take a second, and runs without our tasks need none of them
-    from vrs_lmeval.benchmark.asked_tasks import check_data
+    from vrs_lmeval.benchmark.asked_tasks import check_data, check_files, read_asked_names
     from vrs_lmeval.benchmark.sources import MissingDataError
+    from vrs_lmeval.benchmark.task_keys import TaskKeyError
+    from vrs_lmeval.variants.rules import read_variants
 
     try:
+        check_files(index, read_asked_names(sys.argv), read_variants)
         check_data(index, sys.argv)
-    except MissingDataError as error:
+    except (MissingDataError, TaskKeyError) as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
         raise SystemExit(f"vrs_lmeval: {error}" if is_first else 1) from None
     except Exception as error:  # a check must cost no run; the task itself tells what is wrong with its YAML

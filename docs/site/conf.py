@@ -1,6 +1,7 @@
 """Sphinx's settings: README, docs/, and the pages that they link to, as they lie -> a site with an API reference.
 
-`make docs` builds it into build/docs. The source folder is the repository, so that a link works on GitHub and here alike.
+`make docs` builds it into build/docs. The source folder is the repository, so that links work
+on GitHub and here alike.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ html_show_sphinx = False
 
 
 def add_navigation(app: Sphinx, name: str, text: list[str]) -> None:
-    """Pages get the tables of contents that GitHub does not show: the start page of all, others of what is below them."""
+    """Pages get tables of contents that GitHub does not show: the start page of all, others of what is below them."""
     if name == root_doc:
         for caption, pages in PAGES.items():
             text[0] += draw_toctree(pages, f":caption: {caption}")

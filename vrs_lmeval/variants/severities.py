@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 VERSION = "1"
 """Goes into every result. Raise it if what a variant shows changes; runs of different versions are not compared."""
@@ -159,6 +160,18 @@ def find_graded(name: str) -> tuple[GradedRow, tuple[float, ...]] | None:
     if row is None or len(row.severities) == 1 or number not in {str(n + 1) for n in range(len(row.severities))}:
         return None
     return row, row.severities[int(number) - 1]
+
+
+def describe_strength(kind: str, parameters: Mapping[str, Any]) -> tuple[str, str] | None:
+    """A variant's family and strength in words: ("gaussian_blur", "sigma 2 pixels of 224"); None for other variants.
+
+    `parameters` are those of the `Variant`, whose "values" the op gets.
+    """
+    family = kind if kind in STRENGTHS else kind.rpartition("_")[0]
+    if family not in GRADED or "values" not in parameters:
+        return None
+    strength = STRENGTHS[GRADED[family].kind]
+    return family, f"{strength.name} {strength.read(parameters['values']):.4g} {strength.unit}".rstrip()
 
 
 def list_graded() -> list[str]:
