@@ -61,8 +61,8 @@ def vrs(
 ) -> None:
     """Does a vision-language model look at the image?
 
-    Exit codes: 0 all is well; 1 a run failed, or data or a part of the installation are missing; 2 the command or its
-    files are to be changed.
+    Exit codes: 0 all is well; 1 a run failed, data are missing, or doctor found a problem; 2 nothing was started: the
+    command, its files or the installation are to be changed first; 130 or 143 a study was stopped by a signal.
     """
 
 

@@ -96,22 +96,28 @@ def _try_option(parser: argparse.ArgumentParser, key: str, value: Any) -> str | 
 
 
 def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[str]:
-    import lm_eval.models  # noqa: F401 - fills the registry with the harness's own
-    from lm_eval.api.registry import model_registry
-
-    register()
-    names = list(model_registry)
-    if entry.model not in names:
-        yield f"lm_eval knows no model {entry.model!r}{suggest(entry.model, names)}; `model:` is a class, as vrs-hf"
+    fault = find_class_fault(entry.model)
+    if fault is not None:
+        yield f"{fault}; `model:` is a class, as vrs-hf"
     for key in ("pretrained", "peft"):
-        fault = _find_missing_folder(entry.model_args.get(key))
+        fault = find_missing_folder(entry.model_args.get(key))
         if fault is not None:
             yield f"{key}: {fault}"
     if arguments.get("use_cache") and entry.model in KEEP_ANSWERS:
         yield f"{entry.model} refuses use_cache, whose keys leave out the image; write cache_dir among its model_args"
 
 
-def _find_missing_folder(written: Any) -> str | None:
+def find_class_fault(name: str) -> str | None:
+    """Why lm_eval would not know a model class of this name, with what may be meant; None where it does."""
+    import lm_eval.models  # noqa: F401 - fills the registry with the harness's own
+    from lm_eval.api.registry import model_registry
+
+    register()
+    names = list(model_registry)
+    return None if name in names else f"lm_eval knows no model {name!r}{suggest(name, names)}"
+
+
+def find_missing_folder(written: Any) -> str | None:
     """What is wrong with a path; None for a hub's `owner/name`, and for a folder that holds a model."""
     if not isinstance(written, str):
         return None
@@ -122,4 +128,7 @@ def _find_missing_folder(written: Any) -> str | None:
         holds = any((path / name).is_file() for name in ("config.json", "adapter_config.json", "params.json"))
         return None if holds or any(path.glob("*.gguf")) else f"the folder {written} holds no config.json"
     is_local = path.is_absolute() or written.startswith(".") or written.count("/") > 1
-    return f"there is no folder {written}" if is_local and not path.exists() else None
+    if not is_local or path.exists():
+        return None
+    beside = [str(other) for other in path.parent.iterdir() if other.is_dir()] if path.parent.is_dir() else []
+    return f"there is no folder {written}{suggest(written, beside)}"
