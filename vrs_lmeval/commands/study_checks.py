@@ -56,7 +56,7 @@ def _find_include_path(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[str]:
-    parser = _make_parser()
+    parser = make_parser()
     names = set(re.findall(r"--([a-z][a-z_]+)", parser.format_help()))
     for key, value in arguments.items():
         if key in SET_BY_STUDY:
@@ -72,7 +72,7 @@ def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield f"include_path: {path} is no folder"
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """lm_eval's own of `lm_eval run`."""
     from lm_eval._cli.run import Run
 
