@@ -9,9 +9,10 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report clean
+.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel docs readme-picture clean
 
 demo: $(VENV)/.installed
+	@echo "Asking two small models that ship with the package 486 requests each: about a minute, nothing is downloaded."
 	$(BIN)/vrs demo --output vrs-demo
 
 # Trains 50 small models on VQA-RAD (VRS_DATA_DIR) and evaluates them: docs/study.md. Called again, it goes on.
@@ -89,6 +90,19 @@ tidy: $(VENV)/.installed-dev
 	    -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dpybind11_DIR=$$($(BIN)/python -m pybind11 --cmakedir) > /dev/null
 	git ls-files 'csrc/*.cpp' | xargs -P 2 -n 3 $(BIN)/clang-tidy -quiet -p build/tidy
 
+# The site of README.md and docs/, in build/docs; a link that leads nowhere is an error.
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx -q -W --keep-going -E -c docs/site . build/docs
+
+# README's picture of the page, from the runs of `make demo`; needs Chromium.
+readme-picture: $(VENV)/.installed-dev demo
+	$(BIN)/python -m tools.draw_readme_picture vrs-demo
+
+# A wheel for each Python, installed in an empty environment, used and uninstalled (10 minutes; ARGUMENTS="--op-alone": 2).
+PYTHONS ?= $(PYTHON)
+check-wheel:
+	$(PYTHON) tools/check_wheel.py $(foreach python,$(PYTHONS),$$(command -v $(python))) $(ARGUMENTS)
+
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py
 
@@ -104,7 +118,8 @@ clean:
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)
-	@echo "Installing into $(VENV); the first time takes some minutes ..."
+	@echo "Installing into $(VENV): some minutes, once. Downloads 0.4 GB (3.2 GB where pip takes torch for CUDA, as it does on Linux"
+	@echo "unless told of CPU builds: PIP_EXTRA_INDEX_URL, see README), fills 1.8 GB (more with CUDA), compiles for a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
 	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[page]"

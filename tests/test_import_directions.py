@@ -19,7 +19,7 @@ BELOW = {
     "leaderboard": {"metrics", "reading", "uncertainty"},
     "conversion": set(),
     # the doors, which others name (YAML, entry points, the start-up line), and what stands behind the command line
-    "bridge": {"benchmark"},
+    "bridge": {"benchmark", "variants"},
     "model": {"asking", "pixels"},
     "vllm_model": {"asking"},
     "api_model": {"asking", "chat_servers"},

@@ -133,8 +133,11 @@ NAMES = (
     Name("lm_eval.api.registry:model_registry.register", "bridge", "lm_eval knows vrs-hf by name", ("target",)),
     Name("lm_eval.tasks.manager:TaskIndex.build", "bridge", "lm_eval knows our tasks by name", ("paths",)),
     Name("lm_eval.tasks:TaskManager", "commands/preview", "vrs preview", ("include_defaults", "include_path")),
-    Name("lm_eval.tasks:TaskManager.all_subtasks", "commands/preview", "vrs preview"),
     Name("lm_eval.tasks:TaskManager.load", "commands/preview", "vrs preview", ("task_list",)),
+    Name(
+        "lm_eval.tasks._yaml_loader:load_yaml", "benchmark/asked_tasks", "YAMLs are checked", ("path", "resolve_func")
+    ),
+    Name("lm_eval.config.task:TaskConfig", "benchmark/task_keys", "keys of YAMLs are checked", ("task",)),
     Name("lm_eval.tasks:TaskManager.all_tasks", "commands/study_tasks", "vrs study names what may be meant"),
     Name("lm_eval.tasks:TaskManager.match_tasks", "commands/study_tasks", "vrs study checks tasks", ("task_list",)),
     Name("lm_eval.tasks:TaskManager.task_index", "commands/study_tasks", "vrs study checks tasks"),

@@ -44,7 +44,11 @@ def test_a_workflow_may_only_read_and_gives_way_to_the_next(path):
     workflow = load(path)
     assert workflow["permissions"] == {"contents": "read"}
     assert workflow["concurrency"]["cancel-in-progress"] is True
-    assert all("timeout-minutes" in job and "permissions" not in job for job in workflow["jobs"].values())
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    may_write = {job: each["permissions"] for job, each in workflow["jobs"].items() if "permissions" in each}
+    publishes = {"publish": {"pages": "write", "id-token": "write"}}
+    assert may_write == (publishes if path.stem == "docs" else {})
+    assert all("run" not in step for job in may_write for step in workflow["jobs"][job]["steps"])
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=name_of)
@@ -57,7 +61,7 @@ def test_an_action_is_pinned_by_its_major_version(path):
 def test_workflows_and_pages_call_targets_that_the_makefile_has():
     commands = [step["run"] for path in WORKFLOWS for step in steps_of(load(path)) if "run" in step]
     called = {target for command in commands for target in re.findall(r"\bmake ([\w-]+)", command)}
-    assert called == {"test", "test-lowest", "test-newest"}
+    assert called == {"test", "test-lowest", "test-newest", "docs"}
     told = re.findall(r"`make ([\w-]+)", (ROOT / "CONTRIBUTING.md").read_text())
     assert (called | set(told)) - make_targets() == set()
 
@@ -70,6 +74,14 @@ def test_the_pythons_that_are_tested_are_those_that_are_named():
     assert PROJECT["tool"]["cibuildwheel"]["build"] == wheels
     steps = steps_of(load(".github/workflows/lowest_and_newest.yml"))
     assert [step["with"]["python-version"] for step in steps if "with" in step] == [PYTHONS[0], PYTHONS[-1]]
+
+
+def test_wheels_are_built_for_the_machines_that_torch_has_wheels_for():
+    jobs = load(".github/workflows/wheels.yml")["jobs"]
+    assert jobs["wheels"]["strategy"]["matrix"]["machine"] == ["ubuntu-24.04", "ubuntu-24.04-arm", "macos-15"]
+    assert PROJECT["tool"]["cibuildwheel"]["archs"] == ["auto64"]  # x86-64, arm64, arm64
+    (step,) = [each for each in jobs["wheels"]["steps"] if "check_wheel" in each.get("run", "")]
+    assert "--op-alone" in step["run"]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=name_of)

@@ -140,10 +140,11 @@ def _add_tasks(manager: Any) -> None:
 
 
 def _asks_for_ours(arguments: Sequence[str]) -> bool:
-    """Whether this command runs tasks and names something of ours: for others nothing of ours is imported."""
+    """Whether this command runs tasks, and may name some of ours: for others nothing of ours is imported."""
     if arguments[1:2] in (["ls"], ["validate"]):
         return False
-    return any("vrs_" in argument or "vrs-" in argument for argument in arguments)
+    marks = ("vrs_", "vrs-", ".yaml", ".yml", "--include_path")
+    return any(mark in argument for argument in arguments for mark in marks)
 
 
 def _is_enough(index: Any) -> bool:
@@ -172,13 +173,16 @@ def _check_results_place(index: Any) -> None:
 
 
 def _check_data(index: Any) -> None:
-    """End the command where data sets are missing: lm_eval would load the model first, then name one of them."""
-    from vrs_lmeval.benchmark.asked_tasks import check_data
+    """End the command where YAMLs are wrong or data sets are missing: lm_eval would load the model first."""
+    from vrs_lmeval.benchmark.asked_tasks import check_data, check_files, read_asked_names
     from vrs_lmeval.benchmark.sources import MissingDataError
+    from vrs_lmeval.benchmark.task_keys import TaskKeyError
+    from vrs_lmeval.variants.rules import read_variants
 
     try:
+        check_files(index, read_asked_names(sys.argv), read_variants)
         check_data(index, sys.argv)
-    except MissingDataError as error:
+    except (MissingDataError, TaskKeyError) as error:
         is_first = os.environ.get("RANK", "0") == "0"  # of several processes one speaks
         raise SystemExit(f"vrs_lmeval: {error}" if is_first else 1) from None
     except Exception as error:  # a check must cost no run; the task itself tells what is wrong with its YAML

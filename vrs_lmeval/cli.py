@@ -6,7 +6,7 @@ import importlib.resources
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -21,7 +21,8 @@ from vrs_lmeval.commands.lm_eval_run import RunFailedError, run_lm_eval
 from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.plan_report import plan
-from vrs_lmeval.commands.preview import PreviewError, draw_sheet, load_task
+from vrs_lmeval.commands.preview import MissingPreviewDataError, PreviewError, find_named, name_sheets
+from vrs_lmeval.commands.preview_sheet import arrange, draw_sheet
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
 from vrs_lmeval.commands.study import MissingRayError, StudyStoppedError, UnreadableStudyError
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
@@ -35,7 +36,7 @@ from vrs_lmeval.leaderboard.board_report import (
     make_task_table,
 )
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError
-from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_model_cards
+from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_unused, read_model_cards
 from vrs_lmeval.leaderboard.runs import UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
 from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
@@ -61,8 +62,8 @@ def vrs(
 ) -> None:
     """Does a vision-language model look at the image?
 
-    Exit codes: 0 all is well; 1 a run failed, or data or a part of the installation are missing; 2 the command or its
-    files are to be changed.
+    Exit codes: 0 all is well; 1 a run failed, data are missing, or doctor found a problem; 2 nothing was started: the
+    command, its files or the installation are to be changed first; 130 or 143 a study was stopped by a signal.
     """
     keep_private()
 
@@ -103,7 +104,9 @@ def demo(
 @app.command()
 def compare(
     results: Annotated[list[Path], typer.Argument(help="Folders written by lm_eval --output_path --log_samples.")],
-    output: Annotated[Path | None, typer.Option(help="Folder for comparison.md and comparison.json.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the table and the numbers: TASK.md and TASK.json.")
+    ] = None,
 ) -> None:
     """Put runs of several models on the same tasks side by side; the first is the reference."""
     try:
@@ -192,6 +195,14 @@ def _show_board(
 ) -> bool:
     """The leaderboard on the terminal and in `files`; whether any run could be shown."""
     runs, problems = read_folders(folders)
+    if unused := find_unused(cards, [run.model for run in runs]):
+        names = ", ".join(dict.fromkeys(run.model for run in runs)) or "none"
+        console.print(
+            f"[yellow]models.yaml:[/yellow] {len(unused)} of {len(cards)} entries fit no run: "
+            f"{escape(', '.join(unused))}. The runs are of {escape(names)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     board = make_leaderboard(runs, cards, problems, vision_necessary)
     for task in board.boards:
         console.print()
@@ -277,23 +288,37 @@ def study(
 
 @app.command()
 def preview(
-    task: Annotated[str, typer.Option(help="A task, e.g. vrs_vqa_rad.")],
+    task: Annotated[str, typer.Option(help="A task, a group, or a YAML file: vrs_vqa_rad, my_task.yaml.")],
     index: Annotated[int, typer.Option(help="Which of its questions, from 0.", min=0)] = 0,
     output: Annotated[Path, typer.Option(help="The picture to write (PNG).")] = Path("preview.png"),
+    include_path: Annotated[list[Path] | None, typer.Option(help="A folder with YAMLs of your own tasks.")] = None,
 ) -> None:
-    """Draw what a model is shown for one question: the image under every variant of the task."""
+    """Draw what a model is shown for one question: the image under every variant of the task, one sheet a task."""
     try:
-        loaded = load_task(task)
-        sample, images = loaded.show_variants(index)
-    except (PreviewError, IndexError) as error:
+        found = find_named(task, include_path or [])
+    except PreviewError as error:
         console.print(f"[red]vrs preview:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
-    output.parent.mkdir(parents=True, exist_ok=True)
-    draw_sheet(sample.question, list(sample.golds), images).save(output, format="PNG")
+    codes = []
+    for each, path in zip(found, name_sheets([each.name for each in found], output), strict=True):
+        try:
+            _draw_preview(each.load(), index, path)
+        except (PreviewError, IndexError) as error:
+            console.print(f"[red]vrs preview:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+            codes.append(1 if isinstance(error, MissingPreviewDataError) else 2)
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+def _draw_preview(task: Any, index: int, path: Path) -> None:
+    sample, images = task.show_variants(index)
+    rows = arrange(images, task.describe_strengths())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw_sheet(sample.question, sample.golds, rows).save(path, format="PNG")
     console.print(f"{sample.question}  (gold: {' | '.join(sample.golds)})", highlight=False, markup=False)
-    for name, told in loaded.describe_prompts(sample).items():
+    for name, told in task.describe_prompts(sample).items():
         console.print(f"  {name}: {told}", highlight=False, markup=False)
-    console.print(f"wrote {output}", highlight=False)
+    console.print(f"wrote {path}", highlight=False)
 
 
 @app.command("convert-llava")

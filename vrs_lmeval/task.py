@@ -26,7 +26,7 @@ from vrs_lmeval.benchmark.baselines import (
 )
 from vrs_lmeval.benchmark.samples import Benchmark, load_benchmark
 from vrs_lmeval.benchmark.sources import LOCAL_FOLDER
-from vrs_lmeval.benchmark.task_keys import take_source
+from vrs_lmeval.benchmark.task_keys import TaskKeyError, check_keys, take_source
 from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.commands.run_summary import promise_summary
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
@@ -43,6 +43,7 @@ from vrs_lmeval.run_record import DOCUMENT_KEY, RunEvidence, write_document
 from vrs_lmeval.variants.prompt_variants import leave_out_images
 from vrs_lmeval.variants.rules import make_rule, read_variants, shows_no_image
 from vrs_lmeval.variants.severities import VERSION as VARIANTS_VERSION
+from vrs_lmeval.variants.severities import describe_strength
 from vrs_lmeval.variants.two_step_changes import prepare
 from vrs_lmeval.variants.variant import Split, VariantError
 from vrs_lmeval.variants.variant_image import VariantImage
@@ -72,13 +73,15 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         config = {key: deepcopy(value) for key, value in config.items() if key != "class"}
-        self._variants = read_variants(config.pop("variants"), config.pop("draws", 1))
-        self._by = tuple(config.pop("by", ()))
+        try:
+            check_keys(config)
+            self._variants = read_variants(config.pop("variants"), config.pop("draws", 1))
+        except (TaskKeyError, VariantError) as error:
+            raise type(error)(f"{config['task']}: {error}") from error
+        self._by = tuple(config.pop("by", None) or ())
         self._training_files = config.pop("question_only", None)
         self._source = take_source(config)
         self._style_name = config.pop("prompt_style", "short")
-        if self._style_name not in STYLES:
-            raise ValueError(f"{config['task']}: no prompt_style {self._style_name!r}; there are {', '.join(STYLES)}")
         self._style = STYLES[self._style_name]
         self.MULTIMODAL = not shows_no_image(self._variants)
         self._rendering: dict[str, Any] = {}
@@ -242,6 +245,11 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
             if parts:
                 told[name] = "; ".join(parts)
         return told
+
+    def describe_strengths(self) -> dict[str, tuple[str, str]]:
+        """By variant that perturbs its image: its family ("gaussian_blur") and how much ("sigma 2 pixels of 224")."""
+        told = {variant.name: describe_strength(variant.kind, variant.parameters) for variant in self._variants}
+        return {name: strength for name, strength in told.items() if strength is not None}
 
     def show_question(self, sample_id: str) -> dict[str, list[VariantImage]]:
         """Its images under every variant that it is asked under. Raises KeyError for one of another split."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lm_eval.tasks import TaskManager
 
-from vrs_lmeval.benchmark.asked_tasks import check_data, find_tasks, holds_all, read_asked_names
+from vrs_lmeval.benchmark.asked_tasks import check_data, check_files, find_tasks, holds_all, read_asked_names
 from vrs_lmeval.benchmark.sources import MissingDataError
+from vrs_lmeval.benchmark.task_keys import TaskKeyError
 from vrs_lmeval.bridge import tasks_folder
+from vrs_lmeval.variants.rules import read_variants
 
 FOUR = ["vrs_vqa_rad", "vrs_slake", "vrs_pathvqa", "vrs_pmc_vqa"]
 
@@ -60,6 +63,43 @@ def test_groups_patterns_and_names_stand_for_tasks_each_once(index):
     assert find_tasks(["vrs_vqa_rad_m*"], index) == sorted(name for name in index if name.startswith("vrs_vqa_rad_m"))
     assert find_tasks(["no_such_task", "mmlu"], index) == []
     assert set(FOUR) < set(find_tasks(["vrs_medvqa_all"], index))
+
+
+def test_every_yaml_of_the_package_passes_the_check_of_keys(index):
+    check_files(index, list(index), read_variants)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("varients: [real]", "there is no 'varients'; did you mean variants[?]"),
+        ("variants: [real, flip]", "variants: unknown 'flip'"),
+        ("variants: [real", "cannot be read: while parsing"),
+        ("include: none.yaml", "cannot be read: .*none.yaml"),
+    ],
+)
+def test_a_yaml_given_by_its_path_is_checked_with_file_and_key(index, tmp_path, text, message):
+    file = tmp_path / "mine.yaml"
+    start = "" if "include" in text else f"include: {tasks_folder() / 'vrs_sample' / 'vrs_sample.yaml'}\n"
+    file.write_text(f"{start}task: mine\n{text}\n")
+    with pytest.raises(TaskKeyError, match=f"^{re.escape(str(file))}: {message}"):
+        check_files(index, [str(file)], read_variants)
+
+
+def test_a_yaml_of_lm_evals_own_kind_is_none_of_our_business(index, tmp_path):
+    file = tmp_path / "theirs.yaml"
+    file.write_text("task: theirs\ndataset_path: squad\nno_key_of_anyone: 1\n")
+    check_files(index, [str(file), "mmlu"], read_variants)
+
+
+@pytest.mark.models
+def test_lm_eval_names_file_and_key_before_it_loads_a_model(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"include: {tasks_folder() / 'vrs_sample' / 'vrs_sample.yaml'}\ntask: mine\ncolums: {{}}\n")
+    command = [sys.executable, "-m", "lm_eval", "run", "--tasks", "mine", "--include_path", str(tmp_path)]
+    done = subprocess.run([*command, "--model", "vrs-hf"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"vrs_lmeval: {file}: there is no 'colums'; did you mean columns?\n")
 
 
 def test_all_missing_sets_are_named_at_once_with_a_command_for_each(index, only_vqa_rad):

@@ -1,6 +1,8 @@
 """The `vrs` command itself: its version, its help, names that are nearly right."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -25,3 +27,9 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(command):
     shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert shown.exit_code == 2
     assert "did you mean vrs_vqa_rad or " in shown.output
+
+
+def test_every_command_stands_on_the_page_of_the_command_line():
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `vrs ([a-z-]+)` \|", page, re.M))
+    assert named == {command.name or command.callback.__name__ for command in app.registered_commands}

@@ -17,7 +17,7 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_notes,
     make_task_notes,
 )
-from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_model_cards
+from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, find_unused, read_model_cards
 from vrs_lmeval.leaderboard.runs import read_folders, read_readable_runs
 from vrs_lmeval.page.page import make_page
 
@@ -154,7 +154,9 @@ def test_model_cards_are_found_by_name_or_its_last_part(tmp_path):
     [
         ("models: [a]", "should hold `models:`"),
         ("models: {a: {training: fake}}", "a: training 'fake' is none of synthetic, authentic"),
-        ("models: {a: {colour: red}}", "a: should hold some of label, training"),
+        ("models: {a: {colour: red}}", "a: there is no 'colour'; there are label, training"),
+        ("models: {a: {trainig: synthetic}}", "models.yaml, a: there is no 'trainig'; did you mean training[?]"),
+        ("models: {a: synthetic}", "a: should hold some of label, training"),
         ("models: {a: {trained_on: vrs_slake}}", "a: trained_on should be a list"),
         ("models: {a: [", "cannot be read as YAML"),
     ],
@@ -164,6 +166,12 @@ def test_faulty_model_cards_are_named(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(UnreadableCardsError, match=message):
         read_model_cards(path)
+
+
+def test_cards_that_fit_no_run_are_named_with_what_may_be_meant():
+    cards = {name: ModelCard() for name in ("org/llava-1.5-7b", "last-part", "llava-1.5-7", "quite-another")}
+    models = ["org/llava-1.5-7b", "some/where/last-part"]
+    assert find_unused(cards, models) == ["llava-1.5-7 (did you mean llava-1.5-7b?)", "quite-another"]
 
 
 def test_all_formats_show_the_same_numbers(tmp_path):

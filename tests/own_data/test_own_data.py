@@ -288,7 +288,24 @@ def test_plain_lm_eval_asks_a_written_task_and_compare_reads_it(folder):
 
 @pytest.mark.models
 @pytest.mark.whole  # a start of lm_eval; that a run fails so is tested with others
-def test_a_model_that_is_not_there_ends_with_the_log_and_its_code(folder):
+def test_a_model_that_does_not_load_ends_with_the_log_and_its_code(folder):
+    (folder / "no-model").mkdir()
+    (folder / "no-model" / "config.json").write_text("{}")
     code, output = vrs("run", write_table(), "--images", "scans", "--model", folder / "no-model")
     assert code == 1
     assert "lm_eval failed; its whole output is in vrs-questions/results" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "./sihgted"], "there is no folder ./sihgted; did you mean sighted?"),
+        (["--model", "scans"], "the folder scans holds no config.json"),
+        (["--model", "org/model", "--model-class", "vrs-hff"], "knows no model 'vrs-hff'; did you mean vrs-hf"),
+    ],
+)
+def test_a_model_that_is_not_there_is_said_before_anything_is_written(folder, arguments, message):
+    (folder / "sighted").mkdir()
+    code, output = vrs("run", write_table(), "--images", "scans", *arguments)
+    assert (code, message in output, "Nothing was written." in output) == (2, True, True), output
+    assert not Path("vrs-questions").exists()

@@ -17,7 +17,7 @@ from vrs_lmeval.model import FusedImageProcessor
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation, Sample
 from vrs_lmeval.variants.rules import make_noise_key, make_rule, read_variants
-from vrs_lmeval.variants.severities import GRADED, VERSION, find_graded
+from vrs_lmeval.variants.severities import GRADED, STRENGTHS, VERSION, find_graded
 from vrs_lmeval.variants.two_step_changes import LARGEST_SIGMA, prepare, split_blur
 from vrs_lmeval.variants.variant import Split, VariantError
 from vrs_lmeval.variants.variant_image import VariantImage
@@ -100,7 +100,20 @@ def test_every_row_can_be_run_and_a_higher_severity_changes_more(name):
     ("entry", "message"),
     [
         ("gaussian_noise_6", "unknown 'gaussian_noise_6'.*gaussian_noise_1..5"),
-        ("gaussian_noise", "unknown 'gaussian_noise'"),
+        ("gaussian_nose_2", "did you mean gaussian_noise_2 or .*[?] Known are real, blank, "),
+        ("gaussian_noise", "unknown 'gaussian_noise'.*gaussian_noise_5, or .*kind: gaussian_noise, sigma: NUMBER"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": 0}, "sigma of .* should be a number above 0$"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": "2"}, "sigma of .* should be a number above 0$"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": float("nan")}, "sigma of .* should be a number above 0$"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": True}, "sigma of .* should be a number above 0$"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": float("inf")}, "sigma of .* should be a number above 0$"),
+        ({"name": "b", "kind": "jpeg", "quality": 101}, "quality of .* should be a whole number from 1 to 100$"),
+        ({"name": "b", "kind": "jpeg", "quality": 7.5}, "quality of .* should be a whole number from 1 to 100$"),
+        ({"name": "b", "kind": "occlusion", "share": 1.1}, "share of .* should be a number above 0 to 1$"),
+        ({"name": "b", "kind": "gaussian_blur", "sigma": 2, "seed": 1}, "'b' has no parameter seed; it has none"),
+        ({"name": "b", "kind": "gaussian_blur", "radius": 2}, "write gaussian_blur_1 to gaussian_blur_5, or"),
+        ({"name": "contrast", "kind": "gaussian_blur", "sigma": 2}, "'contrast' is the name of another kind"),
+        (["contrast_3"], "should be a list of names and of mappings"),
         ("retest_1", "unknown 'retest_1'"),
         ({"name": "contrast_3", "seed": 1}, "'contrast_3' has no parameter seed; it has none"),
         ({"name": "contrast_3", "kind": "contrast_1"}, "'contrast_3' is the name of another kind than 'contrast_1'"),
@@ -109,6 +122,56 @@ def test_every_row_can_be_run_and_a_higher_severity_changes_more(name):
 def test_wrong_severities_are_refused(entry, message):
     with pytest.raises(VariantError, match=message):
         read_variants(["real", entry])
+
+
+@pytest.mark.parametrize(
+    ("entry", "kind", "parameters"),
+    [
+        (
+            {"kind": "gaussian_blur", "sigma": 2},
+            "gaussian_blur",
+            (4,),
+        ),  # of 224; the image's shorter edge is twice that
+        ({"kind": "pixelate", "edge": 3}, "pixelate", (6,)),
+        ({"kind": "gaussian_noise", "sigma": 20.5}, "gaussian_noise", (20.5,)),
+        ({"kind": "impulse_noise", "share": 1}, "impulse_noise", (1,)),
+        ({"kind": "jpeg", "quality": 100}, "jpeg", (100, 2)),
+        ({"kind": "patch_shuffle", "patches": 3}, "patch_shuffle", (3, 3)),
+        ({"kind": "occlusion", "share": 0.25}, "occlusion", (0.25, 0.25, 0.75, 0.75, 128, 128, 128)),
+        ({"kind": "low_pass", "lines": 20}, "low_pass", (20,)),
+        ({"kind": "contrast", "factor": 1.5}, "contrast", (1.5,)),
+    ],
+)
+def test_a_kind_takes_a_strength_of_ones_own(entry, kind, parameters):
+    change = change_of("mine", **entry)
+    assert (change.kind, change.parameters) == (kind, parameters)
+    assert np.asarray(perturb(*prepare(gradient(448, 600), change, perturb))).shape == (600, 448, 3)
+
+
+@pytest.mark.parametrize("kind", STRENGTHS)
+def test_a_strength_and_its_severity_make_the_same_change(kind):
+    strength, row = STRENGTHS[kind], GRADED[kind]
+    assert row.kind == kind
+    for severity, published in enumerate(row.severities, start=1):
+        number = int(published[0]) if strength.is_whole else strength.read(published)
+        assert strength.spell(number) == pytest.approx(published, abs=2e-6)
+        own, named = change_of("mine", kind=kind, **{strength.name: number}), change_of(f"{kind}_{severity}")
+        assert own.parameters == pytest.approx(named.parameters, abs=2e-6)
+
+
+def test_an_own_strength_is_drawn_by_itself_and_named_in_the_evidence():
+    twenty, thirty = ({"name": f"n{sigma}", "kind": "gaussian_noise", "sigma": sigma} for sigma in (20, 30))
+    _, weak, strong = read_variants(["real", twenty, thirty])
+    keys = [make_rule(variant, SPLIT).change("a", SAMPLE).key for variant in (weak, strong)]
+    assert keys == [make_noise_key(0, "a", "gaussian_noise(20)"), make_noise_key(0, "a", "gaussian_noise(30)")]
+    told = {
+        "perturbation": "gaussian_noise",
+        "values": (20,),
+        "sigma": 20,
+        "source": "the task's own number",
+        "seed": 0,
+    }
+    assert (weak.name, weak.kind, dict(weak.parameters)) == ("n20", "gaussian_noise", told)
 
 
 def test_parameters_are_part_of_the_evidence():

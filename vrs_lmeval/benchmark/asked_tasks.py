@@ -11,18 +11,24 @@ import copy
 import fnmatch
 import logging
 import os
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
+
+import yaml
 
 from vrs_lmeval.benchmark.data_places import Hub, Place, find_place
 from vrs_lmeval.benchmark.sources import DatasetSource, MissingDataError, explain_download
-from vrs_lmeval.benchmark.task_keys import take_source
+from vrs_lmeval.benchmark.task_keys import TaskKeyError, check_keys, take_source
 
 SKIP_VARIABLE = "VRS_SKIP_MISSING"
 
 DATA_KEYS = {"dataset_path", "dataset_kwargs", "dataset_name", "test_split"}
 """Keys by which a group may give a member other data than its own file does."""
+
+TASK_CLASS = "vrs_lmeval.task.VrsTask"
+"""How `class:` of our YAMLs ends: lm_eval writes their folder before it."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +38,7 @@ class Entry(Protocol):
 
     cfg: dict[str, Any] | None
     tags: set[str]
+    yaml_path: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ def find_tasks(names: Iterable[str], index: Mapping[str, Entry]) -> list[str]:
             continue
         seen.add(name)
         waiting[:0] = _list_members(index[name])
-        if is_ours(index[name]):
+        if is_ours(index[name].cfg):
             found[name] = None
     return list(found)
 
@@ -99,9 +106,53 @@ def holds_all(index: Mapping[str, Entry], names: Sequence[str]) -> bool:
     return bool(seen)
 
 
-def is_ours(entry: Entry) -> bool:
-    """Whether it is a task of `VrsTask`: no other has these keys."""
-    return {"task", "dataset_path", "variants"} <= set(entry.cfg or ())
+def is_ours(config: Mapping[str, Any] | None) -> bool:
+    """Whether a YAML's content is a task of `VrsTask`, by its class or by keys that no other has."""
+    keys = config or {}
+    is_of_class = isinstance(keys.get("class"), str) and keys["class"].endswith(TASK_CLASS)
+    return {"task", "dataset_path"} <= set(keys) and (is_of_class or "variants" in keys)
+
+
+def check_files(
+    index: Mapping[str, Entry], names: Iterable[str], check_variants: Callable[[Any, Any], object] | None = None
+) -> None:
+    """Raises TaskKeyError, with file and key, for the first of the named tasks of ours whose YAML nothing can run.
+
+    Names may also be paths of YAML files, as `--tasks` takes them. `check_variants(variants, draws)` raises ValueError.
+    """
+    named = list(names)
+    configs = [(index[name].yaml_path or name, index[name].cfg or {}) for name in find_tasks(named, index)]
+    files = [Path(name) for name in named if name.endswith((".yaml", ".yml")) and Path(name).is_file()]
+    configs += [(file, config) for file in files if is_ours(config := read_yaml(file))]
+    for where, config in configs:
+        try:
+            check_keys(config)
+            if check_variants is not None:
+                check_variants(config["variants"], config.get("draws", 1))
+        except ValueError as error:
+            raise TaskKeyError(f"{where}: {error}") from error
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """A task's YAML with what it includes, as lm_eval reads it, no function imported. Raises TaskKeyError."""
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    try:
+        content: dict[str, Any] = load_yaml(file, resolve_func=False)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise TaskKeyError(f"{file}: cannot be read: {error}") from error
+    return content
+
+
+def find_unreadable(folders: Iterable[Path]) -> list[str]:
+    """What is wrong with YAML files below these folders that cannot be read, which lm_eval passes over in silence."""
+    faults = []
+    for file in sorted(path for folder in folders for path in folder.rglob("*.yaml")):
+        try:
+            read_yaml(file)
+        except TaskKeyError as error:
+            faults.append(str(error))
+    return faults
 
 
 def locate(names: Iterable[str], index: Mapping[str, Entry], hub: Hub) -> list[Asked]:

@@ -7,6 +7,11 @@ from vrs_lmeval.reading.normalisation import normalise, word_set
 from vrs_lmeval.reading.option_names import fold_text, name_options
 from vrs_lmeval.records import Sample
 
+QUESTION_FORM = "question_form"
+BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
+"""What `by` of a task may name: the first two are the data set's own; the last is told from the question
+(`find_question_form`)."""
+
 QUESTION_WORDS = word_set("what which where how when who whose why")
 
 

@@ -103,6 +103,7 @@ def run(
     )  # fmt: skip
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "_", table.stem).strip("_-") or "my_task"
     output = output or Path(f"vrs-{name}")
+    _check_model(model_class, model)
     made = _make_task("run", table, images, name, output / "task", named)
     arguments = ["--model", model_class, "--model_args", _join_arguments(model_class, model, model_args)]
     arguments += ["--apply_chat_template"] if chat_template else []
@@ -121,6 +122,18 @@ def run(
         f"beside another model: run it with the same --output, then vrs compare {output / 'results'}/*\n"
         f"a page to send on: vrs leaderboard {output / 'results'} --html {output / 'page.html'}"
     )
+
+
+def _check_model(model_class: str, model: str) -> None:
+    """End before anything is written where lm_eval cannot know the class, or a folder holds no model."""
+    from vrs_lmeval.commands.study_checks import find_class_fault, find_missing_folder  # torch takes seconds to import
+
+    fault = find_class_fault(model_class)
+    if fault is None and model_class not in NAMED_BY_MODEL:
+        fault = find_missing_folder(model)
+    if fault is not None:
+        _say_error("run", f"{fault}. Nothing was written.")
+        raise typer.Exit(2)
 
 
 def _name_columns(*named: str | Sequence[str] | None) -> dict[str, tuple[str, ...]]:
@@ -197,8 +210,12 @@ def _load_quietly(made: OwnTask) -> Any:
 
 
 def _fail(command: str, error: Exception) -> NoReturn:
-    console.print(f"[red]vrs {command}:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+    _say_error(command, str(error))
     raise typer.Exit(error.code if isinstance(error, RunFailedError) else 2) from error
+
+
+def _say_error(command: str, text: str) -> None:
+    console.print(f"[red]vrs {command}:[/red] {escape(text)}", highlight=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.benchmark.asked_tasks import Asked, find_tasks, locate
+from vrs_lmeval.benchmark.asked_tasks import Asked, check_files, find_tasks, find_unreadable, locate
 from vrs_lmeval.benchmark.data_places import Hub
 from vrs_lmeval.benchmark.images import UnreadableImageError
 from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
@@ -74,8 +74,9 @@ def plan_tasks(names: Sequence[str], folders: Sequence[Path], limit: int | None)
         if not find_tasks([name], index):
             close = difflib.get_close_matches(name, index, n=3)
             hint = f"; did you mean {' or '.join(close)}?" if close else f"; they are {', '.join(sorted(index))}"
-            raise PlanError(f"{name} is none of our tasks{hint}")
+            raise PlanError("\n".join([f"{name} is none of our tasks{hint}", *find_unreadable(folders)]))
     try:
+        check_files(index, names)
         located = locate(find_tasks(names, index), index, Hub())
     except ValueError as error:
         raise PlanError(str(error)) from error
@@ -91,6 +92,8 @@ def _plan(asked: Asked, manager: Any, limit: int | None) -> Planned:
             task.build_all_requests(limit=limit, rank=0, world_size=1)
     except (MissingDataError, MalformedDataError, UnreadableImageError) as error:
         return Planned(asked, fault=str(error))
+    except ValueError as error:  # a variant that does not exist
+        raise PlanError(f"{manager.task_index[asked.name].yaml_path}: {error}") from error
     requests = task.instances
     shown = {
         (image.source_id, image.perturbation)

@@ -1,26 +1,44 @@
-"""A question of a task -> one picture of all its image variants, labelled: what the model is shown."""
+"""The name of a task, a group, or a YAML file -> our tasks that it stands for, loaded with their data, or why not."""
 
 from __future__ import annotations
 
 import difflib
-import math
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
-
+from vrs_lmeval.benchmark.asked_tasks import check_files, find_tasks, find_unreadable, read_yaml
 from vrs_lmeval.benchmark.images import UnreadableImageError
 from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
+from vrs_lmeval.benchmark.task_keys import TaskKeyError
 from vrs_lmeval.bridge import register, tasks_folder
-
-CELL, MARGIN, TEXT = 320, 12, 16  # pixels: edge of a variant's picture, space around it, height of letters
-COLUMNS = 4
 
 
 class PreviewError(ValueError):
-    """The task or the question does not exist; the message says what does."""
+    """The task or the question does not exist, or its YAML is wrong; the message says what does, or what is."""
+
+
+class MissingPreviewDataError(PreviewError):
+    """The task's data are not here, or cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unloaded:
+    """A task of ours that was found, with what is needed to load it."""
+
+    name: str
+    place: str | Path  # what lm_eval's loader takes: the name, or a YAML file
+    manager: Any
+
+    def load(self) -> Any:
+        """The task, with its data. Raises PreviewError; MissingPreviewDataError where only data are missing."""
+        try:
+            return self.manager.load([str(self.place)])["tasks"][self.name]
+        except (MissingDataError, MalformedDataError, UnreadableImageError) as error:
+            raise MissingPreviewDataError(str(error)) from error
+        except (ValueError, TypeError) as error:  # what VrsTask finds when it sees the data
+            raise PreviewError(f"{_find_file(self.manager.task_index, self.name) or self.place}: {error}") from error
 
 
 def load_task(name: str, folder: Path | None = None) -> Any:
@@ -28,40 +46,47 @@ def load_task(name: str, folder: Path | None = None) -> Any:
 
     Raises PreviewError: no task, or no data, and what to do.
     """
+    (found, *_) = find_named(name, [folder] if folder else [])
+    return found.load()
+
+
+def find_named(name: str, folders: Sequence[Path] = ()) -> list[Unloaded]:
+    """Our tasks that a name, a group's name or the path of a YAML file stands for; `folders` hold more YAMLs.
+
+    Raises PreviewError for an unknown name, and for a YAML that nothing can run, with its file and the key.
+    """
     from lm_eval.tasks import TaskManager
 
     register()
-    manager = TaskManager(
-        include_defaults=False, include_path=str(folder or tasks_folder())
-    )  # the defaults take 14 s to index
-    ours = sorted(manager.all_subtasks)
-    if name not in ours:
-        close = difflib.get_close_matches(name, ours, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"they are {', '.join(ours)}"
-        raise PreviewError(f"{name} is none of our tasks; {hint}")
+    places = [str(tasks_folder()), *(str(folder) for folder in folders)]
+    manager = TaskManager(include_defaults=False, include_path=places)  # the defaults take 14 s to index
+    index = manager.task_index
     try:
-        return manager.load([name])["tasks"][name]
-    except (MissingDataError, MalformedDataError, UnreadableImageError) as error:
+        check_files(index, [name])
+        if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
+            return [Unloaded(str(read_yaml(Path(name)).get("task")), Path(name), manager)]
+    except TaskKeyError as error:
         raise PreviewError(str(error)) from error
+    found = find_tasks([name], index)
+    if not found:
+        raise PreviewError(
+            "\n".join([f"{name} is none of our tasks; {_suggest(name, index)}", *find_unreadable(folders)])
+        )
+    return [Unloaded(task, task, manager) for task in found]
 
 
-def draw_sheet(question: str, golds: list[str], images: Mapping[str, Image.Image]) -> Image.Image:
-    """An RGB picture: the question and its gold answers, and below them every variant with its name."""
-    font = ImageFont.load_default(TEXT)
-    lines = textwrap.wrap(f"{question}   [gold: {' | '.join(golds)}]", 100) or [""]
-    columns = max(1, min(COLUMNS, len(images)))  # none for a task that shows no image
-    rows = math.ceil(len(images) / columns)
-    top = MARGIN + len(lines) * (TEXT + 6) + MARGIN
-    width = max(columns * (CELL + MARGIN) + MARGIN, int(max(font.getlength(line) for line in lines)) + 2 * MARGIN)
-    sheet = Image.new("RGB", (width, top + rows * (CELL + TEXT + 2 * MARGIN)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for number, line in enumerate(lines):
-        pen.text((MARGIN, MARGIN + number * (TEXT + 6)), line, fill="black", font=font)
-    for index, (name, image) in enumerate(images.items()):
-        left = MARGIN + index % columns * (CELL + MARGIN)
-        upper = top + index // columns * (CELL + TEXT + 2 * MARGIN)
-        pen.text((left, upper), f"{name}, {image.width} x {image.height}", fill="black", font=font)
-        shown = image.copy()
-        shown.thumbnail((CELL, CELL))
-        sheet.paste(shown, (left, upper + TEXT + 6))
-    return sheet
+def _suggest(name: str, index: Any) -> str:
+    ours = sorted(task for task in index if find_tasks([task], index))
+    close = difflib.get_close_matches(name, ours, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else f"they are {', '.join(ours)}"
+
+
+def _find_file(index: Any, name: str) -> Path | None:
+    entry = index.get(name)
+    return entry.yaml_path if entry else None
+
+
+def name_sheets(tasks: Sequence[str], output: Path) -> Iterator[Path]:
+    """A file for each task: `output` for one alone, and with the task's name in it for several."""
+    for task in tasks:
+        yield output if len(tasks) == 1 else output.with_name(f"{output.stem}_{task}{output.suffix or '.png'}")

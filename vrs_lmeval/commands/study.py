@@ -196,8 +196,10 @@ def read_study(path: Path, output: Path) -> Study:
         raise UnreadableStudyError(f"{path}: cannot be read as YAML: {error}") from error
     known = {"models", "tasks", "arguments", *_CUTS}
     if not isinstance(content, Mapping) or not {"models", "tasks"} <= set(content) <= known:
+        strange = [str(key) for key in content if key not in known] if isinstance(content, Mapping) else []
         raise UnreadableStudyError(
             f"{path}: should hold models, tasks and, if need be, arguments, {' or '.join(_CUTS)}, nothing else"
+            + (f"; there is no {', '.join(map(repr, strange))}" if strange else "")
         )
     models, tasks, arguments = content["models"], content["tasks"], content.get("arguments") or {}
     if not (isinstance(models, list) and isinstance(tasks, list) and isinstance(arguments, Mapping)):
@@ -209,7 +211,7 @@ def read_study(path: Path, output: Path) -> Study:
     for number, written in enumerate(models, start=1):
         try:
             entry = _read_entry(f"{path}, model {number}", written, {name: content.get(name) for name in _CUTS})
-            cards[entry.name] = read_card(entry.where, {k: v for k, v in written.items() if k not in _RUN_KEYS})
+            cards[entry.name] = read_card(entry.where, written, _RUN_KEYS)
         except (UnreadableStudyError, UnreadableCardsError) as error:
             faults.append(str(error))
         else:

@@ -57,7 +57,7 @@ def _find_include_path(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[str]:
-    parser = _make_parser()
+    parser = make_parser()
     names = set(re.findall(r"--([a-z][a-z_]+)", parser.format_help()))
     for key, value in arguments.items():
         if key in SET_BY_STUDY:
@@ -73,7 +73,7 @@ def _check_arguments(arguments: Mapping[str, Any]) -> Iterator[str]:
         yield f"include_path: {path} is no folder"
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """lm_eval's own of `lm_eval run`."""
     from lm_eval._cli.run import Run
 
@@ -97,15 +97,11 @@ def _try_option(parser: argparse.ArgumentParser, key: str, value: Any) -> str | 
 
 
 def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[str]:
-    import lm_eval.models  # noqa: F401 - fills the registry with the harness's own
-    from lm_eval.api.registry import model_registry
-
-    register()
-    names = list(model_registry)
-    if entry.model not in names:
-        yield f"lm_eval knows no model {entry.model!r}{suggest(entry.model, names)}; `model:` is a class, as vrs-hf"
+    fault = find_class_fault(entry.model)
+    if fault is not None:
+        yield f"{fault}; `model:` is a class, as vrs-hf"
     for key in ("pretrained", "peft"):
-        fault = _find_missing_folder(entry.model_args.get(key))
+        fault = find_missing_folder(entry.model_args.get(key))
         if fault is not None:
             yield f"{key}: {fault}"
     if (secret := find_written_secret(entry.model_args)) is not None:
@@ -114,7 +110,17 @@ def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[st
         yield f"{entry.model} refuses use_cache, whose keys leave out the image; write cache_dir among its model_args"
 
 
-def _find_missing_folder(written: Any) -> str | None:
+def find_class_fault(name: str) -> str | None:
+    """Why lm_eval would not know a model class of this name, with what may be meant; None where it does."""
+    import lm_eval.models  # noqa: F401 - fills the registry with the harness's own
+    from lm_eval.api.registry import model_registry
+
+    register()
+    names = list(model_registry)
+    return None if name in names else f"lm_eval knows no model {name!r}{suggest(name, names)}"
+
+
+def find_missing_folder(written: Any) -> str | None:
     """What is wrong with a path; None for a hub's `owner/name`, and for a folder that holds a model."""
     if not isinstance(written, str):
         return None
@@ -125,4 +131,7 @@ def _find_missing_folder(written: Any) -> str | None:
         holds = any((path / name).is_file() for name in ("config.json", "adapter_config.json", "params.json"))
         return None if holds or any(path.glob("*.gguf")) else f"the folder {written} holds no config.json"
     is_local = path.is_absolute() or written.startswith(".") or written.count("/") > 1
-    return f"there is no folder {written}" if is_local and not path.exists() else None
+    if not is_local or path.exists():
+        return None
+    beside = [str(other) for other in path.parent.iterdir() if other.is_dir()] if path.parent.is_dir() else []
+    return f"there is no folder {written}{suggest(written, beside)}"

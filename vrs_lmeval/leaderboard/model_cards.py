@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
 from typing import Any
@@ -44,11 +45,32 @@ def find_card(cards: Mapping[str, ModelCard], model: str) -> ModelCard:
     return cards.get(model) or cards.get(PurePath(model).name) or ModelCard()
 
 
-def read_card(where: str, entry: Any) -> ModelCard:
-    """One model's entry -> its card. Raises UnreadableCardsError, which begins with `where`."""
-    known = [field.name for field in fields(ModelCard)]
-    if not isinstance(entry, Mapping) or not set(entry) <= set(known):
+def find_unused(cards: Mapping[str, ModelCard], models: Iterable[str]) -> list[str]:
+    """Names of cards that are no model's, each with the model that may be meant."""
+    known = list(dict.fromkeys(models))
+    used = {name for model in known for name in (model, PurePath(model).name)}
+    shown = list(dict.fromkeys([*known, *(PurePath(model).name for model in known)]))
+    told = []
+    for name in cards:
+        if name not in used:
+            near = difflib.get_close_matches(name, shown, n=1)
+            told.append(f"{name} (did you mean {near[0]}?)" if near else name)
+    return told
+
+
+def read_card(where: str, entry: Any, others: Collection[str] = ()) -> ModelCard:
+    """One model's entry -> its card. Raises UnreadableCardsError, which begins with `where`.
+
+    `others` are keys that the entry may hold, too, and that no card reads.
+    """
+    known = [*(field.name for field in fields(ModelCard)), *sorted(others)]
+    if not isinstance(entry, Mapping):
         raise UnreadableCardsError(f"{where}: should hold some of {', '.join(known)}, not {entry!r}")
+    for key in entry:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            raise UnreadableCardsError(f"{where}: there is no {key!r}; {hint}")
     training = entry.get("training")
     if training is not None and training not in TRAINING_KINDS:
         raise UnreadableCardsError(f"{where}: training {training!r} is none of {', '.join(TRAINING_KINDS)}")

@@ -19,7 +19,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from vrs_lmeval.benchmark.question_types import find_question_form
+from vrs_lmeval.benchmark.question_types import BREAKDOWNS as BREAKDOWNS  # also for those above, as `by` names metrics
+from vrs_lmeval.benchmark.question_types import QUESTION_FORM, find_question_form
 from vrs_lmeval.metrics import calibration
 from vrs_lmeval.metrics.baselines import make_majority
 from vrs_lmeval.metrics.catalogue import METRICS
@@ -121,11 +122,6 @@ def find_breakdown(name: str) -> Metric | None:
             if name.startswith(f"{whole}_{field}_"):
                 return _restrict(metric, field, name.removeprefix(f"{whole}_{field}_"))
     return None
-
-
-QUESTION_FORM = "question_form"
-BREAKDOWNS = ("question_type", "modality", QUESTION_FORM)
-"""The first two are the data set's own; the last is told from the question (`question_types.find_question_form`)."""
 
 
 def name_part(sample: Sample, field: str) -> str | None:

@@ -5,9 +5,12 @@ A new variant is one function in VARIANTS, a new severity one row of `severities
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isinf
 from typing import Any
 
 from vrs_lmeval.records import (
@@ -38,8 +41,20 @@ from vrs_lmeval.variants.prompt_variants import (
     show_guess,
 )
 from vrs_lmeval.variants.region_variants import cover_equal_box, cover_region
-from vrs_lmeval.variants.severities import PUBLISHED_EDGE, GradedRow, find_graded, fit_to_image, list_graded
+from vrs_lmeval.variants.severities import (
+    GRADED,
+    PUBLISHED_EDGE,
+    STRENGTHS,
+    GradedRow,
+    find_graded,
+    fit_to_image,
+    list_graded,
+    list_names,
+)
 from vrs_lmeval.variants.variant import Split, Variant, VariantError, VariantRule, read_colour
+
+TASKS_OWN = "the task's own number"
+"""What the results name as the source of a strength that no published severity gives."""
 
 
 def show_real(split: Split) -> VariantRule:
@@ -128,11 +143,15 @@ VARIANTS: Mapping[str, Callable[..., VariantRule]] = {
 }
 
 
-def read_variants(entries: Iterable[str | Mapping[str, Any]], draws: int = 1) -> tuple[Variant, ...]:
+def read_variants(entries: Sequence[str | Mapping[str, Any]], draws: int = 1) -> tuple[Variant, ...]:
     """A task's `variants:` -> Variants. An entry is a kind, or a mapping `{name, kind, <parameters>}`.
 
     With `draws` above 1, `shuffled` is followed by `shuffled_2` and so on, each drawn by the next seed.
     """
+    if isinstance(entries, str) or not all(isinstance(entry, str | Mapping) for entry in entries):
+        raise VariantError(
+            f"variants: should be a list of names and of mappings {{name, kind, ...}}, it is {entries!r}"
+        )
     variants = tuple(drawn for entry in entries for drawn in _draw_again(_read_entry(entry), draws))
     names = [variant.name for variant in variants]
     if len(set(names)) != len(names):
@@ -162,22 +181,18 @@ def _draw_again(variant: Variant, draws: int) -> list[Variant]:
 def _read_entry(entry: str | Mapping[str, Any]) -> Variant:
     parameters: dict[str, Any] = {"name": entry} if isinstance(entry, str) else dict(entry)
     kind: Any = parameters.pop("kind", parameters.get("name"))
-    graded = find_graded(str(kind))
-    if kind not in VARIANTS and graded is None:
-        known = ", ".join([*VARIANTS, *list_graded()])
-        raise VariantError(f"variants: unknown {kind!r} in {entry!r}; known are {known}")
     name: str = parameters.pop("name", kind)
-    if name != kind and (name in VARIANTS or find_graded(name)):
+    if name != kind and (name in VARIANTS or name in STRENGTHS or find_graded(name)):
         raise VariantError(f"variants: {name!r} is the name of another kind than {kind!r}; metrics go by that name")
-    if graded is None:
+    if kind in VARIANTS:
         _, *known_parameters = inspect.signature(VARIANTS[kind]).parameters.values()  # the first takes the split
         defaults = {parameter.name: parameter.default for parameter in known_parameters}
         fixed: dict[str, Any] = {}
     else:
-        row, published = graded
+        row, values, told = _read_change(kind, parameters, entry)
         defaults = {"seed": 0} if row.is_random else {}
         scale = {"for_shorter_edge": PUBLISHED_EDGE} if row.has_length else {}
-        fixed = {"perturbation": row.kind, "values": published, **scale, "source": row.source}
+        fixed = {"perturbation": row.kind, "values": values, **scale, **told}
     unknown = sorted(set(parameters) - set(defaults))
     if unknown:
         raise VariantError(
@@ -186,10 +201,50 @@ def _read_entry(entry: str | Mapping[str, Any]) -> Variant:
     return Variant(name, kind, fixed | defaults | parameters)
 
 
+def _read_change(
+    kind: Any, parameters: dict[str, Any], entry: Any
+) -> tuple[GradedRow, tuple[float, ...], dict[str, Any]]:
+    """A published severity, or a kind with its strength, which is taken out of `parameters`.
+
+    Gives the row, the op's parameters, and what the results say of them.
+    """
+    if (graded := find_graded(str(kind))) is not None:
+        row, published = graded
+        return row, published, {"source": row.source}
+    if kind not in STRENGTHS:
+        raise VariantError(_explain_unknown(kind, entry))
+    strength = STRENGTHS[kind]
+    if strength.name not in parameters:
+        raise VariantError(
+            f"variants: unknown {kind!r} in {entry!r}: write {kind}_1 to {kind}_{len(GRADED[kind].severities)}, or "
+            f"{{name: ..., kind: {kind}, {strength.name}: NUMBER}}"
+        )
+    number = parameters.pop(strength.name)
+    is_number = isinstance(number, int if strength.is_whole else (int, float)) and not isinstance(number, bool)
+    if not is_number or not max(strength.least, sys.float_info.min) <= number <= min(strength.most, sys.float_info.max):
+        wanted = "a whole number" if strength.is_whole else "a number"
+        least = f"from {strength.least:g}" if strength.least else "above 0"
+        most = "" if isinf(strength.most) else f" to {strength.most:g}"
+        raise VariantError(f"variants: {strength.name} of {entry!r} should be {wanted} {least}{most}")
+    return GRADED[kind], strength.spell(number), {strength.name: number, "source": TASKS_OWN}
+
+
+def _explain_unknown(kind: Any, entry: Any) -> str:
+    told = f"variants: unknown {kind!r}" + ("" if kind == entry else f" in {entry!r}")
+    near = difflib.get_close_matches(str(kind), [*VARIANTS, *STRENGTHS, *list_names()], n=2)
+    hint = f"; did you mean {' or '.join(near)}? Known are " if near else "; known are "
+    return told + hint + ", ".join([*VARIANTS, *list_graded()])
+
+
 def make_rule(variant: Variant, split: Split) -> VariantRule:
     """Bind a variant to a whole split."""
+    seed = variant.parameters.get("seed", 0)
+    if variant.kind in STRENGTHS:
+        strength = variant.parameters[STRENGTHS[variant.kind].name]
+        drawn_as = f"{variant.kind}({strength:g})"  # two strengths are drawn apart, as two severities are
+        return show_graded(split, drawn_as, GRADED[variant.kind], variant.parameters["values"], seed)
     graded = find_graded(variant.kind)
     if graded is None:
         return VARIANTS[variant.kind](split, **variant.parameters)
     row, published = graded
-    return show_graded(split, variant.kind, row, published, variant.parameters.get("seed", 0))
+    return show_graded(split, variant.kind, row, published, seed)

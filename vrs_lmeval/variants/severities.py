@@ -15,8 +15,10 @@ What the published parameters become here:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 VERSION = "1"
 """Goes into every result. Raise it if what a variant shows changes; runs of different versions are not compared."""
@@ -109,6 +111,46 @@ GRADED: Mapping[str, GradedRow] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """The one number that makes a kind stronger or weaker: its name in a task's YAML, and what it is counted in.
+
+    It is above 0, from `least` to `most`, and whole if `is_whole`. `spell` writes the op's parameters for it, as the
+    rows of `GRADED` hold them; `read` takes it out of them again.
+    """
+
+    name: str
+    unit: str = ""
+    least: float = 0
+    most: float = inf
+    is_whole: bool = False
+    spell: Callable[[float], tuple[float, ...]] = lambda number: (number,)
+    read: Callable[[tuple[float, ...]], float] = lambda parameters: parameters[0]
+
+
+STRENGTHS: Mapping[str, Strength] = {
+    "gaussian_noise": Strength("sigma", "levels of 255"),
+    "impulse_noise": Strength("share", "of the pixels", most=1),
+    "shot_noise": Strength("photons", "at white"),
+    "speckle_noise": Strength("sigma", "of the level"),
+    "gaussian_blur": Strength("sigma", f"pixels of {PUBLISHED_EDGE}"),
+    "contrast": Strength("factor"),
+    "brightness": Strength("factor"),
+    "pixelate": Strength("edge", f"pixels of {PUBLISHED_EDGE}"),
+    "jpeg": Strength("quality", "of 100", 1, 100, is_whole=True, spell=lambda quality: (quality, _HALF)),
+    "patch_shuffle": Strength("patches", "a side", 2, is_whole=True, spell=lambda patches: (patches, patches)),
+    "occlusion": Strength(
+        "share",
+        "of the area",
+        most=1,
+        spell=lambda share: _occlude(share)[0],
+        read=lambda parameters: (1 - 2 * parameters[0]) ** 2,
+    ),
+    "low_pass": Strength("lines", "of the shorter edge", 1),
+}
+"""By kind. Each is also the name of a row of `GRADED`, whose severities are published values of this number."""
+
+
 def find_graded(name: str) -> tuple[GradedRow, tuple[float, ...]] | None:
     """`gaussian_noise_3` -> its row and parameters; None where the table has no such variant."""
     if name in GRADED and len(GRADED[name].severities) == 1:
@@ -120,9 +162,30 @@ def find_graded(name: str) -> tuple[GradedRow, tuple[float, ...]] | None:
     return row, row.severities[int(number) - 1]
 
 
+def describe_strength(kind: str, parameters: Mapping[str, Any]) -> tuple[str, str] | None:
+    """A variant's family and strength in words: ("gaussian_blur", "sigma 2 pixels of 224"); None for other variants.
+
+    `parameters` are those of the `Variant`, whose "values" the op gets.
+    """
+    family = kind if kind in STRENGTHS else kind.rpartition("_")[0]
+    if family not in GRADED or "values" not in parameters:
+        return None
+    strength = STRENGTHS[GRADED[family].kind]
+    return family, f"{strength.name} {strength.read(parameters['values']):.4g} {strength.unit}".rstrip()
+
+
 def list_graded() -> list[str]:
     """The names of graded variants, as a message shows them: "gaussian_noise_1..5"."""
     return [name if len(row.severities) == 1 else f"{name}_1..{len(row.severities)}" for name, row in GRADED.items()]
+
+
+def list_names() -> list[str]:
+    """Every name of a graded variant, written out: "gaussian_noise_1", "gaussian_noise_2" ..."""
+    return [
+        name if len(row.severities) == 1 else f"{name}_{number}"
+        for name, row in GRADED.items()
+        for number in range(1, len(row.severities) + 1)
+    ]
 
 
 def fit_to_image(row: GradedRow, parameters: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
