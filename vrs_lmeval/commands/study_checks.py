@@ -106,7 +106,7 @@ def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[st
     for key in ("pretrained", "peft"):
         fault = _find_missing_folder(entry.model_args.get(key))
         if fault is not None:
-            yield f"{key}: {fault}"
+            yield f"{key}: {fault}" + (f"; make it by: {entry.prepare}" if entry.prepare else "")
     if arguments.get("use_cache") and entry.model in KEEP_ANSWERS:
         yield f"{entry.model} refuses use_cache, whose keys leave out the image; write cache_dir among its model_args"
 

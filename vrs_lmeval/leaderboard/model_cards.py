@@ -94,10 +94,10 @@ def read_card(where: str, entry: Any) -> ModelCard:
     billions = entry.get("billions")
     if billions is not None and (isinstance(billions, bool) or not isinstance(billions, int | float) or billions <= 0):
         raise UnreadableCardsError(f"{where}: billions should be a number of 1e9 parameters, not {billions!r}")
-    texts = {key: str(entry[key]).strip() for key in TEXTS if entry.get(key) is not None}
-    tasks = {key: _read_tasks(where, key, entry[key]) for key in TASKS if entry.get(key) is not None}
+    said: dict[str, Any] = {key: str(entry[key]).strip() for key in TEXTS if entry.get(key) is not None}
+    said |= {key: _read_tasks(where, key, entry[key]) for key in TASKS if entry.get(key) is not None}
     sources = _read_sources(where, entry.get("sources") or [])
-    return ModelCard(**texts, **tasks, training=training, billions=billions, sources=sources)
+    return ModelCard(**said, training=training, billions=billions, sources=sources)
 
 
 def _check_keys(where: str, entry: Any, known: list[str]) -> None:
