@@ -79,7 +79,7 @@ def describe_models(planned: PlannedStudy) -> Iterator[str]:
     sources = [source for card in cards for source in card.sources]
     if sources:
         unread = list(map(_find_address, filter(_is_unread, sources)))
-        told = f"; not read: {', '.join(dict.fromkeys(unread))}" if unread else ""
+        told = f"; not read: {'; '.join(dict.fromkeys(unread))}" if unread else ""
         yield f"{len(sources) - len(unread)} of {len(sources)} sources of the cards are quoted{told}"
 
 
