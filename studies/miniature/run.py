@@ -124,6 +124,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="models, results and numbers; some GB")
     parser.add_argument("--config", type=Path, default=HERE / "miniature.yaml")
     parser.add_argument("--seeds", type=int, help="models an arm, instead of the configuration's")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", help="the learning curve: parts of the pairs, e.g. 0.25 0.5 1; not only all"
+    )
     parser.add_argument("--page", type=Path, default=PAGE, help="what --write fills")
     parser.add_argument("--steps", type=int, help="the small form: stop each training after so many steps")
     parser.add_argument("--report", action="store_true", help="run nothing: write the numbers of what is there already")
@@ -134,6 +137,8 @@ def main() -> None:
         settings = settings.scale_down(chosen.steps)
     if chosen.seeds is not None:
         settings = settings.with_seeds(chosen.seeds)
+    if chosen.shares is not None:
+        settings = settings.with_shares(chosen.shares)
     status = report(settings, chosen.output) if chosen.report else conduct(settings, chosen.output)
     if chosen.write:
         write_page(chosen.output, chosen.page)

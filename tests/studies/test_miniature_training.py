@@ -17,7 +17,7 @@ from studies.miniature.batches import CELLS, IGNORED, Asked, pack, write_letters
 from studies.miniature.configuration import Sizes, UnreadableSettingsError, read_settings
 from studies.miniature.grid import NOTE, Job, describe, is_trained, list_jobs
 from studies.miniature.model import build_model, build_processor, build_tokenizer
-from studies.miniature.page_tables import BEGIN, END, draw_forest
+from studies.miniature.page_tables import BEGIN, END, draw_forest, order_arms
 from studies.miniature.pairs import DATA, Pair
 from studies.miniature.report import describe_task, read_name
 from studies.miniature.run import forget_stale_runs
@@ -152,6 +152,17 @@ def test_arms_are_compared_by_the_seed_that_they_share():
 def test_a_model_of_the_learning_curve_is_of_no_arm():
     assert read_name(Job("official", "text-only", 3, 1.0).name) == ("text-only", 3)
     assert read_name(Job("official", "text-only", 3, 0.25).name) == ("text-only 25 %", 3)
+
+
+def test_the_learning_curve_trains_every_arm_on_each_part_and_stands_behind_it():
+    settings = read_settings(CONFIGURATION).with_seeds(1).with_shares([0.25, 1.0, 0.5])
+    names = [job.name for job in list_jobs(settings) if (job.split, job.arm) == ("official", "mixed")]
+    assert names == ["mixed-0", "mixed-0-50percent", "mixed-0-25percent"]
+    found = ["authentic", "mixed", "mixed 25 %", "mixed 50 %"]
+    assert order_arms(["authentic", "mixed"], found) == ["authentic", "mixed", "mixed 50 %", "mixed 25 %"]
+    for share in (0.0, 1.5):
+        with pytest.raises(UnreadableSettingsError, match="shares should be above 0 and at most 1"):
+            settings.with_shares([share])
 
 
 def test_a_forest_plot_draws_the_interval_and_leaves_out_an_arm_without():
