@@ -14,6 +14,7 @@ import yaml
 from peft import PeftModel
 from support.architectures import ARCHITECTURES
 from support.harness_models import wrap
+from support.original_llava import make_original
 from support.stores import make_store
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -26,6 +27,7 @@ from studies.miniature.batches import IGNORED
 from studies.miniature.pairs import DATA, Pair, Split
 from vrs_lmeval.bridge import register, tasks_folder
 from vrs_lmeval.commands.study import read_study
+from vrs_lmeval.conversion.convert_llava import convert_llava
 from vrs_lmeval.model import VrsHF
 
 pytestmark = [
@@ -126,6 +128,29 @@ def test_what_is_trained_on_is_what_the_evaluation_asks(save, name):
     assert processor.tokenizer.decode(said) == f"yes{end}"
     bos = processor.tokenizer.bos_token_id
     assert bos is None or (inputs["input_ids"] == bos).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "said"),
+    [
+        (
+            "llava_mistral",
+            "[INST] <image>\n?\nSay. [/INST]",
+            ["▁", "l", "e", "f", "t", "▁", "l", "o", "b", "e", "</s>"],
+        ),
+        ("llava_qwen2", "<|user|>\n<image>\n?\nSay.\n<|assistant|>\n", [*"left", "Ġ", *"lobe", "<|endoftext|>"]),
+    ],
+)
+def test_a_converted_checkpoint_answers_as_its_conversation_does(tmp_path, kind, asked, said):
+    """LLaVA-Med's prompt ends without a space, which then belongs to the answer; HuatuoGPT-Vision's in a line feed."""
+    make_original(tmp_path / "original", kind)
+    convert_llava(str(tmp_path / "original"), tmp_path / "converted", None, None, lambda line: None)
+    processor = AutoProcessor.from_pretrained(tmp_path / "converted")
+    example = write_example(processor, "?\nSay.", "left lobe")
+    assert example.prompt == asked
+    inputs = encode(processor, [example], show())
+    answer = inputs["input_ids"][inputs["labels"] != IGNORED].tolist()
+    assert processor.tokenizer.convert_ids_to_tokens(answer) == said
 
 
 def test_a_template_that_answers_elsewhere_than_it_asks_is_told(save):
