@@ -76,7 +76,6 @@ class Examples:
     def __init__(self, processor: Any, arm: Arm, split: Split, letters: float) -> None:
         self._processor, self._arm, self._split, self._letters = processor, arm, split, letters
         self._texts = [self._write(pair) for pair in arm.pairs]
-        self._by_letters: set[int] = set()
 
     def _write(self, pair: Pair) -> tuple[Example, Example | None]:
         words = word_letters(pair)

@@ -248,6 +248,15 @@ def test_the_loss_falls_and_the_same_seed_gives_the_same_bytes(save, tmp_path, n
     assert again == first
 
 
+def test_a_base_in_bfloat16_is_trained_by_an_adapter_in_float32(save, tmp_path):
+    settings = replace(make_settings(save("qwen2_5_vl"), epochs=6, gradient_checkpointing=True), precision="bfloat16")
+    model = add_adapter(load_base(settings), settings.lora, seed=0)
+    precisions = {"lora_" in name: weight.dtype for name, weight in model.named_parameters()}
+    assert precisions == {True: torch.float32, False: torch.bfloat16}
+    _, note = train(settings, tmp_path)
+    assert note["losses"][-1] < note["losses"][0]
+
+
 class StoppedError(Exception):
     pass
 
