@@ -135,9 +135,11 @@ def write_study(settings: Settings, output: Path) -> Path:
     models: list[dict[str, Any]] = [{"model_args": common, "label": "base"}]
     for job in list_jobs(settings):
         if is_trained(output, job, settings):
-            entry = {"model_args": {**common, "peft": str(find_folder(output, job).resolve())}, "label": job.name}
+            adapter = str(find_folder(output, job).resolve())
+            entry: dict[str, Any] = {"model_args": {**common, "peft": adapter}, "label": job.name}
+            entry["trained_on"] = ["vrs_vqa_rad"]  # of every arm: its pairs, or facts that were read from them
             if job.arm in TRAINING:
-                entry |= {"training": TRAINING[job.arm], "base": f"seed {job.seed}", "trained_on": ["vrs_vqa_rad"]}
+                entry |= {"training": TRAINING[job.arm], "base": f"seed {job.seed}"}
             models.append(entry)
     arguments = {**settings.arguments, "include_path": str((MINIATURE / "tasks").resolve())}
     path = output / "study.yaml"

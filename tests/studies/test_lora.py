@@ -54,7 +54,7 @@ def make_settings(base, **training):
     return Settings(
         base=str(base),
         split="official",
-        arms=("authentic", "text-only"),
+        arms=("authentic", "mispaired"),
         seeds=1,
         precision="float32",
         lora=Lora(rank=4, alpha=8, dropout=0.1, targets=TARGETS),
@@ -352,7 +352,7 @@ def test_a_study_lists_the_base_and_each_adapter_by_its_own_name(adapter, tmp_pa
     assert [(card.label, card.training, card.base) for card in cards] == [
         ("base", None, None),
         ("authentic-0", "authentic", "seed 0"),
-        ("text-only-0", "text-only", "seed 0"),
+        ("mispaired-0", None, None),  # a control, which no group holds
     ]
     assert all(card.find_seen_split("vrs_vqa_rad_mc") == "training" for card in cards[1:])
 

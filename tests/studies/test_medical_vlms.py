@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +71,17 @@ def test_every_card_says_what_its_model_was_tuned_on_and_who_says_so():
     assert {card.training for card in study.cards.values()} == {None, "synthetic", "authentic", "mixed", "text-only"}
     unread = [source for card in study.cards.values() for source in card.sources if source.says is None]
     assert len(unread) < sum(len(card.sources) for card in study.cards.values()) / 3
+
+
+def test_the_page_counts_as_the_files_do():
+    cards = read_study(STUDY, Path("out")).cards.values()
+    sources = [source for card in cards for source in card.sources]
+    unread = sum(source.says is None for source in sources)
+    page = (STUDY.parents[2] / "docs" / "study.md").read_text()
+    assert f"asks {len(cards)} public checkpoints" in page
+    assert f"{len(sources) - unread} of the {len(sources)} sources are quoted so; the other {unread} could not" in page
+    kinds = Counter(card.training for card in cards)
+    assert [kinds[kind] for kind in ("synthetic", "authentic", "mixed", "text-only", None)] == [8, 1, 3, 3, 7]
 
 
 @pytest.mark.models

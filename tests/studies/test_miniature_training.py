@@ -231,7 +231,8 @@ def test_the_whole_study_runs_in_its_small_form(tmp_path):
     assert json.loads(results.read_text())["config"]["vrs_missing_weights"] == []
 
 
-def test_a_model_that_is_trained_anew_is_asked_again(tmp_path):
+@pytest.mark.parametrize("named", ["pretrained={},dtype=float32", "pretrained=org/base,dtype=float32,peft={}"])
+def test_a_model_that_is_trained_anew_is_asked_again(tmp_path, named):
     notes = {}
     for name in ("old", "new"):
         model = tmp_path / "models" / name
@@ -240,9 +241,7 @@ def test_a_model_that_is_trained_anew_is_asked_again(tmp_path):
         folder = tmp_path / "official" / "runs" / name / "vrs_sample"
         folder.mkdir(parents=True)
         notes[name] = folder / "study_run.json"
-        notes[name].write_text(
-            json.dumps(["-m", "lm_eval", "run", "--model_args", f"pretrained={model},dtype=float32"])
-        )
+        notes[name].write_text(json.dumps(["-m", "lm_eval", "run", "--model_args", named.format(model)]))
         os.utime(notes[name], (1_000, 1_000))
         os.utime(model / "trained.json", (500, 500) if name == "old" else (2_000, 2_000))
     forget_stale_runs(tmp_path / "official")
