@@ -12,6 +12,7 @@ import torch
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from tqdm import tqdm
 
+from vrs_lmeval.asking.adapters import load_adapter
 from vrs_lmeval.asking.answer_cache import AnswerCache
 from vrs_lmeval.asking.asker import Asker, Way
 from vrs_lmeval.asking.batch_planning import identify_image
@@ -106,11 +107,14 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
             self._cache.note(MODEL, identity)
 
     def _create_model(self, *args: Any, **kwargs: Any) -> None:
-        """As the stock class loads the weights; none where the answers are kept."""
-        if self._kept_run is None:
-            super()._create_model(*args, **kwargs)
-        else:
+        """As the stock class loads the weights, an adapter by ourselves; none where the answers are kept."""
+        if self._kept_run is not None:
             self._model = NoWeights()
+            return
+        adapter = None if kwargs.get("delta") else kwargs.pop("peft", None)  # the stock class refuses both together
+        super()._create_model(*args, **kwargs)
+        if adapter is not None:
+            self._model = load_adapter(self._model, adapter, kwargs.get("revision"), len(self.tokenizer))
 
     def _create_tokenizer(self, *args: Any, **kwargs: Any) -> Any:
         """As the stock class loads the processor; says which package is missing where transformers does not."""

@@ -39,19 +39,32 @@ class Batch:
     labels: torch.Tensor  # what follows each token; IGNORED but where an answer is to be said
 
 
+def word_short(pair: Pair) -> tuple[str, str]:
+    """(what is asked behind the image, the answer) as in the vrs_* tasks: the question, then how to answer it."""
+    return f"{pair.question}\n{SHORT}", pair.answer
+
+
+def word_letters(pair: Pair) -> tuple[str, str] | None:
+    """The same as the `_mc` tasks ask a question that yes or no answers; None for any other."""
+    if pair.answer not in ("yes", "no"):
+        return None
+    return f"{pair.question}\nA. yes\nB. no\n{LETTER}", "A" if pair.answer == "yes" else "B"
+
+
 def write_short(tokenizer: PreTrainedTokenizerFast, pair: Pair) -> Asked:
-    """As the vrs_* tasks ask: the question, then the instruction to answer by a word or phrase."""
-    prompt = tokenizer.encode(f"{pair.question}\n{SHORT}", add_special_tokens=False)
-    return Asked(tuple(prompt), (*tokenizer.encode(pair.answer, add_special_tokens=False), tokenizer.eos_token_id))
+    """`word_short` as tokens."""
+    return _write(tokenizer, *word_short(pair))
 
 
 def write_letters(tokenizer: PreTrainedTokenizerFast, pair: Pair) -> Asked | None:
-    """As the `_mc` tasks ask a question that yes or no answers; None for any other."""
-    if pair.answer not in ("yes", "no"):
-        return None
-    prompt = tokenizer.encode(f"{pair.question}\nA. yes\nB. no\n{LETTER}", add_special_tokens=False)
-    answer = tokenizer.encode("A" if pair.answer == "yes" else "B", add_special_tokens=False)
-    return Asked(tuple(prompt), (*answer, tokenizer.eos_token_id))
+    """`word_letters` as tokens."""
+    words = word_letters(pair)
+    return None if words is None else _write(tokenizer, *words)
+
+
+def _write(tokenizer: PreTrainedTokenizerFast, prompt: str, answer: str) -> Asked:
+    asked, said = (tokenizer.encode(text, add_special_tokens=False) for text in (prompt, answer))
+    return Asked(tuple(asked), (*said, tokenizer.eos_token_id))
 
 
 class BatchMaker:

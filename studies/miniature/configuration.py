@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,12 @@ class Settings:
     def with_seeds(self, seeds: int) -> Settings:
         """The same study with so many models an arm."""
         return replace(self, seeds=seeds)
+
+    def with_shares(self, shares: Sequence[float]) -> Settings:
+        """The same study with models that are trained on such parts of the pairs. Raises UnreadableSettingsError."""
+        if not all(0 < share <= 1 for share in shares):
+            raise UnreadableSettingsError(f"shares should be above 0 and at most 1, not {', '.join(map(str, shares))}")
+        return replace(self, shares=tuple(dict.fromkeys(shares)))
 
     def describe_training(self) -> dict[str, Any]:
         """What a trained model depends on, beside its split, arm, seed and share."""

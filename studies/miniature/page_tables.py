@@ -34,14 +34,23 @@ def make_tables(numbers: Mapping[str, Any]) -> str:
     for split, content in numbers["splits"].items():
         for task, found in content["tasks"].items():
             parts.append(f"### {split}: `{task}`, {found['questions']} questions on {found['images']} images\n")
-            parts.append(_make_table(numbers["settings"]["arms"], found["arms"]))
-            parts.append(draw_forest(numbers["settings"]["arms"], found["arms"]))
+            order = order_arms(numbers["settings"]["arms"], found["arms"])
+            parts.append(_make_table(order, found["arms"]))
+            parts.append(draw_forest(order, found["arms"]))
             if (contrast := found["contrast"]) is not None:
                 sentences = [contrast["conclusion"], contrast["matched_conclusion"]]
                 parts.append("\n".join(f"- {sentence}" for sentence in sentences if sentence) + "\n")
         if content["overall"] is not None:
             parts.append(f"{split}, overall: {content['overall']['conclusion']}\n")
     return "\n".join(parts)
+
+
+def order_arms(arms: Sequence[str], found: Iterable[str]) -> list[str]:
+    """Each arm, and behind it the same on fewer pairs ("mixed 50 %", "mixed 25 %"), the most first."""
+
+    parts = [(name, *name.removesuffix(" %").rsplit(" ", 1)) for name in found if name.endswith(" %")]
+    parts.sort(key=lambda part: -int(part[2]))
+    return [name for arm in arms for name in (arm, *(part for part, of_arm, _ in parts if of_arm == arm))]
 
 
 def _tell_models(numbers: Mapping[str, Any]) -> str:
@@ -91,14 +100,15 @@ def _interval(value: Mapping[str, Any] | None) -> str:
 
 def draw_forest(order: Sequence[str], arms: Mapping[str, Any]) -> str:
     """VRS with its interval as text; the bar is 0. Empty where no arm has an interval."""
-    lines = [f"{'VRS':>11}  {-REACH:+.2f}{'0':^{WIDTH - 10}}{REACH:+.2f}"]
+    name_width = max(11, *map(len, order))
+    lines = [f"{'VRS':>{name_width}}  {-REACH:+.2f}{'0':^{WIDTH - 10}}{REACH:+.2f}"]
     for arm in (arm for arm in order if arm in arms and arms[arm]["vrs"]["low"] is not None):
         low, middle, high = (_place(arms[arm]["vrs"][key]) for key in ("low", "estimate", "high"))
         line = [" "] * WIDTH
         line[low : high + 1] = "-" * (high + 1 - low)
         line[WIDTH // 2] = "|"
         line[middle] = "o"
-        lines.append(f"{arm:>11}  {''.join(line).rstrip()}")
+        lines.append(f"{arm:>{name_width}}  {''.join(line).rstrip()}")
     return "".join(f"    {line}\n" for line in lines) if len(lines) > 1 else ""
 
 

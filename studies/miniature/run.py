@@ -68,7 +68,7 @@ def evaluate(settings: Settings, output: Path, split: str) -> int:
     """`vrs study`, then `vrs leaderboard`, on the models of a split; the first exit status that is not 0."""
     plan = write_plan(settings, output, split)
     forget_stale_runs(plan.parent)
-    status = _call(["study", str(plan), "--output", str(plan.parent)], plan.with_name("study.log"))
+    status = call_vrs(["study", str(plan), "--output", str(plan.parent)], plan.with_name("study.log"))
     return status or show_board(plan)
 
 
@@ -76,7 +76,8 @@ def forget_stale_runs(folder: Path) -> None:
     """Let `vrs study` ask again what asked a model that was trained anew since: the command alone does not show it."""
     for note in sorted((folder / "runs").rglob(NOTE)):
         command = json.loads(note.read_text(encoding="utf-8"))
-        model = re.search(r"pretrained=([^,]+)", command[command.index("--model_args") + 1])
+        arguments = command[command.index("--model_args") + 1]
+        model = re.search(r"peft=([^,]+)", arguments) or re.search(r"pretrained=([^,]+)", arguments)
         trained = Path(model[1]) / "trained.json" if model else None
         if trained is not None and trained.is_file() and trained.stat().st_mtime > note.stat().st_mtime:
             note.unlink()
@@ -87,10 +88,11 @@ def show_board(plan: Path) -> int:
     folder = plan.parent
     board = ["leaderboard", str(folder / "runs"), "--models", str(write_models_yaml(plan))]
     board += ["--json", str(folder / "leaderboard.json"), "--md", str(folder / "leaderboard.md")]
-    return _call(board, folder / "leaderboard.log")
+    return call_vrs(board, folder / "leaderboard.log")
 
 
-def _call(arguments: Sequence[str], log: Path) -> int:
+def call_vrs(arguments: Sequence[str], log: Path) -> int:
+    """A command of `vrs` in a process of its own, its output in `log`; its exit status."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     with log.open("w", encoding="utf-8") as output:
         return subprocess.run([*VRS, *arguments], stdout=output, stderr=subprocess.STDOUT, env=environment).returncode
@@ -122,6 +124,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="models, results and numbers; some GB")
     parser.add_argument("--config", type=Path, default=HERE / "miniature.yaml")
     parser.add_argument("--seeds", type=int, help="models an arm, instead of the configuration's")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", help="the learning curve: parts of the pairs, e.g. 0.25 0.5 1; not only all"
+    )
     parser.add_argument("--page", type=Path, default=PAGE, help="what --write fills")
     parser.add_argument("--steps", type=int, help="the small form: stop each training after so many steps")
     parser.add_argument("--report", action="store_true", help="run nothing: write the numbers of what is there already")
@@ -132,6 +137,8 @@ def main() -> None:
         settings = settings.scale_down(chosen.steps)
     if chosen.seeds is not None:
         settings = settings.with_seeds(chosen.seeds)
+    if chosen.shares is not None:
+        settings = settings.with_shares(chosen.shares)
     status = report(settings, chosen.output) if chosen.report else conduct(settings, chosen.output)
     if chosen.write:
         write_page(chosen.output, chosen.page)

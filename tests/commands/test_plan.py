@@ -57,6 +57,44 @@ def test_tokens_and_money_by_the_models_own_processor():
     assert f"{486 * 32 * 10 / 1e6:,.2f} if every answer is as long as it may be" in shown
 
 
+STUDY = """
+models:
+  - {model_args: {pretrained: org/one}, training: synthetic, base: b, billions: 7.5, trained_on: [vrs_slake]}
+  - model_args: {pretrained: ./two}
+    prepare: vrs convert-llava org/two two
+    trained_on_test: [vrs_sample]
+    sources: [{where: card, says: made by GPT}, {where: paper, source_read: no}]
+tasks: ["vrs_sample,vrs_sample_mc"]
+arguments: {limit: 10}
+"""
+
+
+def test_a_study_is_counted_with_all_its_models(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    shown = plan(str(path), "--rate", "0.01")
+    each = 2 * 10 * 3  # of two tasks 10 questions under three variants; `_mc` asks each option apart
+    requests = int(re.search(r"([\d,]+) requests a model, by 2 models", shown)[1].replace(",", ""))
+    assert requests > each
+    assert f"by 2 models: {2 * requests:,} requests" in shown
+    assert (
+        f"time: about {2 * requests / 0.01 / 3600:,.1f} hours at 0.01 requests a second (as given), the same" in shown
+    )
+    assert "org/one │ synthetic │ b │ 7.5 │ 15.0 │ vrs_slake" in shown
+    assert "./two │ - │ - │ - │ - │ vrs_sample (test)" in shown
+    assert "the largest takes 15.0 GB" in shown
+    assert "1 of 2 models do not say how many parameters they have" in shown
+    assert "to be made first, ./two: vrs convert-llava org/two two" in shown
+    assert "1 of 2 sources of the cards are quoted; not read: paper" in shown
+
+
+def test_money_is_that_of_all_models(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("{models: [{model_args: {model: a}}, {model_args: {model: b}}], tasks: [vrs_sample]}")
+    shown = plan(str(path), "--price-out", "10")
+    assert f"money: at most {2 * 486 * 32 * 10 / 1e6:,.2f} " in shown
+
+
 def test_missing_sets_are_all_named_and_the_rest_is_counted():
     shown = plan("--tasks", "vrs_medvqa,vrs_sample", code=1)
     assert "4 of 5 tasks lack their data. Two ways to get them" in shown
@@ -72,6 +110,9 @@ def test_missing_sets_are_all_named_and_the_rest_is_counted():
         (("--tasks", "vrs_sample", "--model", "no/such/model"), "no/such/model: its tokens cannot be counted"),
         (("--tasks", "vrs_sample", "--like", "nothing/here"), "no results_*.json below it"),
         (("--tasks", "vrs_sample", "--like", "nothing/here", "--rate", "2"), "--rate and --like say the same"),
+        ((), "name either a study.yaml or --tasks"),
+        (("no/study.yaml", "--tasks", "vrs_sample"), "name either a study.yaml or --tasks"),
+        (("no/study.yaml",), "no/study.yaml: cannot be read as YAML"),
     ],
 )
 def test_what_cannot_be_planned_says_what_to_do(arguments, told):

@@ -49,6 +49,47 @@ def test_two_settings_of_one_model_have_folders_of_their_own(tmp_path):
     assert first.folder != second.folder
 
 
+def test_an_adapter_has_the_name_and_the_card_of_its_own(tmp_path):
+    text = """
+models:
+  - {model_args: {pretrained: org/base}, label: Base}
+  - {model_args: {pretrained: org/base, peft: org/adapter}, label: Tuned}
+tasks: [t]
+"""
+    study = read_study(write_plan(tmp_path, text), tmp_path / "out")
+    assert [run.name for run in study.runs] == ["org/base", "org/adapter"]  # as lm_eval's results call them
+    assert {name: card.label for name, card in study.cards.items()} == {"org/base": "Base", "org/adapter": "Tuned"}
+
+
+def test_cards_may_stand_in_a_file_of_their_own(tmp_path):
+    plan = write_plan(tmp_path, "{models: [{model_args: {pretrained: ./x/one}}], tasks: [t], cards: cards.yaml}")
+    (tmp_path / "cards.yaml").write_text("models: {one: {label: One}}")
+    assert read_study(plan, tmp_path / "out").cards == {"./x/one": ModelCard(label="One")}
+
+
+@pytest.mark.parametrize(
+    ("cards", "message"),
+    [
+        ("models: {one: {}, two: {}}", "cards.yaml, two: is no model of .*study.yaml"),
+        ("models: {one: {labl: One}}", "cards.yaml, one: should hold some of .*, not labl"),
+        (None, "cards.yaml: cannot be read as YAML"),
+    ],
+)
+def test_a_faulty_file_of_cards_is_named(tmp_path, cards, message):
+    plan = write_plan(tmp_path, "{models: [{model_args: {pretrained: one}}], tasks: [t], cards: cards.yaml}")
+    if cards is not None:
+        (tmp_path / "cards.yaml").write_text(cards)
+    with pytest.raises(UnreadableStudyError, match=message):
+        read_study(plan, tmp_path)
+
+
+def test_a_card_stands_in_one_place(tmp_path):
+    (tmp_path / "cards.yaml").write_text("models: {one: {}}")
+    plan = "{models: [{model_args: {pretrained: one}, label: One}], tasks: [t], cards: cards.yaml}"
+    with pytest.raises(UnreadableStudyError, match="model 1: label: belongs into the file that `cards` names"):
+        read_study(write_plan(tmp_path, plan), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -126,6 +126,12 @@ def test_a_model_that_is_not_there_is_named(tmp_path, entry, said):
     assert fault.startswith(f"study.yaml, model 2: {said}")
 
 
+def test_a_folder_that_is_to_be_made_first_comes_with_the_command(tmp_path):
+    entry = {**model(pretrained="./none"), "prepare": "vrs convert-llava org/original none"}
+    (fault,) = faults_of(tmp_path, make_plan([entry]))
+    assert fault.endswith("there is no folder ./none; make it by: vrs convert-llava org/original none")
+
+
 def test_a_folder_without_a_model_is_named(tmp_path):
     (fault,) = faults_of(tmp_path, make_plan([model(pretrained=str(tmp_path))]))
     assert fault.endswith(f"the folder {tmp_path} holds no config.json".replace(f"{tmp_path}/", ""))

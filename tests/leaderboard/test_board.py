@@ -17,7 +17,14 @@ from vrs_lmeval.leaderboard.board_report import (
     make_board_notes,
     make_task_notes,
 )
-from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, find_unused, read_model_cards
+from vrs_lmeval.leaderboard.model_cards import (
+    ModelCard,
+    Source,
+    UnreadableCardsError,
+    find_card,
+    find_unused,
+    read_model_cards,
+)
 from vrs_lmeval.leaderboard.runs import read_folders, read_readable_runs
 from vrs_lmeval.page.page import make_page
 
@@ -158,6 +165,17 @@ def test_model_cards_are_found_by_name_or_its_last_part(tmp_path):
         ("models: {a: {trainig: synthetic}}", "models.yaml, a: there is no 'trainig'; did you mean training[?]"),
         ("models: {a: synthetic}", "a: should hold some of label, training"),
         ("models: {a: {trained_on: vrs_slake}}", "a: trained_on should be a list"),
+        ("models: {a: {trained_on_test: vrs_slake}}", "a: trained_on_test should be a list"),
+        ("models: {a: {labl: A}}", "a: there is no 'labl'; did you mean label[?]"),
+        ("models: {a: {billions: 7B}}", "a: billions should be a number"),
+        ("models: {a: {sources: https://b}}", "a: sources should be a list"),
+        ("models: {a: {sources: [{says: x}]}}", "a, source 1: needs `where`"),
+        (
+            "models: {a: {sources: [{where: x}]}}",
+            "a, source 1: needs either `says`, word by word, or `source_read: no`",
+        ),
+        ("models: {a: {sources: [{where: x, says: y, source_read: no}]}}", "a, source 1: needs either `says`"),
+        ("models: {a: {sources: [{where: x, quote: y}]}}", "a, source 1: there is no 'quote'; there are where, says"),
         ("models: {a: [", "cannot be read as YAML"),
     ],
 )
@@ -172,6 +190,63 @@ def test_cards_that_fit_no_run_are_named_with_what_may_be_meant():
     cards = {name: ModelCard() for name in ("org/llava-1.5-7b", "last-part", "llava-1.5-7", "quite-another")}
     models = ["org/llava-1.5-7b", "some/where/last-part"]
     assert find_unused(cards, models) == ["llava-1.5-7 (did you mean llava-1.5-7b?)", "quite-another"]
+
+
+def test_sources_are_read_word_by_word_or_not_at_all(tmp_path):
+    path = tmp_path / "models.yaml"
+    sources = "[{where: page, says: made by GPT, read_in: copy}, {where: paper, source_read: no}]"
+    path.write_text(f"models: {{a: {{tuned_on: pairs, billions: 8, sources: {sources}}}}}")
+    card = read_model_cards(path)["a"]
+    assert (card.tuned_on, card.billions) == ("pairs", 8)
+    assert card.sources == (Source("page", "made by GPT", "copy"), Source("paper"))
+
+
+@pytest.mark.parametrize(
+    ("task", "split"),
+    [
+        ("vrs_slake", "training"),
+        ("vrs_slake_mc", "training"),  # the same questions, asked by letters
+        ("vrs_slake_zh_cot", "training"),  # the same images
+        ("vrs_slakelike", None),
+        ("vrs_pmc_vqa_mirage", "test"),
+        ("vrs_vqa_rad", None),
+    ],
+)
+def test_all_tasks_of_a_benchmark_are_its_data(task, split):
+    card = ModelCard(trained_on=("vrs_slake", "vrs_pmc_vqa"), trained_on_test=("vrs_pmc_vqa",))
+    assert card.find_seen_split(task) == split
+
+
+def test_models_that_have_seen_a_benchmark_are_marked_in_every_table(tmp_path):
+    cards = {
+        "looks": ModelCard(training="authentic", trained_on=("vrs_test",)),
+        "guesses": ModelCard(training="synthetic", trained_on_test=("vrs_test",)),
+        "weak": ModelCard(training="synthetic", trained_on=("vrs_slake",)),
+    }
+    for number, name in enumerate(cards):
+        write_run(tmp_path, name, draw_rows(0.9, 0.4, seed=number))
+    board = make_board(tmp_path, cards)
+    text = make_board_markdown(board)
+    assert "| looks † |" in text
+    assert "| guesses ‡ |" in text
+    assert "| weak |" in text
+    assert "- † trained on this benchmark's training split, by its model card." in text
+    assert "- ‡ trained on its test questions, by its model card." in text
+    assert (
+        "So marked are 1 of 2 synthetic and 1 of 1 authentic models: a difference between the two may be that." in text
+    )
+    (task,) = json.loads(make_board_json(board))["tasks"]
+    splits = {model["label"]: model["trained_on_split"] for model in task["models"]}
+    assert splits == {"looks": "training", "guesses": "test", "weak": None}
+    rows = csv.DictReader(io.StringIO(make_board_csv(board)))
+    assert {row["model"]: row["trained_on_split"] for row in rows} == {
+        "looks": "training",
+        "guesses": "test",
+        "weak": "",
+    }
+    unmarked = make_board_markdown(make_board(tmp_path))
+    assert "†" not in unmarked
+    assert "by its model card" not in unmarked
 
 
 def test_all_formats_show_the_same_numbers(tmp_path):

@@ -17,7 +17,7 @@ from studies.miniature.batches import CELLS, IGNORED, Asked, pack, write_letters
 from studies.miniature.configuration import Sizes, UnreadableSettingsError, read_settings
 from studies.miniature.grid import NOTE, Job, describe, is_trained, list_jobs
 from studies.miniature.model import build_model, build_processor, build_tokenizer
-from studies.miniature.page_tables import BEGIN, END, draw_forest
+from studies.miniature.page_tables import BEGIN, END, draw_forest, order_arms
 from studies.miniature.pairs import DATA, Pair
 from studies.miniature.report import describe_task, read_name
 from studies.miniature.run import forget_stale_runs
@@ -154,6 +154,17 @@ def test_a_model_of_the_learning_curve_is_of_no_arm():
     assert read_name(Job("official", "text-only", 3, 0.25).name) == ("text-only 25 %", 3)
 
 
+def test_the_learning_curve_trains_every_arm_on_each_part_and_stands_behind_it():
+    settings = read_settings(CONFIGURATION).with_seeds(1).with_shares([0.25, 1.0, 0.5])
+    names = [job.name for job in list_jobs(settings) if (job.split, job.arm) == ("official", "mixed")]
+    assert names == ["mixed-0", "mixed-0-50percent", "mixed-0-25percent"]
+    found = ["authentic", "mixed", "mixed 25 %", "mixed 50 %"]
+    assert order_arms(["authentic", "mixed"], found) == ["authentic", "mixed", "mixed 50 %", "mixed 25 %"]
+    for share in (0.0, 1.5):
+        with pytest.raises(UnreadableSettingsError, match="shares should be above 0 and at most 1"):
+            settings.with_shares([share])
+
+
 def test_a_forest_plot_draws_the_interval_and_leaves_out_an_arm_without():
     arms = {
         "authentic": {"vrs": {"low": 0.0, "estimate": 0.15, "high": 0.3}},
@@ -220,7 +231,8 @@ def test_the_whole_study_runs_in_its_small_form(tmp_path):
     assert json.loads(results.read_text())["config"]["vrs_missing_weights"] == []
 
 
-def test_a_model_that_is_trained_anew_is_asked_again(tmp_path):
+@pytest.mark.parametrize("named", ["pretrained={},dtype=float32", "pretrained=org/base,dtype=float32,peft={}"])
+def test_a_model_that_is_trained_anew_is_asked_again(tmp_path, named):
     notes = {}
     for name in ("old", "new"):
         model = tmp_path / "models" / name
@@ -229,9 +241,7 @@ def test_a_model_that_is_trained_anew_is_asked_again(tmp_path):
         folder = tmp_path / "official" / "runs" / name / "vrs_sample"
         folder.mkdir(parents=True)
         notes[name] = folder / "study_run.json"
-        notes[name].write_text(
-            json.dumps(["-m", "lm_eval", "run", "--model_args", f"pretrained={model},dtype=float32"])
-        )
+        notes[name].write_text(json.dumps(["-m", "lm_eval", "run", "--model_args", named.format(model)]))
         os.utime(notes[name], (1_000, 1_000))
         os.utime(model / "trained.json", (500, 500) if name == "old" else (2_000, 2_000))
     forget_stale_runs(tmp_path / "official")

@@ -1,4 +1,4 @@
-"""`vrs plan`: what tasks would ask, and what that takes, as a table and a few sentences."""
+"""`vrs plan`: what tasks, or a whole study, would ask, and what that takes, as tables and a few sentences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from rich.table import Column, Table
 from vrs_lmeval.benchmark.asked_tasks import explain
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.plan import Pace, PlanError, Planned, Work, count_tokens, plan_tasks, read_pace
+from vrs_lmeval.commands.plan_study import describe_models, make_models_table, read_planned_study
 
 console = make_console()
 
 
 def plan(
-    tasks: Annotated[str, typer.Option(help="Tasks or groups, parted by commas: vrs_medvqa,vrs_sample.")],
+    study: Annotated[Path | None, typer.Argument(help="A study.yaml: all of its models on all of its tasks.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Tasks or groups, parted by commas: vrs_medvqa,vrs_sample.")] = None,
     include_path: Annotated[list[Path] | None, typer.Option(help="A folder with YAMLs of your own tasks.")] = None,
     model: Annotated[str | None, typer.Option(help="Count tokens as this model does: a hub id or a folder.")] = None,
     limit: Annotated[int | None, typer.Option(help="Questions a task, as with lm_eval --limit.", min=1)] = None,
@@ -31,14 +33,25 @@ def plan(
     try:
         if like is not None and rate is not None:
             raise PlanError("--rate and --like say the same; give one of them")
-        planned = plan_tasks([name.strip() for name in tasks.split(",") if name.strip()], include_path or [], limit)
+        if (study is None) == (tasks is None):
+            raise PlanError("name either a study.yaml or --tasks")
+        models, names, folders = None, [name.strip() for name in (tasks or "").split(",") if name.strip()], include_path
+        if study is not None:
+            models = read_planned_study(study)
+            names, limit = list(models.tasks), limit or models.limit
+            folders = [*(folders or ()), *models.folders]
+        planned = plan_tasks(names, folders or [], limit)
         pace = read_pace(like) if like is not None else Pace(rate) if rate else None
         _show(planned)
+        if models is not None:
+            console.print(make_models_table(models))
+            for line in describe_models(models):
+                _say(line)
         works = [each.work for each in planned if each.work is not None]
         if works:
             tokens_in = _count_tokens(works, model, pace)
             of = "" if len(works) == len(planned) else f"of {len(works)} of {len(planned)} tasks, whose data are here: "
-            _show_cost(works, pace, tokens_in, (price_in, price_out), of)
+            _show_cost(works, pace, tokens_in, (price_in, price_out), of, len(models.models) if models else 1)
     except PlanError as error:
         console.print(f"[red]vrs plan:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
@@ -101,15 +114,19 @@ def _show_cost(
     tokens_in: float | None,
     prices: tuple[float | None, float | None],
     of: str,
+    models: int = 1,
 ) -> None:
-    """`of` names the part of the tasks that could be counted."""
-    requests, most = (sum(values) for values in zip(*((w.requests, w.most_tokens_out) for w in works), strict=True))
+    """`of` names the part of the tasks that could be counted; all `models` are asked the same, each as fast."""
+    each = sum(work.requests for work in works)
+    requests, most = each * models, sum(work.most_tokens_out for work in works) * models
+    tokens_in = None if tokens_in is None else tokens_in * models
     written = f"answers have at most {most:,} tokens together" if most else "no answer is written: likelihoods"
-    _say(f"{of}{requests:,} requests; {written}")
+    times = f"{each:,} requests a model, by {models} models: " if models > 1 else ""
+    _say(f"{of}{times}{requests:,} requests; {written}")
     if pace is not None:
         _say(
             f"time: about {_say_time(requests / pace.requests_a_second)} at {pace.requests_a_second:.3g} requests "
-            f"a second ({pace.source})"
+            f"a second ({pace.source}){', the same for each model, one after another' if models > 1 else ''}"
         )
     price_in, price_out = prices
     if price_in is None and price_out is None:

@@ -2,13 +2,16 @@
 
     models:
       - model_args: {pretrained: org/model-a}      # model: vrs-hf unless it says otherwise
-        training: synthetic                        # label, training, base, size, trained_on: as in models.yaml
+        training: synthetic                        # label, training, base, size, trained_on ...: as in models.yaml
         gpus: 1                                    # gpus, cpus, shards, shard_above: for --ray, see docs/cluster.md
+      - model_args: {pretrained: ./llava-med, peft: ./adapter}  # results call it by its adapter
+        prepare: vrs convert-llava ...             # how ./llava-med is made; told where it is missing
       - model: local-chat-completions
         model_args: {model: model-b, base_url: http://localhost:8000/v1/chat/completions}
     tasks: [vrs_medvqa]
     arguments: {batch_size: 8}                     # further options of `lm_eval run`
     shard_above: 2000                              # for all models that do not say otherwise
+    cards: models.yaml                             # the models' cards, in place of keys here; beside this file
 
 A run is one model on one task. It is done when its folder holds the note of the very same command, which is written
 last, and its newest results are whole; so a study that was interrupted goes on where it stopped, a changed one runs
@@ -32,7 +35,7 @@ import yaml
 from vrs_lmeval.bridge import MODEL_NAME
 from vrs_lmeval.commands.lm_eval_run import LOG
 from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
-from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, read_card
+from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_card, read_model_cards
 from vrs_lmeval.leaderboard.runs import name_samples_file, read_results, read_run
 
 NOTE = "study_run.json"
@@ -42,7 +45,10 @@ _CUTS = {"shards": "shards, 1 or more", "shard_above": "questions, 1 or more"}
 
 _RESOURCES = ("gpus", "cpus")
 
-_RUN_KEYS = {"model", "model_args", *_CUTS, *_RESOURCES}
+_RUN_KEYS = {"model", "model_args", "prepare", *_CUTS, *_RESOURCES}
+
+NAMED_BY = ("peft", "delta", "pretrained", "model", "path", "engine")
+"""Arguments that name a model in lm_eval's results, the first that is there: an adapter is not its base."""
 
 TOLD_FALSE = ("fewshot_as_multiturn",)
 """Options of lm_eval to which `false` is not the same as leaving them out."""
@@ -73,7 +79,8 @@ class StudyStoppedError(Exception):
 class ModelEntry:
     """One model of the file. `where` names its place for messages, `written_class` the class of lm_eval if it is said.
 
-    `gpus` and `cpus` are what one process of it takes in a cluster; None: not said.
+    `gpus` and `cpus` are what one process of it takes in a cluster; None: not said. `prepare` is the command that makes
+    its folder.
     """
 
     where: str
@@ -84,6 +91,7 @@ class ModelEntry:
     shard_above: int | None = None
     gpus: float | None = None
     cpus: float | None = None
+    prepare: str | None = None
 
     @property
     def model(self) -> str:
@@ -194,11 +202,11 @@ def read_study(path: Path, output: Path) -> Study:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UnreadableStudyError(f"{path}: cannot be read as YAML: {error}") from error
-    known = {"models", "tasks", "arguments", *_CUTS}
+    known = {"models", "tasks", "arguments", "cards", *_CUTS}
     if not isinstance(content, Mapping) or not {"models", "tasks"} <= set(content) <= known:
         strange = [str(key) for key in content if key not in known] if isinstance(content, Mapping) else []
         raise UnreadableStudyError(
-            f"{path}: should hold models, tasks and, if need be, arguments, {' or '.join(_CUTS)}, nothing else"
+            f"{path}: should hold models, tasks and, if need be, arguments, cards, {' or '.join(_CUTS)}, nothing else"
             + (f"; there is no {', '.join(map(repr, strange))}" if strange else "")
         )
     models, tasks, arguments = content["models"], content["tasks"], content.get("arguments") or {}
@@ -207,18 +215,36 @@ def read_study(path: Path, output: Path) -> Study:
     names = tuple(dict.fromkeys(map(str, tasks)))
     faults: list[str] = []
     runs: list[StudyRun] = []
-    cards: dict[str, ModelCard] = {}
+    given, cards = _read_given_cards(path, content.get("cards"), faults), {}
     for number, written in enumerate(models, start=1):
         try:
             entry = _read_entry(f"{path}, model {number}", written, {name: content.get(name) for name in _CUTS})
-            cards[entry.name] = read_card(entry.where, written, _RUN_KEYS)
+            own = {key: value for key, value in written.items() if key not in _RUN_KEYS}
+            if given is not None and own:
+                raise UnreadableStudyError(f"{entry.where}: {', '.join(own)}: belongs into the file that `cards` names")
+            card = read_card(entry.where, written, _RUN_KEYS) if given is None else find_card(given, entry.name)
+            cards[entry.name] = card
         except (UnreadableStudyError, UnreadableCardsError) as error:
             faults.append(str(error))
         else:
             runs += [_make_run(entry, task, arguments, output) for task in names]
+    for name in given or ():
+        if not any(name in (model, PurePath(model).name) for model in cards):
+            faults.append(f"{path.parent / content['cards']}, {name}: is no model of {path}")
     if faults:
         raise UnreadableStudyError("\n".join(faults))
     return Study(path, output, tuple(runs), cards, names, arguments)
+
+
+def _read_given_cards(path: Path, written: Any, faults: list[str]) -> Mapping[str, ModelCard] | None:
+    """The cards of the file that the study names, None where it names none; what is wrong with it goes to `faults`."""
+    if written is None:
+        return None
+    try:
+        return read_model_cards(path.parent / str(written))
+    except UnreadableCardsError as error:
+        faults.append(str(error))
+        return {}
 
 
 def _read_entry(where: str, written: Any, defaults: Mapping[str, Any]) -> ModelEntry:
@@ -231,13 +257,13 @@ def _read_entry(where: str, written: Any, defaults: Mapping[str, Any]) -> ModelE
         is_share = key in _RESOURCES and isinstance(value, float) and value > 0
         if not (value is None or is_whole or is_share):
             raise UnreadableStudyError(f"{where}: {key} should be a number of {_CUTS.get(key, 'them')}, not {value!r}")
-    written_class = str(written["model"]) if written.get("model") else None
-    return ModelEntry(where, name, written_class, written["model_args"], **numbers)
+    texts = [str(written[key]) if written.get(key) else None for key in ("model", "prepare")]
+    return ModelEntry(where, name, texts[0], written["model_args"], **numbers, prepare=texts[1])
 
 
 def _find_name(model_args: Mapping[str, Any], where: str) -> str:
     """What lm_eval will call the model in its results."""
-    for key in ("pretrained", "model", "peft", "path"):
+    for key in NAMED_BY:
         if key in model_args:
             return str(model_args[key])
     raise UnreadableStudyError(f"{where}: model_args should name the model by `pretrained` or `model`")

@@ -342,6 +342,7 @@ def _find_warnings(run: Run, card: ModelCard, metrics: Mapping[str, Interval], f
             f"{again['changed']} of {again['warm']} texts changed when vLLM was asked the same again from what it had "
             f"kept, so a share of {share:.3f} in its image sensitivity need not be the image's"
         )
-    if run.task in card.trained_on:
-        warnings.append("was trained on data of this benchmark, by its model card")
+    if split := card.find_seen_split(run.task):
+        what = "data" if split == "training" else "the test questions"
+        warnings.append(f"was trained on {what} of this benchmark, by its model card")
     return warnings

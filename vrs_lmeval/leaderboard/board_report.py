@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from vrs_lmeval.leaderboard.board import Leaderboard, Standing, TaskBoard
-from vrs_lmeval.leaderboard.groups import GroupContrast
+from vrs_lmeval.leaderboard.groups import FIRST, SECOND, GroupContrast
+from vrs_lmeval.leaderboard.model_cards import Split
 from vrs_lmeval.leaderboard.pairs import PLANNED_DIFFERENCE, PairTest
 from vrs_lmeval.leaderboard.report import HEADINGS, describe_floor, format_cell, make_markdown_row, without_nan
 from vrs_lmeval.leaderboard.shown_text import escape_markdown
@@ -35,6 +37,9 @@ RANKS = (
     "Ranks are by the part of VRS that comes from answers read under both images (a refusal ranks nobody), and hold "
     "jointly at 95 %."
 )
+SEEN_MARKS = {"training": "\N{DAGGER}", "test": "\N{DOUBLE DAGGER}"}
+"""Behind the name of a model that was trained on a benchmark's training split, or on its test questions."""
+
 CSV_COLUMNS = (
     "task",
     "model",
@@ -53,6 +58,7 @@ CSV_COLUMNS = (
     "reason",
     "bootstrap_low",
     "bootstrap_high",
+    "trained_on_split",
 )
 
 
@@ -90,7 +96,28 @@ def make_task_notes(task: TaskBoard) -> list[str]:
     ]
     floors = [describe_text_floor(floor) for floor in task.floors]
     necessary = [] if task.vision_necessary is None else [describe_selection(task.vision_necessary)]
-    return [*(standing.verdict for standing in task.standings), *floors, *necessary, *power, *warnings]
+    verdicts = [standing.verdict for standing in task.standings]
+    return [*verdicts, *describe_seen(task), *floors, *necessary, *power, *warnings]
+
+
+def describe_seen(task: TaskBoard) -> list[str]:
+    """What the marks behind names say, each once; and how many models of either kind of training bear one."""
+    seen = {standing.label: split for standing in task.standings if (split := _find_seen_split(standing))}
+    if not seen:
+        return []
+    said = {"training": "trained on this benchmark's training split", "test": "trained on its test questions"}
+    found = [split for split in SEEN_MARKS if split in seen.values()]
+    notes = [f"{SEEN_MARKS[split]} {said[split]}, by its model card." for split in found]
+    kinds = Counter(standing.card.training for standing in task.standings)
+    marked = Counter(standing.card.training for standing in task.standings if standing.label in seen)
+    counts = [f"{marked[kind]} of {kinds[kind]} {kind}" for kind in (FIRST, SECOND) if kinds[kind]]
+    if len(counts) == 2:
+        notes.append(f"So marked are {' and '.join(counts)} models: a difference between the two may be that.")
+    return notes
+
+
+def _find_seen_split(standing: Standing) -> Split | None:
+    return standing.card.find_seen_split(standing.run.task)
 
 
 def describe_text_floor(floor: TextFloor) -> str:
@@ -243,6 +270,7 @@ def _describe_standing(standing: Standing) -> dict[str, Any]:
         "model": standing.run.model,
         "label": standing.label,
         "card": asdict(standing.card),
+        "trained_on_split": _find_seen_split(standing),
         "best_rank": standing.best_rank,
         "worst_rank": standing.worst_rank,
         "metrics": {
@@ -263,6 +291,7 @@ def _csv_row(task: TaskBoard, standing: Standing, name: str, value: Interval) ->
     row = {"task": task.task, "model": standing.label, "best_rank": standing.best_rank, "metric": name}
     row |= {"worst_rank": standing.worst_rank}
     row |= {field: getattr(standing.card, field) for field in ("training", "base", "size")}
+    row |= {"trained_on_split": _find_seen_split(standing)}
     bootstrap = standing.bootstraps[name]
     limits = {"bootstrap_low": bootstrap.low, "bootstrap_high": bootstrap.high}
     return row | _csv_interval(value) | _leave_out_nan(limits)
@@ -287,7 +316,9 @@ def _names(task: TaskBoard) -> list[str]:
 
 def _cells(task: TaskBoard, standing: Standing) -> list[str]:
     best, worst = standing.best_rank, standing.worst_rank
-    cells = [standing.label, str(best) if best == worst else f"{best}-{worst}"]
+    split = _find_seen_split(standing)
+    label = standing.label if split is None else f"{standing.label} {SEEN_MARKS[split]}"
+    cells = [label, str(best) if best == worst else f"{best}-{worst}"]
     cells += [format_cell(name, standing.metrics, with_interval=("vrs",)) for name in _names(task)]
     return [*cells, standing.card.training or "not given"]
 
