@@ -71,7 +71,7 @@ def test_cards_may_stand_in_a_file_of_their_own(tmp_path):
     ("cards", "message"),
     [
         ("models: {one: {}, two: {}}", "cards.yaml, two: is no model of .*study.yaml"),
-        ("models: {one: {labl: One}}", "cards.yaml, one: should hold some of .*, not labl"),
+        ("models: {one: {labl: One}}", "cards.yaml, one: there is no 'labl'; did you mean label"),
         (None, "cards.yaml: cannot be read as YAML"),
     ],
 )
