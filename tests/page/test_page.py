@@ -16,6 +16,7 @@ from vrs_lmeval.page.filters import find_filters
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import RIGHT, SHOWN_CHARACTERS, fill_browser
 
+HOSTILE = "\"><img src=x onerror=alert(3)>"
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
 SHARES |= {"naps": (0.4, 0.4), "<script>alert(1)</script>": (0.6, 0.5)}
 TRAINING = dict(zip(SHARES, ["synthetic", "authentic"] * 3, strict=True))
@@ -28,7 +29,8 @@ def make_board(folder, tasks=("vrs_one", "vrs_two")):
             write_run(folder / task, f"model{seed}", draw_rows(*shares, seed=seed), task=task)
     runs, problems = read_folders([folder])
     cards = {
-        f"model{i}": ModelCard(label=name, training=TRAINING[name], size=SIZES[name]) for i, name in enumerate(SHARES)
+        f"model{i}": ModelCard(label=name, training=TRAINING[name], size=SIZES[name], base=HOSTILE if i else None)
+        for i, name in enumerate(SHARES)
     }
     return make_leaderboard(runs, cards, problems)
 
@@ -160,7 +162,7 @@ def test_filters_act_on_all_tables_and_charts(opened):
     opened.get_by_label("not given (2)").check()
     opened.get_by_label("authentic (3)").check()
     kept = {"peeks", "stares"}
-    for selector in ("table.matrix tbody th", "table.sortable tbody th", ".forest .who:not(.strong)", "text.narrow"):
+    for selector in ("table.matrix tbody th", "table.sortable tbody th", ".row[data-models] .who", "text.narrow"):
         shown = opened.locator(f"{selector}:visible").all_text_contents()
         assert {name.strip().removesuffix("!").strip() for name in shown} <= kept, selector
         assert shown, selector
@@ -323,6 +325,20 @@ def test_a_dark_screen_gets_a_dark_page(opened):
 def test_names_of_models_are_text_and_not_html(opened):
     assert opened.locator("td, th", has_text="<script>alert(1)</script>").count() > 0
     assert opened.evaluate("[...document.scripts].filter(s => s.textContent.startsWith('alert(1)')).length") == 0
+    opened.locator("details.filters summary").click()
+    opened.get_by_label(HOSTILE).check()  # a base model's name, which the address then holds, too
+    opened.reload()
+    assert opened.locator(".found").inner_text() == "5 of 6"
+    assert opened.locator("img").count() == 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("part", ["%", "%E0%A4%A", "size=%&at=%", "question=/", "question=vrs_one/none", "size=99B"])
+def test_an_address_that_somebody_spoiled_shows_the_page(opened, path, part):
+    opened.goto(f"{path.as_uri()}#{part}")
+    opened.reload()
+    assert opened.locator(".found").inner_text() == "all 6"
+    assert len(models_shown(opened)) == 6
 
 
 def test_hostile_answers_are_escaped_and_cut(tmp_path):

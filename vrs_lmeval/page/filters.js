@@ -21,12 +21,13 @@ function hideModels(part = document) {
 function readAddress() {
   const text = location.hash.slice(1);
   if (!text.includes("=")) {
-    CHOSEN.at = decodeURIComponent(text);
+    CHOSEN.at = new URLSearchParams(`at=${text}`).get("at"); // it decodes without throwing at a stray %
     CHOSEN.question = "";
     return;
   }
   const parts = new URLSearchParams(text);
-  FIELDS.forEach((field) => { CHOSEN[field] = new Set(parts.getAll(field)); });
+  const exists = (field) => (value) => MODELS.some((model) => model[field] === value); // the page may have changed since
+  FIELDS.forEach((field) => { CHOSEN[field] = new Set(parts.getAll(field).filter(exists(field))); });
   ["name", "question", "at"].forEach((name) => { CHOSEN[name] = parts.get(name) ?? ""; });
 }
 function makeAddress() {
@@ -34,7 +35,7 @@ function makeAddress() {
   FIELDS.forEach((field) => CHOSEN[field].forEach((value) => parts.append(field, value)));
   if (CHOSEN.name) parts.append("name", CHOSEN.name);
   if (CHOSEN.question) parts.append("question", CHOSEN.question);
-  if (!parts.size) return `#${CHOSEN.at}`;
+  if (!String(parts)) return `#${CHOSEN.at}`;
   if (CHOSEN.at) parts.append("at", CHOSEN.at);
   return `#${parts}`;
 }
