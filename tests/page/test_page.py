@@ -16,7 +16,7 @@ from vrs_lmeval.page.filters import find_filters
 from vrs_lmeval.page.page import make_page
 from vrs_lmeval.page.sample_browser import RIGHT, SHOWN_CHARACTERS, fill_browser
 
-HOSTILE = "\"><img src=x onerror=alert(3)>"
+HOSTILE = '"><img src=x onerror=alert(3)>'
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
 SHARES |= {"naps": (0.4, 0.4), "<script>alert(1)</script>": (0.6, 0.5)}
 TRAINING = dict(zip(SHARES, ["synthetic", "authentic"] * 3, strict=True))

@@ -206,7 +206,7 @@ def _format_limits(interval: Interval, signed: bool = False) -> str:
     if math.isnan(interval.low):
         return f"no interval: {interval.reason}"
     sign = "+" if signed else ""
-    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+    return f"[{interval.low:{sign}.3f},\u00a0{interval.high:{sign}.3f}]"  # in one line, where a reason may break
 
 
 def _format_count(number: float) -> str:
