@@ -44,7 +44,7 @@ test-lowest test-newest: test-%: .venv-%/.installed
 	@echo "Installing into .venv-$*; this takes some minutes ..."
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install -qq --upgrade "pip>=25.1"
-	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models,page,dicom,xlsx]" \
+	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt -e ".[models,dicom,xlsx]" \
 	    --config-settings=build-dir=build/$* --config-settings=cmake.define.VRS_CUDA=OFF
 	@.venv-$*/bin/python -m pip install -qq -c constraints-$*.txt "pytest>=8" "hypothesis>=6.100" pybind11 "lm_eval[api]" \
 	    "sentencepiece>=0.2" "protobuf>=4"
@@ -122,7 +122,7 @@ $(VENV)/.installed: $(SOURCES)
 	@echo "unless told of CPU builds: PIP_EXTRA_INDEX_URL, see README), fills 1.8 GB (more with CUDA), compiles for a minute or more ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install -qq -c constraints.txt -e ".[page]"
+	@$(BIN)/python -m pip install -qq -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -18,7 +18,6 @@ from vrs_lmeval.commands import own_data
 from vrs_lmeval.commands.comparison_text import show_comparison, write_file
 from vrs_lmeval.commands.doctor import UnreachableServerError, examine, examine_server
 from vrs_lmeval.commands.lm_eval_run import RunFailedError, run_lm_eval
-from vrs_lmeval.commands.page_packages import MissingPagePackageError, require_page_packages
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.plan_report import plan
 from vrs_lmeval.commands.preview import MissingPreviewDataError, PreviewError, find_named, name_sheets
@@ -151,7 +150,13 @@ def leaderboard(
     json: Annotated[Path | None, typer.Option(help="Write all numbers here as JSON.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write a row per task, model and metric here.")] = None,
     md: Annotated[Path | None, typer.Option(help="Write the tables here as Markdown.")] = None,
-    samples: Annotated[int, typer.Option(help="Questions a task in the page's sample browser.", min=0)] = SHOWN_SAMPLES,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            help=f"Questions a task in the page's sample browser; without it up to {SHOWN_SAMPLES}, and a light page.",
+            min=0,
+        ),
+    ] = None,
     images: Annotated[
         bool,
         typer.Option(
@@ -167,10 +172,8 @@ def leaderboard(
 ) -> None:
     """Rank models by how much they look at the image, and compare training on synthetic with authentic pairs."""
     try:
-        if html is not None:
-            require_page_packages()
         cards = read_model_cards(models) if models is not None else {}
-    except (MissingPagePackageError, UnreadableCardsError) as error:
+    except UnreadableCardsError as error:
         console.print(f"[red]vrs leaderboard:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     files = {"html": html, "json": json, "csv": csv, "md": md}
@@ -189,7 +192,7 @@ def _show_board(
     folders: Sequence[Path],
     cards: Mapping[str, ModelCard],
     files: Mapping[str, Path | None],
-    samples: int = SHOWN_SAMPLES,
+    samples: int | None = None,
     images: bool = False,
     vision_necessary: bool = False,
 ) -> bool:
@@ -226,18 +229,19 @@ def _show_board(
     return bool(board.boards)
 
 
-def _make_page(board: Leaderboard, samples: int, images: bool) -> str:
-    from vrs_lmeval.page.page import make_page  # not at the top: the extra `page` may be absent
+def _make_page(board: Leaderboard, samples: int | None, images: bool) -> str:
+    from vrs_lmeval.page.page import make_page  # not at the top: no other command needs jinja2
 
     return make_page(board, samples, _collect_pictures(board, samples) if images else None)
 
 
-def _collect_pictures(board: Leaderboard, samples: int) -> dict[str, Pictures]:
+def _collect_pictures(board: Leaderboard, samples: int | None) -> dict[str, Pictures]:
     """By task; one whose data is not here is told and goes without."""
     pictures = {}
     for task in board.boards:
         try:
-            pictures[task.task] = collect_pictures(task, [sample.sample_id for sample in choose_samples(task, samples)])
+            chosen = choose_samples(task, SHOWN_SAMPLES if samples is None else samples)
+            pictures[task.task] = collect_pictures(task, [sample.sample_id for sample in chosen])
         except NoPicturesError as error:
             console.print(f"[yellow]vrs leaderboard:[/yellow] {escape(str(error))}", highlight=False, soft_wrap=True)
             continue
@@ -262,14 +266,13 @@ def study(
     from vrs_lmeval.commands.study_call import prepare_study  # torch takes seconds to import
 
     try:
-        require_page_packages()
         with console.status("looking at names, options and data ..."):
             chosen = prepare_study(plan, output, ray)
         if dry_run:
             console.print("\n".join(chosen.describe()), highlight=False, markup=False, soft_wrap=True)
             return
         failed = chosen.run(console)
-    except (MissingPagePackageError, MissingRayError, UnreadableStudyError) as error:
+    except (MissingRayError, UnreadableStudyError) as error:
         console.print(f"[red]vrs study:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
     except StudyStoppedError as stopped:

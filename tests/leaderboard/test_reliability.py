@@ -9,7 +9,7 @@ from support.results import log_question, write_run
 from vrs_lmeval.leaderboard.reliability import find_reliability
 from vrs_lmeval.leaderboard.runs import read_runs
 from vrs_lmeval.metrics.selection import metrics_of_variants
-from vrs_lmeval.page.charts import draw_reliability
+from vrs_lmeval.page.curves import draw_reliability
 
 ROWS = [(f"q{k}", f"image{k // 2}", "yes", 1, 0) for k in range(20)]
 REAL = [(0.6, float(k < 4)) for k in range(10)] + [(0.9, 1.0)] * 10
@@ -51,22 +51,26 @@ def test_bins_worked_by_hand(tmp_path):
 
 def test_each_model_has_a_panel_with_the_diagonal_and_a_line_per_variant(tmp_path):
     reliability = find_reliability(write_likelihoods(tmp_path))
-    figure = draw_reliability([("first", reliability), ("second <b>", {"real": reliability["real"]}), ("none", {})])
-    assert [annotation.text for annotation in figure.layout.annotations] == ["first", "second &lt;b&gt;"]
-    assert [(trace.name, trace.showlegend) for trace in figure.data] == [
-        *((None, False), ("real", True), ("shuffled", True)),
-        *((None, False), ("real", False)),
-    ]
-    diagonal, real, shuffled = figure.data[:3]
-    assert (diagonal.x, diagonal.y) == ((0, 1), (0, 1))
-    assert (real.x, real.y) == (pytest.approx((0.6, 0.9)), (0.4, 1.0))
+    drawn = [("first", reliability), ("second <b>", {"real": reliability["real"]}), ("none", {})]
+    chart = draw_reliability(drawn, {"first": 0, "second <b>": 1, "none": 2})
+    assert [(panel.title, panel.models) for panel in chart.panels] == [("first", (0,)), ("second <b>", (1,))]
+    assert [key.text for key in chart.keys] == ["real", "shuffled"]
+    diagonal, real, shuffled = chart.panels[0].lines
+    assert diagonal.points == ((0, 0), (1, 1))
+    assert [x for x, _ in real.points] == pytest.approx([0.6, 0.9])
+    assert [y for _, y in real.points] == [0.4, 1.0]
+    assert len(shuffled.points) == 1
     low = reliability["real"][0].accuracy
-    assert (real.error_y.array[0], real.error_y.arrayminus[0]) == (low.high - 0.4, 0.4 - low.low)
-    assert real.text == ("10 questions on 5 images",) * 2
-    assert len(shuffled.x) == 1
+    mark = chart.panels[0].marks[0]
+    assert mark.y_ends == (low.low, low.high)
+    assert mark.says.startswith("first, real: confidence 0.600, accuracy 0.400 [")
+    assert mark.says.endswith("10 questions on 5 images")
+    sizes = [mark.size for mark in chart.panels[0].marks]
+    assert sizes == [1.0, 1.0, 1.0]  # bins of equal size, and one bin of all
+    assert len(chart.panels[1].lines) == 2
 
 
 def test_a_run_by_text_has_no_diagram(tmp_path):
     (run,) = read_runs(write_run(tmp_path, "model", ROWS))
     assert find_reliability(run) == {}
-    assert draw_reliability([("model", {})]) is None
+    assert draw_reliability([("model", {})], {"model": 0}) is None

@@ -1,14 +1,21 @@
-"""The charts of the leaderboard that other tests do not reach: what is drawn, by hand."""
+"""The charts of the leaderboard: axes, places of names, and what is drawn where, by hand."""
 
+import itertools
 import json
+import math
 
 import pytest
-from support.results import log_question, write_run
+from support.results import log_question, make_board, write_run
 
 from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.groups import GroupContrast
 from vrs_lmeval.leaderboard.modality_reliance import ModalityReliance
+from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.runs import read_folders
-from vrs_lmeval.page.charts import draw_modalities, draw_severity
+from vrs_lmeval.page.axes import Axis, choose_axis
+from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_modalities, draw_vrs
+from vrs_lmeval.page.curves import draw_severity, find_style
+from vrs_lmeval.page.labels import LETTER, SCREENS, place_labels
 from vrs_lmeval.page.sample_browser import fill_browser
 from vrs_lmeval.records import Interval
 
@@ -41,16 +48,19 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
             "second": {"acc_jpeg_1": (0, 1), "acc_jpeg_5": (0, 0), "acc_gaussian_blur_3": (1, 0)},
         },
     )
-    figure = draw_severity(board)
-    assert [annotation.text for annotation in figure.layout.annotations] == ["gaussian blur", "jpeg"]
-    drawn = {(trace.name, trace.xaxis): (trace.x, trace.y) for trace in figure.data}
+    chart = draw_severity(board, {"first": 7, "second": 8})
+    assert [panel.title for panel in chart.panels] == ["gaussian blur", "jpeg"]
+    drawn = {(line.models, panel.title): line.points for panel in chart.panels for line in panel.lines}
     assert drawn == {  # each begins with the accuracy on the real image
-        ("first", "x"): ((0, 3), (1, 0)),
-        ("first", "x2"): ((0, 1, 5), (1, 1, 0.5)),
-        ("second", "x"): ((0, 3), (1, 0.5)),
-        ("second", "x2"): ((0, 1, 5), (1, 0.5, 0)),
+        ((7,), "gaussian blur"): ((0, 1), (3, 0)),
+        ((7,), "jpeg"): ((0, 1), (1, 1), (5, 0.5)),
+        ((8,), "gaussian blur"): ((0, 1), (3, 0.5)),
+        ((8,), "jpeg"): ((0, 1), (1, 0.5), (5, 0)),
     }
-    assert sum(trace.showlegend for trace in figure.data) == 2
+    assert [key.text for key in chart.keys] == ["first", "second"]
+    said = [mark.says for mark in chart.panels[1].marks if mark.models == (8,) and mark.x == 1]
+    assert said[0].startswith("second: accuracy under jpeg 1 0.500 [")
+    assert said[0].endswith("2 questions on 2 images")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,7 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
     ],
 )
 def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
-    assert draw_severity(make_task_board(tmp_path, {"only": values})) is None
+    assert draw_severity(make_task_board(tmp_path, {"only": values}), {"only": 0}) is None
 
 
 def interval(estimate, half):
@@ -73,30 +83,106 @@ def interval(estimate, half):
 
 def test_each_model_has_a_point_by_its_two_reliances_and_one_without_eyes_stands_at_no_image():
     looks = ModalityReliance(interval(0.4, 0.1), interval(0.2, 0.05))
-    figure = draw_modalities([("<looks>", looks)], [("reads", interval(0.3, 0.2))])
-    seeing, text = figure.data
-    assert (seeing.x, seeing.y, seeing.name) == ((0.4,), (0.2,), "&lt;looks&gt;")
-    assert seeing.error_y.array == pytest.approx([0.05])
-    assert (text.x, text.y, text.name) == ((0.0,), (0.3,), "reads (no image)")
-    assert text.error_x.array == (0.0,)
+    chart = draw_modalities([("looks", looks)], [("reads", interval(0.3, 0.2))], {"looks": 0})
+    seeing, text = chart.panels[0].marks
+    assert (seeing.x, seeing.y, seeing.x_ends, seeing.y_ends) == pytest.approx(
+        (0.4, 0.2, pytest.approx((0.3, 0.5)), pytest.approx((0.15, 0.25)))
+    )
+    assert (
+        seeing.says == "looks: image +0.400 [+0.300, +0.500], 40 questions on 20 images; "
+        "text +0.200 [+0.150, +0.250], 40 questions on 20 images"
+    )
+    assert (text.x, text.y, text.x_ends) == (0.0, 0.3, None)
+    assert [key.text for key in chart.keys] == ["looks", "reads (no image)"]
 
 
 def test_without_anothers_questions_there_is_no_such_chart():
-    assert draw_modalities([], [("reads", interval(0.3, 0.2))]) is None
+    assert draw_modalities([], [("reads", interval(0.3, 0.2))], {}) is None
 
 
-def test_the_browser_of_questions_tells_what_was_asked_where_it_is_not_what_the_data_say(tmp_path):
+def test_a_model_stands_where_its_numbers_are_with_the_mark_of_its_training_data(tmp_path):
+    for model, real, shuffled in (("all_right", 1, 0), ("all_wrong", 0, 0)):
+        write_run(tmp_path, model, [(f"q{i}", f"image{i}", "yes", real, shuffled) for i in range(4)])
+    cards = {"all_right": ModelCard(training="mixed")}
+    board = make_board(tmp_path, cards)
+    numbers = {"all_right": 0, "all_wrong": 1}
+    first, second = (row.mark for row in draw_vrs(board.boards[0], numbers).rows)
+    assert (first.x, first.colour, first.symbol, first.models) == (1.0, "mixed", "square", (0,))
+    assert (second.x, second.colour, second.symbol, second.models) == (0.0, "unknown", "cross", (1,))
+    points = [(mark.x, mark.y) for mark in draw_accuracy(board.boards[0], numbers).panels[0].marks]
+    assert points == [(1.0, 1.0), (0.0, 0.0)]
+
+
+def test_a_comparison_without_models_of_one_kind_has_a_row_and_no_point():
+    nothing = Interval(math.nan, math.nan, math.nan, "t", 0, 0, reason="no models")
+    contrast = GroupContrast("vrs_one", ("a",), (), nothing, nothing, None, (), ())
+    forest = draw_contrasts([contrast], {"a": 0})
+    assert (forest.axis.low < 0 < forest.axis.high, len(forest.rows)) == (True, 1)
+    assert math.isnan(forest.rows[0].mark.x)
+
+
+@pytest.mark.parametrize(
+    ("values", "low", "high", "texts"),
+    [
+        ([0.0, 0.41], 0.0, 0.6, ["0.0", "0.2", "0.4", "0.6"]),
+        ([-0.1, 0.25], -0.1, 0.3, ["\u22120.1", "0.0", "0.1", "0.2", "0.3"]),
+        ([0.02], -0.05, 0.1, ["\u22120.05", "0.00", "0.05", "0.10"]),
+        ([math.nan], 0.0, 1.0, ["0.0", "0.5", "1.0"]),
+    ],
+)
+def test_an_axis_has_round_ends_and_ticks(values, low, high, texts):
+    axis = choose_axis(values)
+    assert (axis.low, axis.high) == pytest.approx((low, high))
+    assert [text for _, text in axis.ticks] == texts
+
+
+def test_places_on_an_axis_are_counted_from_the_left_and_from_the_top():
+    axis = Axis(-1.0, 1.0, 0.25)
+    assert (axis.across(-0.5), axis.down(-0.5), axis.across(7)) == ("25", "75", "100")
+    assert [text for _, text in axis.ticks][:2] == ["\u22121.00", "\u22120.75"]
+
+
+def test_names_of_points_cover_no_other_name_and_no_point():
+    points = [(0.5, 0.5), (0.52, 0.5), (0.5, 0.52), (0.9, 0.1), (0.51, 0.51)]
+    names = ["a model of some name", "another model of a name", "third", "the last at the edge", "crowded out"]
+    for (screen, width), height in zip(SCREENS.items(), (380, 380), strict=True):
+        boxes = []
+        for (x, y), name, labels in zip(points, names, place_labels(points, names, height), strict=True):
+            for label in labels:
+                if label.screen == screen:
+                    boxes.append(box_of(label, x * width, y * height, len(name)))
+        assert 2 <= len(boxes) < len(points)
+        assert all(left >= 0 and right <= width for left, _, right, _ in boxes)
+        for one, other in itertools.combinations(boxes, 2):
+            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+def box_of(label, x, y, letters):
+    """Left, bottom, right, top of a name as `charts.html` draws it, some pixels beside its point."""
+    wide, high = letters * LETTER[0], LETTER[1]
+    left = {"above": x - wide / 2, "below": x - wide / 2, "right": x + 9, "left": x - 9 - wide}[label.side]
+    bottom = {"above": y + 9, "below": y - 9 - high, "right": y - high / 2, "left": y - high / 2}[label.side]
+    return left, bottom, left + wide, bottom + high
+
+
+def test_thirty_models_differ_in_colour_or_symbol():
+    assert len({find_style(index)[:2] for index in range(30)}) == 30
+
+
+def test_the_browser_of_questions_tells_what_was_asked_and_the_prompt_of_every_answer(tmp_path):
     folder = write_run(tmp_path, "first", [("which side?", "image0", "left", 1, 0), ("q1", "image1", "no", 1, 1)])
     (samples,) = folder.glob("samples_*.jsonl")
     lines = [json.loads(line) for line in samples.read_text().splitlines()]
     lines[0]["doc"]["variants"]["shuffled"] |= {"question": "where is it?", "options": ["right", "left"]}
+    lines[1]["arguments"] = {"gen_args_0": {"arg_0": "q1 <image>"}, "gen_args_1": {"arg_0": "q1, guess"}}
     samples.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     runs, problems = read_folders([tmp_path])
     (board,) = make_leaderboard(runs, {}, problems).boards
-    asked = [
-        variant.get("asked")
-        for sample in fill_browser(board, 2, None)["samples"]
-        if sample["question"] == "which side?"
-        for variant in sample["answers"][0]["variants"]
-    ]
-    assert asked == [None, "where is it? A. right, B. left"]
+    kept = fill_browser(board, 2, None, {"first": 0})
+    texts = kept["texts"]
+    by_question = {texts[sample["question"]]: sample for sample in kept["samples"]}
+    asked = by_question["which side?"]["asked"]
+    assert {variant: texts[place] for variant, place in asked.items()} == {"shuffled": "where is it? A. right, B. left"}
+    assert by_question["which side?"]["prompts"] == []  # the log does not say
+    prompts = [(texts[text], places) for text, *places in by_question["q1"]["prompts"]]
+    assert prompts == [("q1 <image>", [0]), ("q1, guess", [1])]

@@ -11,28 +11,45 @@ from support.results import draw_rows, log_question, write_run
 from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.runs import read_folders
+from vrs_lmeval.leaderboard.summary import summarise
+from vrs_lmeval.page.filters import find_filters
 from vrs_lmeval.page.page import make_page
-from vrs_lmeval.page.sample_browser import SHOWN_CHARACTERS, fill_browser
+from vrs_lmeval.page.sample_browser import RIGHT, SHOWN_CHARACTERS, fill_browser
 
+HOSTILE = '"><img src=x onerror=alert(3)>'
 SHARES = {"looks": (0.9, 0.4), "peeks": (0.7, 0.5), "guesses": (0.5, 0.5), "stares": (0.8, 0.3)}
 SHARES |= {"naps": (0.4, 0.4), "<script>alert(1)</script>": (0.6, 0.5)}
 TRAINING = dict(zip(SHARES, ["synthetic", "authentic"] * 3, strict=True))
+SIZES = dict(zip(SHARES, ["13B", "7B", "7B", None, None, "13B"], strict=True))
 
 
-def make_board(tmp_path):
-    for task in ("vrs_one", "vrs_two"):
+def make_board(folder, tasks=("vrs_one", "vrs_two")):
+    for task in tasks:
         for seed, shares in enumerate(SHARES.values()):
-            write_run(tmp_path / task, f"model{seed}", draw_rows(*shares, seed=seed), task=task)
-    runs, problems = read_folders([tmp_path])
-    cards = {f"model{i}": ModelCard(label=name, training=TRAINING[name]) for i, name in enumerate(SHARES)}
+            write_run(folder / task, f"model{seed}", draw_rows(*shares, seed=seed), task=task)
+    runs, problems = read_folders([folder])
+    cards = {
+        f"model{i}": ModelCard(label=name, training=TRAINING[name], size=SIZES[name], base=HOSTILE if i else None)
+        for i, name in enumerate(SHARES)
+    }
     return make_leaderboard(runs, cards, problems)
 
 
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
+    return make_board(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def path(board, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "board.html"
+    path.write_text(make_page(board), encoding="utf-8")
+    return path
+
+
 @pytest.fixture
-def opened(browser, tmp_path):
+def opened(browser, path):
     """The page, opened at a phone's width; fails where it logs an error or asks for anything but itself."""
-    path = tmp_path / "board.html"
-    path.write_text(make_page(make_board(tmp_path / "runs")), encoding="utf-8")
     page = browser.new_page(viewport={"width": 390, "height": 844})
     complaints = []
     page.on(
@@ -40,7 +57,8 @@ def opened(browser, tmp_path):
     )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: None if request.url == path.as_uri() else complaints.append(request.url[:60]))
+    address = path.as_uri()
+    page.on("request", lambda request: None if request.url.startswith(address) else complaints.append(request.url[:60]))
     page.goto(path.as_uri())
     yield page
     page.close()
@@ -72,45 +90,142 @@ def test_a_heading_sorts_by_mouse_and_by_keyboard(opened):
         "th button", has_text="model"
     )
     heading.click()
-    assert models_shown(opened) == sorted(SHARES, key=str.casefold, reverse=True)
+    assert models_shown(opened) == sorted(SHARES, key=str.casefold)  # names from A, numbers from the largest
     heading.focus()
     opened.keyboard.press("Enter")
-    assert models_shown(opened) == sorted(SHARES, key=str.casefold)
-    assert heading.locator("..").get_attribute("aria-sort") == "ascending"
+    assert models_shown(opened) == sorted(SHARES, key=str.casefold, reverse=True)
+    assert heading.locator("..").get_attribute("aria-sort") == "descending"
     vrs = opened.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator(
         "th button", has_text="VRS"
     )
     vrs.focus()
     opened.keyboard.press("Space")
     assert vrs_shown(opened) == sorted(vrs_shown(opened), reverse=True)
+    opened.locator("section[aria-labelledby=vrs_one] th button", has_text="rank").click()
+    ranks = opened.locator("section[aria-labelledby=vrs_one] table").first.locator("tbody td:nth-child(2)")
+    first = [int(rank.split("-")[0]) for rank in ranks.all_inner_texts()]
+    assert first == sorted(first)  # the best rank is the lowest number
 
 
 @needs_chromium
-def test_the_sample_browser_filters(opened):
+def test_the_sample_browser_has_a_row_a_question_and_a_cell_a_variant(opened):
     opened.locator("details.browser summary").first.click()
     browser = opened.locator("details.browser").first
     browser.locator(".count", has_text=re.compile("^120 questions$")).wait_for()
-    browser.locator(".show").select_option("both")
-    browser.locator(".which").select_option("looks")
-    rows = browser.locator(".sample tr")
+    headings = browser.locator(".list thead th").all_inner_texts()
+    assert headings == ["question", "real", "shuffled"]
+    browser.locator(".show").select_option("looks")
+    browser.locator(".which").select_option(label="looks")
+    rows = browser.locator(".list tbody tr")
     assert rows.count() > 0
-    texts = rows.all_inner_texts()
-    assert all(text.startswith("looks") and "right" in text for text in texts)
+    for row in rows.all():
+        real, shuffled = (row.locator("td").nth(place).locator(".given") for place in range(2))
+        assert (real.count(), shuffled.count()) == (1, 1)
+        assert real.locator(".mark").get_attribute("aria-label") == "right"
+        assert real.inner_text().startswith("\u2713")
+        assert shuffled.inner_text().startswith(("\u2717", "?"))
     browser.locator(".words").fill("no such question")
     browser.locator(".count", has_text=re.compile("^0 questions$")).wait_for()
 
 
 @needs_chromium
-def test_the_page_fits_a_phone_and_draws_its_charts(opened):
-    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
-    opened.wait_for_selector(".js-plotly-plot .main-svg")
-    assert opened.locator(".chart").count() == opened.locator(".chart .js-plotly-plot").count() >= 5
-    assert opened.locator("[role=img]:not([aria-label])").count() == 0
+def test_a_link_opens_one_question_and_the_choice_of_models_stays_in_it(opened, path):
+    opened.locator("details.filters summary").click()
+    box = opened.locator("fieldset[data-field=training] input").first
+    box.focus()
+    opened.keyboard.press("Space")
+    opened.locator("details.browser summary").nth(1).click()
+    browser = opened.locator("details.browser").nth(1)
+    row = browser.locator(".list tbody tr").nth(3)
+    question = row.locator("th p").first.inner_text()
+    row.locator("a").click()
+    browser.locator(".count", has_text="1 question").wait_for()
+    address = opened.url
+    assert address.startswith(f"{path.as_uri()}#training=authentic&question=vrs_two")
+    opened.goto("about:blank")
+    opened.goto(address)
+    browser.locator(".count", has_text="1 question").wait_for()
+    assert browser.locator(".list tbody th p").first.inner_text() == question
+    assert opened.locator(".found").inner_text() == "3 of 6"
+    assert set(browser.locator(".list b").all_inner_texts()) == {"peeks", "stares", "<script>alert(1)</script>"}
+    browser.locator(".count button").click()
+    browser.locator(".count", has_text="120 questions").wait_for()
+    assert opened.url == f"{path.as_uri()}#training=authentic"
 
 
 @needs_chromium
-def test_every_metric_can_be_looked_up_with_both_intervals(opened, tmp_path):
-    standings = {s.label: s for s in make_board(tmp_path / "again").boards[0].standings}
+def test_filters_act_on_all_tables_and_charts(opened):
+    opened.locator("details.filters summary").click()
+    sizes = opened.locator("fieldset[data-field=size] label").all_inner_texts()
+    assert [" ".join(size.split()) for size in sizes] == ["7B (2)", "13B (2)", "not given (2)"]
+    opened.get_by_label("7B (2)").check()
+    opened.get_by_label("not given (2)").check()
+    opened.get_by_label("authentic (3)").check()
+    kept = {"peeks", "stares"}
+    for selector in ("table.matrix tbody th", "table.sortable tbody th", ".row[data-models] .who", "text.narrow"):
+        shown = opened.locator(f"{selector}:visible").all_text_contents()
+        assert {name.strip().removesuffix("!").strip() for name in shown} <= kept, selector
+        assert shown, selector
+    assert opened.locator("section[aria-labelledby=answer] li[data-models]:visible").count() == 2
+    opened.locator(".find").fill("sta")
+    assert opened.locator(".found").inner_text() == "1 of 6"
+    assert opened.locator(".keys:visible").first.locator("li:visible").count() == 1
+    opened.locator("nav a", has_text="vrs_two").click()  # a place on the page is no end of the choice
+    opened.wait_for_function("location.hash.includes('at=vrs_two')")
+    assert opened.locator(".found").inner_text() == "1 of 6"
+    opened.locator("button[type=reset]").click()
+    opened.locator(".found", has_text="all 6").wait_for()
+    assert opened.locator("section[aria-labelledby=answer] li[data-models]:visible").count() == 6
+
+
+@needs_chromium
+def test_a_mark_says_its_numbers_to_the_pointer_and_to_the_keyboard(opened, board):
+    vrs = board.boards[0].standings[1].metrics["vrs"]
+    said = f"VRS {vrs.estimate:+.3f} [{vrs.low:+.3f}, {vrs.high:+.3f}], 120 questions on 60 images"
+    chart = opened.locator(".chart").first
+    point = chart.locator(".point").nth(1)
+    assert point.get_attribute("aria-label").endswith(said)
+    point.locator("use").hover()
+    assert opened.locator(".hint").inner_text().endswith(said)
+    opened.keyboard.press("Escape")
+    assert not opened.locator(".hint").is_visible()
+    chart.locator(".point[tabindex='0']").focus()
+    opened.keyboard.press("ArrowDown")
+    assert opened.locator(".hint").inner_text().endswith(said)
+    assert chart.locator(".point[tabindex='0']").count() == 1
+
+
+@needs_chromium
+def test_the_page_fits_a_phone_and_its_charts_take_any_width(opened):
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 390
+    assert opened.locator(".chart").count() == 5
+    assert opened.locator("[role=img]:not([aria-label]), [role=group]:not([aria-label])").count() == 0
+    field = opened.locator(".field").first
+    assert 250 < field.bounding_box()["width"] < 360
+    opened.set_viewport_size({"width": 1280, "height": 900})
+    assert 900 < field.bounding_box()["width"] < 1200
+
+
+@needs_chromium
+def test_axe_finds_nothing_in_light_or_dark(opened):
+    from axe_playwright_python.sync_playwright import Axe
+
+    def list_violations(**options):
+        part = {"exclude": ["section[aria-labelledby=vrs_two]"]}  # made as vrs_one is
+        response = Axe().run(opened, part, {"resultTypes": ["violations"], **options}).response
+        return [(each["id"], each["nodes"][0]["html"][:200]) for each in response["violations"]]
+
+    opened.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    opened.locator(".list table").first.wait_for()
+    opened.locator(".which").first.select_option(label="looks")
+    assert list_violations() == []
+    opened.emulate_media(color_scheme="dark")
+    assert list_violations(runOnly=["color-contrast"]) == []
+
+
+@needs_chromium
+def test_every_metric_can_be_looked_up_with_both_intervals(opened, board):
+    standings = {s.label: s for s in board.boards[0].standings}
     opened.locator("details.metrics summary").first.click()
     box = opened.locator("details.metrics").first
     box.locator("select").select_option("acc")
@@ -125,7 +240,7 @@ def test_every_metric_can_be_looked_up_with_both_intervals(opened, tmp_path):
     assert box.locator("tbody tr").first.locator("td.reason").inner_text() == "no values"
     box.locator("th button", has_text="model").focus()
     opened.keyboard.press("Enter")
-    assert box.locator("tbody th").all_inner_texts() == sorted(SHARES, key=str.casefold, reverse=True)
+    assert box.locator("tbody th").all_inner_texts() == sorted(SHARES, key=str.casefold)
 
 
 @needs_chromium
@@ -136,24 +251,12 @@ def test_every_pair_of_models_is_tested_on_the_page(opened):
     assert all(len(row.split("\t")) == 5 for row in rows.all_inner_texts())
 
 
-def wait_for_chart(page, condition):
-    """Until the condition on its width holds: Plotly draws when it gets to it, late on a busy machine."""
-    width = "document.querySelector('.main-svg').getBoundingClientRect().width"
-    page.wait_for_function(f"() => {{ const width = {width}; return {condition}; }}")
-
-
 @needs_chromium
-def test_paper_gets_narrow_charts_and_what_is_folded_away(opened):
-    opened.wait_for_selector(".js-plotly-plot .main-svg")
-    before = opened.locator(".main-svg").first.bounding_box()["width"]
-    opened.set_viewport_size({"width": 1280, "height": 900})
+def test_paper_gets_what_is_folded_away(opened):
     opened.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-    wait_for_chart(opened, "width === 690")
     assert opened.locator("details.metrics[open]").count() == 2
-    assert opened.locator("details.browser[open]").count() == 0
+    assert opened.locator("details.browser[open], details.filters[open]").count() == 0
     opened.evaluate("window.dispatchEvent(new Event('afterprint'))")
-    opened.set_viewport_size({"width": 390, "height": 844})
-    wait_for_chart(opened, f"Math.abs(width - {before}) <= 20")
     assert opened.locator("details[open]").count() == 0
 
 
@@ -222,6 +325,20 @@ def test_a_dark_screen_gets_a_dark_page(opened):
 def test_names_of_models_are_text_and_not_html(opened):
     assert opened.locator("td, th", has_text="<script>alert(1)</script>").count() > 0
     assert opened.evaluate("[...document.scripts].filter(s => s.textContent.startsWith('alert(1)')).length") == 0
+    opened.locator("details.filters summary").click()
+    opened.get_by_label(HOSTILE).check()  # a base model's name, which the address then holds, too
+    opened.reload()
+    assert opened.locator(".found").inner_text() == "5 of 6"
+    assert opened.locator("img").count() == 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("part", ["%", "%E0%A4%A", "size=%&at=%", "question=/", "question=vrs_one/none", "size=99B"])
+def test_an_address_that_somebody_spoiled_shows_the_page(opened, path, part):
+    opened.goto(f"{path.as_uri()}#{part}")
+    opened.reload()
+    assert opened.locator(".found").inner_text() == "all 6"
+    assert len(models_shown(opened)) == 6
 
 
 def test_hostile_answers_are_escaped_and_cut(tmp_path):
@@ -253,28 +370,48 @@ def test_two_hundred_models_make_a_page_that_can_be_used(tmp_path, browser):
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(path.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("details.filters summary").click()
     page.locator("input.find").fill("MODEL19")
     shown = page.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator("tbody tr:visible th")
     assert {name.split()[0] for name in shown.all_inner_texts()} == {"model19", *(f"model19{i}" for i in range(10))}
-    assert page.locator(".found").inner_text() == "11 models"
+    assert page.locator(".found").inner_text() == "11 of 200"
+    page.locator("input.find").fill("")
     page.locator("details.browser summary").click()
-    assert page.locator(".which").input_value() != "every model"
+    assert page.locator(".which").input_value() != ""  # one of them, not all
     page.close()
 
 
-def test_the_browser_holds_as_many_questions_as_fit(tmp_path, monkeypatch):
-    (board,) = make_board(tmp_path).boards[:1]
-    whole = fill_browser(board, 120, None)["samples"]
-    assert len(whole) == 120
-    monkeypatch.setattr("vrs_lmeval.page.sample_browser.LARGEST_CHARACTERS", len(json.dumps(whole)) // 2)
-    part = fill_browser(board, 120, None)["samples"]
-    assert part == whole[: len(part)]
-    assert 40 < len(part) < 70
-    monkeypatch.setattr("vrs_lmeval.page.sample_browser.LARGEST_CHARACTERS", 1)
-    assert fill_browser(board, 120, None)["samples"] == whole[:1]
+def test_the_browser_holds_as_many_questions_as_fit(board):
+    task, numbers = board.boards[0], find_filters(summarise(board.boards)).numbers
+    whole = fill_browser(task, 120, None, numbers)
+    assert len(whole["samples"]) == 120
+    part = fill_browser(task, 120, None, numbers, largest=len(json.dumps(whole)) // 2)
+    assert part["samples"] == whole["samples"][: len(part["samples"])]
+    assert part["texts"] == whole["texts"][: len(part["texts"])]
+    assert 40 < len(part["samples"]) < 70
+    assert fill_browser(task, 120, None, numbers, largest=1)["samples"] == whole["samples"][:1]
 
 
-def test_the_browser_can_be_left_out(tmp_path):
-    board = make_board(tmp_path)
-    assert '<details class="browser">' in make_page(board)
-    assert '<details class="browser">' not in make_page(board, samples=0)
+def test_every_answer_in_the_browser_is_that_of_the_log(board):
+    task, numbers = board.boards[0], find_filters(summarise(board.boards)).numbers
+    kept = fill_browser(task, 120, None, numbers)
+    assert kept["models"] == [numbers[standing.label] for standing in task.standings]
+    for sample in kept["samples"]:
+        for standing, codes in zip(task.standings, sample["answers"], strict=True):
+            (logged,) = [each for each in standing.run.samples if each.sample_id == sample["id"]]
+            for variant, code in zip(kept["variants"], codes, strict=True):
+                answer = logged.answers[variant]
+                assert kept["texts"][code // 3] == answer.text
+                assert (code % 3 == RIGHT) == (answer.correct == 1)
+
+
+def test_a_page_is_light_if_nobody_asks_for_more(board, monkeypatch):
+    monkeypatch.setattr("vrs_lmeval.page.page.LIGHT_CHARACTERS", 20_000)
+    light = make_page(board)
+    assert re.search(r"Questions and answers \(\d\d of 120, chosen by a hash\)", light)
+    assert "Questions and answers (all 120)" in make_page(board, samples=200)
+
+
+def test_the_browser_can_be_left_out(board):
+    assert '<details class="browser"' in make_page(board)
+    assert '<details class="browser"' not in make_page(board, samples=0)

@@ -52,8 +52,9 @@ def test_the_browser_shows_what_each_variant_was(run_folder, tmp_path, browser):
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "page.html").as_uri())
     page.locator("details.browser summary").click()
-    first = page.locator("article.sample").first
-    assert first.locator("figcaption").all_inner_texts() == ["real", "blank", "shuffled"]
+    assert page.locator(".list thead th").all_inner_texts() == ["question", "real", "blank", "shuffled"]
+    first = page.locator(".list tbody tr").first
+    assert first.locator("td:has(img)").count() == 3
     assert first.locator("img").evaluate_all("all => all.map(i => i.naturalWidth > 0)") == [True] * 3
     assert first.locator("img").first.get_attribute("alt") == "what the model was shown as real"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -79,7 +80,7 @@ def test_other_data_than_the_models_were_asked_is_refused_and_the_page_made(run_
     assert "vrs_sample: no pictures: the data found here" in output
     assert "point VRS_DATA_DIR at that" in output
     assert "data:image/jpeg" not in text
-    assert '<details class="browser">' in text
+    assert '<details class="browser"' in text
 
 
 def test_data_that_is_not_here_is_told_and_the_page_made(tmp_path, monkeypatch):

@@ -18,7 +18,6 @@ from vrs_lmeval.benchmark.data_places import Hub, find_place
 from vrs_lmeval.benchmark.sources import DATA_DIR_VARIABLE, EMBEDDED_PREFIX
 from vrs_lmeval.benchmark.task_keys import take_source
 from vrs_lmeval.bridge import MODEL_NAME, SWITCH, tasks_folder
-from vrs_lmeval.commands import page_packages
 
 PACKAGES = ("lm_eval", "torch", "transformers", "datasets", "pillow", "accelerate")
 
@@ -69,8 +68,6 @@ def examine() -> Iterator[Finding]:
     yield from map(_find_package, PACKAGES)
     for name, models in NEEDED_BY.items():
         yield _find_extra(name, f"{models} cannot be loaded ({INSTALL})")
-    for name in page_packages.PACKAGES:
-        yield _find_extra(name, f"the leaderboard's page cannot be drawn ({page_packages.INSTALL})")
     yield _find_extension()
     yield _find_device()
     yield _find_data_folder()

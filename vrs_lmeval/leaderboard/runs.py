@@ -37,6 +37,7 @@ class GivenAnswer:
     is_parsed: bool
     image_id: str | None  # of the image shown; None: no image
     asked: str | None = None  # the question as it was put and its options, where that is not what the data says
+    prompt: str | None = None  # the whole of the text that the harness sent; None where the log does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +218,7 @@ def _read_sample(logged: Mapping[str, Any], metrics: Mapping[str, LoggedMetric])
         values,
         sample.question_type,
         sample.modality,
-        _read_answers(records, logged.get("filtered_resps") or []),
+        _read_answers(records, logged.get("filtered_resps") or [], _read_prompts(logged.get("arguments"))),
     )
 
 
@@ -258,19 +259,36 @@ def _expect(is_so: bool, what: str) -> None:
         raise ValueError(what)
 
 
-def _read_answers(records: Mapping[str, VariantRecord], texts: Sequence[Any]) -> dict[str, GivenAnswer]:
+def _read_answers(
+    records: Mapping[str, VariantRecord], texts: Sequence[Any], prompts: Sequence[str | None]
+) -> dict[str, GivenAnswer]:
     """The harness logs the texts in the order of the variants; by likelihood, a pair for each option of each.
 
     A variant that the model could not be asked under has no record.
     """
-    texts = list(filter(was_asked, texts))
+    was = [was_asked(text) for text in texts]
+    texts = [text for text, asked in zip(texts, was, strict=True) if asked]
+    prompts = [p for p, asked in zip(prompts, was, strict=True) if asked] if len(prompts) == len(was) else ()
+    prompts = prompts or [None] * len(texts)
     if texts and isinstance(texts[0], list):
         count = len(texts) // len(records)
         texts = [_show_likelihoods(texts[start : start + count]) for start in range(0, len(texts), count)]
+        prompts = prompts[::count]
     return {
-        name: GivenAnswer(str(text), record.correct, record.value is not None, record.image_id, _show_asked(record))
-        for (name, record), text in zip(records.items(), texts, strict=True)
+        name: GivenAnswer(
+            str(text), record.correct, record.value is not None, record.image_id, _show_asked(record), prompt
+        )
+        for (name, record), text, prompt in zip(records.items(), texts, prompts, strict=True)
     }
+
+
+def _read_prompts(arguments: Any) -> list[str | None]:
+    """The text of each request: the harness logs its arguments by number. Equal texts are one object: they are many."""
+    if not isinstance(arguments, Mapping):
+        return []
+    kept: dict[str, str] = {}
+    found = [each.get("arg_0") if isinstance(each, Mapping) else None for each in arguments.values()]
+    return [kept.setdefault(text, text) if isinstance(text, str) else None for text in found]
 
 
 def _show_asked(record: VariantRecord) -> str | None:

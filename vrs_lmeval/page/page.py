@@ -5,17 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from plotly import graph_objects as go
-from plotly.offline import get_plotlyjs
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
 from vrs_lmeval.leaderboard.board_report import NECESSARY, describe_power, describe_selection, describe_text_floor
@@ -26,16 +21,13 @@ from vrs_lmeval.leaderboard.report import HEADINGS, MOST_IMAGES, describe_floor,
 from vrs_lmeval.leaderboard.summary import summarise
 from vrs_lmeval.leaderboard.verdict import Kind
 from vrs_lmeval.metrics.calibration import VARIANTS
-from vrs_lmeval.metrics.catalogue import METRICS
-from vrs_lmeval.page.charts import (
-    draw_accuracy,
-    draw_contrasts,
-    draw_modalities,
-    draw_reliability,
-    draw_severity,
-    draw_vrs,
-)
-from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, fill_browser
+from vrs_lmeval.page.axes import Axis
+from vrs_lmeval.page.chart_parts import Chart, Forest
+from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_modalities, draw_vrs
+from vrs_lmeval.page.curves import draw_reliability, draw_severity
+from vrs_lmeval.page.filters import find_filters
+from vrs_lmeval.page.metric_values import find_slices, list_metrics
+from vrs_lmeval.page.sample_browser import LARGEST_CHARACTERS, LIGHT_CHARACTERS, SHOWN_SAMPLES, fill_browser
 from vrs_lmeval.page.thumbnails import Pictures
 from vrs_lmeval.records import Interval
 
@@ -45,11 +37,11 @@ MANY_MODELS = 12
 FEWEST_IMAGES = 20
 """The formula for the images needed holds for many images; below this number the page says only "under 20"."""
 
-OUR_SCRIPTS = "OUR-SCRIPTS"  # stands for the hashes of the scripts that the page was made with
-POLICY = f"default-src 'none'; script-src {OUR_SCRIPTS}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
-"""Whatever a model or a file's name slips into the page, nothing of it runs, and nothing is sent or fetched."""
+SCRIPTS = ("filters.js", "tables.js", "charts.js", "sample_browser.js")
 
-RUNNING_SCRIPT = re.compile(r'<script(?: type="text/javascript")?>(.*?)</script>', re.DOTALL)
+OUR_SCRIPT = "OUR-SCRIPT"  # stands for the hash of the script that the page was made with
+POLICY = f"default-src 'none'; script-src {OUR_SCRIPT}; style-src 'unsafe-inline'; img-src data:; base-uri 'none'"
+"""Whatever a model or a file's name slips into the page, nothing of it runs, and nothing is sent or fetched."""
 
 MARKS = {
     Kind.LOOKS.value: "\u25cf",
@@ -72,15 +64,55 @@ PAGE_HEADINGS = {
 }
 
 
-def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mapping[str, Pictures] | None = None) -> str:
+def make_page(board: Leaderboard, samples: int | None = None, pictures: Mapping[str, Pictures] | None = None) -> str:
     """The page. `samples` is how many questions of each task its browser holds; 0 leaves the browser out.
 
+    None: up to SHOWN_SAMPLES, as many as LIGHT_CHARACTERS for all tasks together allow.
     `pictures`: by task, the pictures of the questions that `choose_samples` gives; None: the page holds no image.
     """
-    environment = Environment(
-        loader=PackageLoader("vrs_lmeval", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    environment = _make_environment()
+    summary = summarise(board.boards)
+    filters = find_filters(summary)
+    numbers = filters.numbers
+    count, largest = (samples, LARGEST_CHARACTERS)
+    if count is None:
+        count, largest = SHOWN_SAMPLES, LIGHT_CHARACTERS // max(1, len(board.boards))
+    reliability = {task.task: _find_reliability(task) for task in board.boards}
+    script = "\n".join(environment.get_template(name).render() for name in SCRIPTS)
+    page = environment.get_template("page.html").render(
+        policy=POLICY,
+        board=board,
+        summary=summary,
+        filters=filters,
+        numbers=numbers,
+        overall=_find_overall(board),
+        ceilings={task.task: _find_ceiling(task) for task in board.boards},
+        headings={task.task: _find_headings(task) for task in board.boards},
+        charts=_draw_all(board, reliability, numbers),
+        reliability=reliability,
+        browsers={
+            task.task: fill_browser(task, count, (pictures or {}).get(task.task), numbers, largest)
+            for task in board.boards
+        },
+        slices={task.task: find_slices(task) for task in board.boards},
+        metric_tables={task.task: list_metrics(task, numbers) for task in board.boards},
+        axes={task.task: _find_axis(task) for task in board.boards},
+        contrast_chart=draw_contrasts(board.contrasts, numbers) if board.contrasts else None,
+        script=Markup(f"<script>{script}</script>"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=version("vrs_lmeval"),
     )
-    scripts = [get_plotlyjs(), environment.get_template("page.js").render()]
+    return page.replace(OUR_SCRIPT, _hash(script), 1)
+
+
+def _make_environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("vrs_lmeval", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters.update(
         number=_format_number,
         limits=_format_limits,
@@ -92,40 +124,16 @@ def make_page(board: Leaderboard, samples: int = SHOWN_SAMPLES, pictures: Mappin
         floor=lambda task: describe_floor(task.blind_floor, task.standings[0].metrics),
         sortkey=_sort_key,
         bar=_draw_bar,
-        figure=partial(_embed, scripts),
     )
-    reliability = {task.task: _find_reliability(task) for task in board.boards}
-    page = environment.get_template("page.html").render(
-        policy=POLICY,
-        board=board,
-        summary=summarise(board.boards),
-        overall=_find_overall(board),
-        headings={
-            task.task: {
-                name: heading
-                for name, heading in PAGE_HEADINGS.items()
-                if all(name in standing.metrics for standing in task.standings)
-            }
-            for task in board.boards
-        },
-        charts=_draw_all(board, reliability),
-        reliability=reliability,
-        browsers={task.task: fill_browser(task, samples, (pictures or {}).get(task.task)) for task in board.boards},
-        slices={task.task: _find_slice_rows(task) for task in board.boards},
-        metric_tables={task.task: _list_metrics(task) for task in board.boards},
-        axes={task.task: _find_axis(task) for task in board.boards},
-        contrast_chart=draw_contrasts(board.contrasts) if board.contrasts else None,
-        plotly=Markup(f"<script>{scripts[0]}</script>"),
-        ours=Markup(f"<script>{scripts[1]}</script>"),
-        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=version("vrs_lmeval"),
+    environment.globals.update(
         is_nan=math.isnan,
+        unit=Axis(0.0, 1.0, 1.0),
         MARKS=MARKS,
         MANY_MODELS=MANY_MODELS,
         MANY_NOTES=MANY_NOTES,
         NECESSARY=NECESSARY,
     )
-    return page.replace(OUR_SCRIPTS, " ".join(_hash(script) for script in dict.fromkeys(scripts)), 1)
+    return environment
 
 
 def _hash(script: str) -> str:
@@ -148,41 +156,44 @@ def _find_reliability(board: TaskBoard) -> Reliability:
     return [(label, {name: bins[name] for name in VARIANTS if name in bins}) for label, bins in found]
 
 
+def _find_ceiling(task: TaskBoard) -> Interval | None:
+    """The VRS of perfect sight on the task's questions, the same for all models; None where no run logged it."""
+    found = [standing.metrics["vrs_ceiling"] for standing in task.standings if "vrs_ceiling" in standing.metrics]
+    return found[0] if found and not math.isnan(found[0].estimate) else None
+
+
+def _find_headings(task: TaskBoard) -> dict[str, str]:
+    """The columns of the table: what at least one model has."""
+    return {
+        name: heading
+        for name, heading in PAGE_HEADINGS.items()
+        if any(name in standing.metrics for standing in task.standings)
+    }
+
+
 def _draw_all(
-    board: Leaderboard, reliability: Mapping[str, Reliability]
-) -> Mapping[str, Mapping[str, go.Figure | None]]:
+    board: Leaderboard, reliability: Mapping[str, Reliability], numbers: Mapping[str, int]
+) -> Mapping[str, Mapping[str, Chart | Forest | None]]:
     return {
         task.task: {
-            "vrs": draw_vrs(task),
-            "accuracy": draw_accuracy(task),
-            "severity": draw_severity(task, MANY_MODELS),
-            "reliability": draw_reliability(reliability[task.task]),
-            "modalities": _draw_modalities(task),
+            "vrs": draw_vrs(task, numbers),
+            "accuracy": draw_accuracy(task, numbers),
+            "severity": draw_severity(task, numbers, MANY_MODELS),
+            "reliability": draw_reliability(reliability[task.task], numbers),
+            "modalities": _draw_modalities(task, numbers),
         }
         for task in board.boards
     }
 
 
-def _draw_modalities(board: TaskBoard) -> go.Figure | None:
+def _draw_modalities(board: TaskBoard, numbers: Mapping[str, int]) -> Chart | None:
     found = [(standing.label, find_modality_reliance(standing.run)) for standing in board.standings[:MANY_MODELS]]
     floors = [
         (floor.label, floor.metrics["text_reliance_absent"])
         for floor in board.floors
         if "text_reliance_absent" in floor.metrics
     ]
-    return draw_modalities([(label, reliance) for label, reliance in found if reliance is not None], floors)
-
-
-def _embed(scripts: list[str], figure: go.Figure, label: str) -> Markup:
-    """The figure as a block with a name for screen readers; its numbers stand in a table beside it.
-
-    Adds the scripts that draw it to `scripts`.
-    """
-    chart = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True}
-    )
-    scripts += RUNNING_SCRIPT.findall(chart)
-    return Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(label, Markup(chart))
+    return draw_modalities([(label, each) for label, each in found if each is not None], floors, numbers)
 
 
 def _format_number(interval: Interval, signed: bool = False) -> str:
@@ -195,7 +206,7 @@ def _format_limits(interval: Interval, signed: bool = False) -> str:
     if math.isnan(interval.low):
         return f"no interval: {interval.reason}"
     sign = "+" if signed else ""
-    return f"[{interval.low:{sign}.3f}, {interval.high:{sign}.3f}]"
+    return f"[{interval.low:{sign}.3f},\u00a0{interval.high:{sign}.3f}]"  # in one line, where a reason may break
 
 
 def _format_count(number: float) -> str:
@@ -227,47 +238,3 @@ def _draw_bar(interval: Interval, axis: tuple[float, float]) -> Markup:
 def _sort_key(value: float) -> str:
     """The key by which the table sorts; NaN sorts last."""
     return "" if math.isnan(value) else f"{value:.6f}"
-
-
-def _find_slice_rows(board: TaskBoard) -> list[tuple[str, str]]:
-    """Every (field, value) for which a model of the board has an interval."""
-    return sorted({key for standing in board.standings for key in standing.slices})
-
-
-def _list_metrics(board: TaskBoard) -> dict[str, Any]:
-    """Every metric of every model, and VRS of every kind of question: the page shows the one that a reader chooses."""
-    names = dict.fromkeys(name for standing in board.standings for name in standing.metrics)
-    metrics = [
-        {
-            "name": name,
-            "formula": METRICS[name].formula if name in METRICS else "",
-            "values": [_describe_metric(s.metrics.get(name), s.bootstraps.get(name)) for s in board.standings],
-        }
-        for name in names
-    ]
-    slices = [
-        {
-            "name": f"vrs, {key[0].replace('_', ' ')} {key[1]}",
-            "formula": "vrs over these questions",
-            "values": [_describe_metric(s.slices.get(key), None) for s in board.standings],
-        }
-        for key in _find_slice_rows(board)
-    ]
-    return {"models": [standing.label for standing in board.standings], "metrics": [*metrics, *slices]}
-
-
-def _describe_metric(analytic: Interval | None, bootstrap: Interval | None) -> dict[str, Any] | None:
-    if analytic is None:
-        return None
-    return {
-        "estimate": None if math.isnan(analytic.estimate) else round(analytic.estimate, 6),
-        "analytic": _round_limits(analytic),
-        "bootstrap": None if bootstrap is None else _round_limits(bootstrap),
-        "n": analytic.n,
-        "images": analytic.clusters,
-        "reason": analytic.reason or (bootstrap.reason if bootstrap else None),
-    }
-
-
-def _round_limits(interval: Interval) -> list[float] | None:
-    return None if math.isnan(interval.low) else [round(interval.low, 6), round(interval.high, 6)]
