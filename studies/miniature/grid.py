@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from studies.miniature.model import build_model, build_processor, build_tokenize
 from studies.miniature.pairs import Pair, Split, keep_images, read_split
 from studies.miniature.tower import build_tower, keep_cells
 from studies.miniature.training import fold_standardisation, standardise, train
+from vrs_lmeval.benchmark.images import ImageStore
 
 NOTE = "trained.json"
 CELLS = "cells.safetensors"
@@ -79,7 +80,7 @@ def train_all(settings: Settings, output: Path, say: Callable[[str], None]) -> N
         return
     splits = [read(split, settings) for split in settings.splits]
     wanted = {pair.image_id for split in splits for pair in split.train}
-    keep_cells(output / CELLS, splits[0].images, wanted)  # once, before workers would do it twice
+    keep_cells(output / CELLS, find_store(splits, wanted), wanted)  # once, before workers would do it twice
     began = time.monotonic()
     context = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(settings.workers, mp_context=context) as pool:
@@ -90,6 +91,17 @@ def train_all(settings: Settings, output: Path, say: Callable[[str], None]) -> N
             left = seconds / done * (len(missing) - done)
             job = running[future]
             say(f"{done}/{len(missing)} {job.split} {job.name}: loss {loss:.3f}; {left / 60:.0f} min left")
+
+
+def find_store(splits: Sequence[Split], wanted: Collection[str]) -> ImageStore:
+    """The images of a split that holds all of them: the training images of one may be test images of another.
+
+    One store, because a feature map's last bits depend on what else is in its batch. Raises ValueError.
+    """
+    for split in splits:
+        if set(split.images) >= set(wanted):
+            return split.images
+    raise ValueError("no split holds the training images of all")
 
 
 def read(split: str, settings: Settings) -> Split:

@@ -62,10 +62,15 @@ def convert_weights(published: Mapping[str, torch.Tensor], network: nn.Module) -
 
 
 def compute_cells(network: nn.Module, images: ImageStore, wanted: Iterable[str]) -> dict[str, torch.Tensor]:
-    """The feature map of each image and of the blank one: (cells, channels), cells row by row."""
+    """The feature map of each image and of the blank one: (cells, channels), cells row by row.
+
+    In one thread: with two, the last bits of some differ.
+    """
     processor = build_image_processor()
     ids = [*sorted(wanted), BLANK]
     cells: dict[str, torch.Tensor] = {}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.no_grad():
         for start in range(0, len(ids), BATCH):
             part = ids[start : start + BATCH]
@@ -73,6 +78,7 @@ def compute_cells(network: nn.Module, images: ImageStore, wanted: Iterable[str])
             pixels = processor(shown, return_tensors="pt")["pixel_values"]
             maps: Any = network.forward_features(pixels)  # type: ignore[operator] # timm's networks have it
             cells |= dict(zip(part, maps.flatten(2).permute(0, 2, 1).contiguous(), strict=True))
+    torch.set_num_threads(threads)
     return {image: cells[image].clone() for image in ids}
 
 

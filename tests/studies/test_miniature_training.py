@@ -15,14 +15,15 @@ from torch import nn
 
 from studies.miniature.batches import CELLS, IGNORED, Asked, pack, write_letters, write_short
 from studies.miniature.configuration import Sizes, UnreadableSettingsError, read_settings
-from studies.miniature.grid import NOTE, Job, describe, is_trained, list_jobs
+from studies.miniature.grid import NOTE, Job, describe, find_store, is_trained, list_jobs
 from studies.miniature.model import build_model, build_processor, build_tokenizer
 from studies.miniature.page_tables import BEGIN, END, draw_forest, order_arms
-from studies.miniature.pairs import DATA, Pair
+from studies.miniature.pairs import DATA, Pair, read_split
 from studies.miniature.report import describe_task, read_name
 from studies.miniature.run import forget_stale_runs
-from studies.miniature.tower import build_tower, convert_weights
+from studies.miniature.tower import build_tower, compute_cells, convert_weights
 from studies.miniature.training import GAIN, answer_logits, fold_standardisation, standardise
+from vrs_lmeval.benchmark.images import ImageStore
 from vrs_lmeval.leaderboard.runs import Run, ScoredSample
 
 ROOT = Path(__file__).parents[2]
@@ -209,12 +210,44 @@ def test_a_packed_row_has_the_logits_of_the_model_that_transformers_runs():
 
 
 @pytest.mark.models
-def test_the_whole_study_runs_in_its_small_form(tmp_path):
+def test_one_store_holds_the_training_images_of_both_splits():
+    needs_the_data()
+    splits = [read_split("official"), read_split("by_image")]
+    wanted = {pair.image_id for split in splits for pair in split.train}
+    assert set(find_store(splits, wanted)) >= wanted
+    assert not set(splits[0].images) >= wanted  # an image of by_image's training is one of official's test
+    with pytest.raises(ValueError, match="no split holds the training images of all"):
+        find_store(splits, [*wanted, "elsewhere"])
+
+
+def test_feature_maps_are_computed_in_one_thread_and_the_others_come_back():
     needs_the_tower()
+    seen = []
+
+    class Tower(nn.Module):
+        def forward_features(self, pixels):
+            seen.append(torch.get_num_threads())
+            return torch.zeros(len(pixels), 4, 7, 7)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        compute_cells(Tower(), ImageStore(), [])
+        assert (seen, torch.get_num_threads()) == ([1], 2)
+    finally:
+        torch.set_num_threads(before)
+
+
+def needs_the_data():
     if not Path(os.environ.get("VRS_DATA_DIR", "/nowhere"), DATA).is_dir():
         pytest.skip(
             "VRS_DATA_DIR names no folder with flaviagiammarino/vqa-rad: the real VQA-RAD is not in the repository"
         )
+
+
+def test_the_whole_study_runs_in_its_small_form(tmp_path):
+    needs_the_tower()
+    needs_the_data()
     small = {"splits": ["by_image"], "arms": ["synthetic"], "seeds": 1, "workers": 1}
     small["tasks"] = {"by_image": ["vrs_vqa_rad_by_image"]}
     configuration, page, output = tmp_path / "small.yaml", tmp_path / "page.md", tmp_path / "study"
