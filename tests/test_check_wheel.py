@@ -31,7 +31,7 @@ def test_requirements_are_read_without_those_of_extras(tmp_path):
 
 
 def test_a_wheel_that_lays_tests_into_site_packages_is_refused(tmp_path):
-    with pytest.raises(CheckFailedError, match="would lay into site-packages: tests$"):
+    with pytest.raises(CheckFailedError, match=r"would lay into site-packages: tests$"):
         read_requirements(write_wheel(tmp_path, "tests/test_a.py"))
 
 
