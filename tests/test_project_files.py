@@ -84,6 +84,27 @@ def test_wheels_are_built_for_the_machines_that_torch_has_wheels_for():
     assert "--op-alone" in step["run"]
 
 
+def test_the_image_for_docker_is_given_all_that_a_wheel_is_made_of_and_runs_as_no_root():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (python,) = set(re.findall(r"^FROM python:(\S+)-slim", dockerfile, re.M))
+    assert python in PYTHONS
+    assert re.findall(r"^USER (.*)$", dockerfile, re.M) == ["1000"]
+    (extras,) = re.findall(r"\.whl\)\[(.*)\]", dockerfile)
+    assert set(extras.split(",")) <= PROJECT["project"]["optional-dependencies"].keys()
+    left_out = set((ROOT / ".dockerignore").read_text().splitlines())
+    of_wheel = PROJECT["tool"]["scikit-build"]["wheel"]
+    needed = {
+        *of_wheel["packages"].values(),
+        *of_wheel["force-include"],
+        "csrc",
+        "README.md",
+        "LICENSE",
+        "NOTICE",
+        "LICENSES",
+    }
+    assert left_out & needed == set()
+
+
 @pytest.mark.parametrize("path", FORMS, ids=name_of)
 def test_a_form_asks_by_names_of_its_own(path):
     form = load(path)

@@ -66,7 +66,7 @@ def test_a_table_becomes_a_task_that_asks_its_questions(folder):
         "read questions.csv (utf-8, separator ';'): 5 rows; 4 different images",
         "image          image                        guessed by its name",
         "question type  category                     guessed by its name",
-        "5 questions: 2 yes/no or a or b, 2 with options, 1 open",
+        '5 questions: 2 closed (yes or no, or one of "a or b?"), 2 with options, 1 open',
         "  | <image>\n  | Is there a lesion?\n  | Answer the question using a single word or phrase.\n",
         "  right answer: yes\n",
         "lm_eval run --tasks my_task --include_path my_task --model vrs-hf",
@@ -202,6 +202,7 @@ def test_of_many_bad_rows_twenty_are_listed_and_all_counted(folder):
     ("arguments", "message"),
     [
         (["--images", "nowhere"], "--images nowhere: there is no such folder"),
+        (["--images", "scns"], "--images scns: there is no such folder; there is scans"),
         (["--name", "my task"], "--name 'my task': a task's name has letters, digits, _ and - only"),
         (["--name", "vrs_slake"], "--name vrs_slake: a task of vrs_lmeval is called so"),
         (["--answer-column", "gold"], "questions.csv: --answer-column 'gold': no such column; it has 'image'"),

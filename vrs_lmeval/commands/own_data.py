@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -103,8 +103,7 @@ def run(
     )  # fmt: skip
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "_", table.stem).strip("_-") or "my_task"
     output = output or Path(f"vrs-{name}")
-    _check_model(model_class, model)
-    made = _make_task("run", table, images, name, output / "task", named)
+    made = _make_task("run", table, images, name, output / "task", named, lambda: _check_model(model_class, model))
     arguments = ["--model", model_class, "--model_args", _join_arguments(model_class, model, model_args)]
     arguments += ["--apply_chat_template"] if chat_template else []
     arguments += ["--tasks", made.mirage_name if mirage else made.name, "--include_path", str(made.folder)]
@@ -151,12 +150,19 @@ def _join_arguments(model_class: str, model: str, further: str) -> str:
 
 
 def _make_task(
-    command: str, table: Path, images: Path | None, name: str, folder: Path, named: Mapping[str, Sequence[str]]
+    command: str,
+    table: Path,
+    images: Path | None,
+    name: str,
+    folder: Path,
+    named: Mapping[str, Sequence[str]],
+    check_before_writing: Callable[[], None] = lambda: None,
 ) -> OwnTask:
     """Read, check and write the task, load it as lm_eval will, and show what was understood."""
     try:
         made = read_task(table, images, name, folder, named)
         _show_columns(made)
+        check_before_writing()
         files = write_task(made)
         _show_questions(made)
     except (OwnDataError, MissingDicomPackageError, PreviewError) as error:

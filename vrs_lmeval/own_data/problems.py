@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 LISTED = 20
 """Problems that an error lists: a screen of them; the rest is counted."""
@@ -33,3 +35,10 @@ def explain(file: str, problems: Sequence[Problem]) -> OwnDataError:
         lines.append(f"  and {len(problems) - LISTED} more")
     head = f"{file}: {rows} row{'s' if rows > 1 else ''} cannot be used. Nothing was written."
     return OwnDataError("\n".join((head, *lines)))
+
+
+def name_near(missing: Path) -> str:
+    """ "; there is scans" where the folder of a missing file or folder holds one of nearly that name; else nothing."""
+    beside = [path.name for path in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    near = difflib.get_close_matches(missing.name, beside, n=2)
+    return f"; there is {' and '.join(near)}" if near else ""

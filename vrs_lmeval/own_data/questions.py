@@ -225,9 +225,11 @@ def _as_sample(row: Mapping[str, Any]) -> Sample:
     return Sample("", "", row["question"], tuple(row["answer"]), row["answer_type"], tuple(row.get("options", ())))
 
 
+CLOSED = 'closed (yes or no, or one of "a or b?")'
+
+
 def count_types(rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
-    """How many questions are "with options", "yes/no or a choice" and "open"."""
+    """How many questions are "with options", "closed (...)" and "open"."""
     return Counter(
-        "with options" if row.get("options") else "yes/no or a or b" if row["answer_type"] == "closed" else "open"
-        for row in rows
+        "with options" if row.get("options") else CLOSED if row["answer_type"] == "closed" else "open" for row in rows
     )

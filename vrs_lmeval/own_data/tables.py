@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.own_data.problems import OwnDataError
+from vrs_lmeval.own_data.problems import OwnDataError, name_near
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".xlsx")
 SEPARATORS = (",", ";", "\t", "|")
@@ -56,7 +56,7 @@ def read_table(path: Path) -> OwnTable:
     if suffix not in SUFFIXES:
         raise OwnDataError(f"{path}: a table should be one of {', '.join(SUFFIXES)}; save it as CSV UTF-8")
     if not path.is_file():
-        raise OwnDataError(f"{path}: there is no such file")
+        raise OwnDataError(f"{path}: there is no such file{name_near(path)}")
     try:
         if suffix == ".xlsx":
             table = _read_excel(path)

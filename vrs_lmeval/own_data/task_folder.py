@@ -12,7 +12,7 @@ from typing import Any
 from vrs_lmeval.bridge import tasks_folder
 from vrs_lmeval.own_data.columns import ChosenColumns, choose_columns
 from vrs_lmeval.own_data.image_folder import ImageFolder
-from vrs_lmeval.own_data.problems import OwnDataError
+from vrs_lmeval.own_data.problems import OwnDataError, name_near
 from vrs_lmeval.own_data.questions import OwnQuestions, read_questions
 from vrs_lmeval.own_data.tables import OwnTable, read_table
 
@@ -79,7 +79,7 @@ def read_task(path: Path, images: Path | None, name: str, folder: Path, named: M
     """Read and check everything, and write nothing. Raises OwnDataError or MissingDicomPackageError."""
     check_name(name)
     if images is not None and not images.is_dir():
-        raise OwnDataError(f"--images {images}: there is no such folder")
+        raise OwnDataError(f"--images {images}: there is no such folder{name_near(images)}")
     table = read_table(path)
     image_folder = ImageFolder(images, path)
     columns = choose_columns(table, named, image_folder.has)
