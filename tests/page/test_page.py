@@ -186,13 +186,17 @@ def test_a_mark_says_its_numbers_to_the_pointer_and_to_the_keyboard(opened, boar
     point = chart.locator(".point").nth(1)
     assert point.get_attribute("aria-label").endswith(said)
     point.locator("use").hover()
-    assert opened.locator(".hint").inner_text().endswith(said)
+    assert opened.locator(".hint:visible").inner_text(timeout=2000).endswith(said)
     opened.keyboard.press("Escape")
     assert not opened.locator(".hint").is_visible()
     chart.locator(".point[tabindex='0']").focus()
     opened.keyboard.press("ArrowDown")
-    assert opened.locator(".hint").inner_text().endswith(said)
+    assert opened.locator(".hint:visible").inner_text(timeout=2000).endswith(said)
     assert chart.locator(".point[tabindex='0']").count() == 1
+    below = opened.locator(".chart").last.locator(".point[tabindex='0']")  # to where the page scrolls
+    below.focus()
+    opened.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert opened.locator(".hint:visible").inner_text(timeout=2000) == below.get_attribute("aria-label")
 
 
 @needs_chromium
