@@ -38,7 +38,7 @@ from vrs_lmeval.leaderboard.comparison import IncomparableRunsError
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_unused, read_model_cards
 from vrs_lmeval.leaderboard.runs import UnreadableResultsError, read_folders, read_runs
 from vrs_lmeval.page.sample_browser import SHOWN_SAMPLES, choose_samples
-from vrs_lmeval.page.thumbnails import LARGEST_BYTES, NoPicturesError, Pictures, collect_pictures
+from vrs_lmeval.page.thumbnails import LARGEST_BYTES, LIGHT_BYTES, NoPicturesError, Pictures, collect_pictures
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -236,20 +236,23 @@ def _make_page(board: Leaderboard, samples: int | None, images: bool) -> str:
 
 
 def _collect_pictures(board: Leaderboard, samples: int | None) -> dict[str, Pictures]:
-    """By task; one whose data is not here is told and goes without."""
+    """By task; one whose data is not here is told and goes without. Without `samples` all take LIGHT_BYTES together."""
     pictures = {}
+    count, largest = (samples, LARGEST_BYTES)
+    if count is None:
+        count, largest = SHOWN_SAMPLES, LIGHT_BYTES // max(1, len(board.boards))
     for task in board.boards:
         try:
-            chosen = choose_samples(task, SHOWN_SAMPLES if samples is None else samples)
-            pictures[task.task] = collect_pictures(task, [sample.sample_id for sample in chosen])
+            chosen = [sample.sample_id for sample in choose_samples(task, count)]
+            pictures[task.task] = collect_pictures(task, chosen, largest)
         except NoPicturesError as error:
             console.print(f"[yellow]vrs leaderboard:[/yellow] {escape(str(error))}", highlight=False, soft_wrap=True)
             continue
         if left_out := pictures[task.task].left_out:
-            limit = LARGEST_BYTES // 2**20
-            console.print(
-                f"{task.task}: pictures of {left_out} questions left out, over {limit} MB; try fewer --samples"
-            )
+            reason = f"over {LARGEST_BYTES // 2**20} MB; try fewer --samples"
+            if samples is None:
+                reason = f"so that the page stays light; --samples {SHOWN_SAMPLES} shows them"
+            console.print(f"{task.task}: pictures of {left_out} questions left out, {reason}", soft_wrap=True)
     return pictures
 
 

@@ -178,6 +178,11 @@ def test_filters_act_on_all_tables_and_charts(opened):
     assert opened.locator("section[aria-labelledby=answer] li[data-models]:visible").count() == 6
 
 
+def let_scroll(page):
+    """Until the events of a scroll are over: they come with the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 @needs_chromium
 def test_a_mark_says_its_numbers_to_the_pointer_and_to_the_keyboard(opened, board):
     vrs = board.boards[0].standings[1].metrics["vrs"]
@@ -185,14 +190,20 @@ def test_a_mark_says_its_numbers_to_the_pointer_and_to_the_keyboard(opened, boar
     chart = opened.locator(".chart").first
     point = chart.locator(".point").nth(1)
     assert point.get_attribute("aria-label").endswith(said)
+    point.scroll_into_view_if_needed()
+    let_scroll(opened)  # scrolling hides what the pointer left
     point.locator("use").hover()
-    assert opened.locator(".hint").inner_text().endswith(said)
+    assert opened.locator(".hint:visible").inner_text(timeout=2000).endswith(said)
     opened.keyboard.press("Escape")
     assert not opened.locator(".hint").is_visible()
     chart.locator(".point[tabindex='0']").focus()
     opened.keyboard.press("ArrowDown")
-    assert opened.locator(".hint").inner_text().endswith(said)
+    assert opened.locator(".hint:visible").inner_text(timeout=2000).endswith(said)
     assert chart.locator(".point[tabindex='0']").count() == 1
+    below = opened.locator(".chart").last.locator(".point[tabindex='0']")  # to where the page scrolls
+    below.focus()
+    let_scroll(opened)
+    assert opened.locator(".hint:visible").inner_text(timeout=2000) == below.get_attribute("aria-label")
 
 
 @needs_chromium

@@ -61,13 +61,24 @@ def test_the_browser_shows_what_each_variant_was(run_folder, tmp_path, browser):
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     page.close()
     # A picture shown twice, as real of one question and as shuffled of another, is stored once.
-    keys = re.findall(r'"([0-9a-f]{12})": ?"data:image/jpeg', text)
+    keys = re.findall(r'"([0-9a-f]{12})": ?"data:image/webp', text)
     assert len(keys) == len(set(keys)) > 4
+
+
+def test_a_page_stays_light_with_pictures_unless_more_questions_are_asked_for(run_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("vrs_lmeval.cli.LIGHT_BYTES", 10_000)
+    output, text = make_page(run_folder, tmp_path / "page.html", "--images")
+    left_out = int(re.search(r"pictures of (\d) questions left out, so that the page stays light", output)[1])
+    assert 1 <= left_out <= 3
+    assert 0 < sum(map(len, re.findall(r"data:image/webp;base64,[^\"]*", text))) <= 10_000
+    output, whole = make_page(run_folder, tmp_path / "page.html", "--images", "--samples", "4")
+    assert "left out" not in output
+    assert whole.count("data:image/webp") > text.count("data:image/webp")
 
 
 def test_without_being_asked_the_page_holds_no_image(run_folder, tmp_path):
     _, text = make_page(run_folder, tmp_path / "page.html")
-    assert "data:image/jpeg" not in text
+    assert "data:image/webp" not in text
 
 
 def test_other_data_than_the_models_were_asked_is_refused_and_the_page_made(run_folder, tmp_path):
@@ -79,7 +90,7 @@ def test_other_data_than_the_models_were_asked_is_refused_and_the_page_made(run_
     output, text = make_page(tmp_path / "run", tmp_path / "page.html", "--images")
     assert "vrs_sample: no pictures: the data found here" in output
     assert "point VRS_DATA_DIR at that" in output
-    assert "data:image/jpeg" not in text
+    assert "data:image/webp" not in text
     assert '<details class="browser"' in text
 
 
@@ -90,7 +101,7 @@ def test_data_that_is_not_here_is_told_and_the_page_made(tmp_path, monkeypatch):
     output, text = make_page(tmp_path / "runs", tmp_path / "page.html", "--images")
     assert "vrs_slake: no pictures: " in output
     assert "holds no folder mdwiratathya/SLAKE-vqa-english" in " ".join(output.split())
-    assert "data:image/jpeg" not in text
+    assert "data:image/webp" not in text
 
 
 def test_pictures_end_where_a_browser_would(run_folder):

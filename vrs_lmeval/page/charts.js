@@ -38,7 +38,11 @@ for (const chart of document.querySelectorAll(".chart")) {
   });
 }
 document.addEventListener("keydown", (event) => { if (event.key === "Escape") hideHint(); });
-document.addEventListener("scroll", hideHint, { passive: true, capture: true });
+// A focus that scrolls the page keeps its hint; a pointer is elsewhere after scrolling.
+document.addEventListener("scroll", () => {
+  const focused = document.activeElement?.closest(".point");
+  if (focused && !hint.hidden) showHint(focused); else hideHint();
+}, { passive: true, capture: true });
 // Printing opens what is folded away; undone afterwards.
 let unfolded = [];
 window.addEventListener("beforeprint", () => {

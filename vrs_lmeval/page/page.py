@@ -67,7 +67,7 @@ PAGE_HEADINGS = {
 def make_page(board: Leaderboard, samples: int | None = None, pictures: Mapping[str, Pictures] | None = None) -> str:
     """The page. `samples` is how many questions of each task its browser holds; 0 leaves the browser out.
 
-    None: up to SHOWN_SAMPLES, as many as LIGHT_CHARACTERS for all tasks together allow.
+    None: up to SHOWN_SAMPLES, as many as LIGHT_CHARACTERS for all tasks together allow, pictures included.
     `pictures`: by task, the pictures of the questions that `choose_samples` gives; None: the page holds no image.
     """
     environment = _make_environment()
@@ -76,7 +76,8 @@ def make_page(board: Leaderboard, samples: int | None = None, pictures: Mapping[
     numbers = filters.numbers
     count, largest = (samples, LARGEST_CHARACTERS)
     if count is None:
-        count, largest = SHOWN_SAMPLES, LIGHT_CHARACTERS // max(1, len(board.boards))
+        taken = sum(len(file) for each in (pictures or {}).values() for file in each.files.values())
+        count, largest = SHOWN_SAMPLES, max(0, LIGHT_CHARACTERS - taken) // max(1, len(board.boards))
     reliability = {task.task: _find_reliability(task) for task in board.boards}
     script = "\n".join(environment.get_template(name).render() for name in SCRIPTS)
     page = environment.get_template("page.html").render(

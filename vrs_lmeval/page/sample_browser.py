@@ -21,7 +21,7 @@ LARGEST_CHARACTERS = 8_000_000
 """Characters of a task's browser if the user asks for so many questions: a phone still opens the page."""
 
 LIGHT_CHARACTERS = 600_000
-"""Characters of the browsers of all tasks together if the user does not say: the page stays one to forward."""
+"""Characters of the browsers of all tasks, with pictures, if the user does not say: the page stays one to forward."""
 
 UNREAD, WRONG, RIGHT = range(3)
 """How an answer was judged; `sample_browser.js` has the same numbers."""
