@@ -323,6 +323,8 @@ NAMES = (
     Name("PIL.Image:Image._im", "variants/rules", "lazy images", is_assigned=True),
     Name("PIL.Image:Image.im", "variants/rules", "lazy images"),
     Name("PIL.Image:Image.readonly", "variants/variant_image", "lazy images share their pixels", is_assigned=True),
+    Name("PIL.Image:core.set_block_size", "benchmark/images", "large images lie in one block"),
+    Name("PIL.Image:core.get_block_size", "benchmark/images", "a larger setting stays"),
     Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(

@@ -161,6 +161,20 @@ def test_settings_of_a_call_are_followed(settings: dict[str, Any], request: pyte
     assert_same(image_processor.CLIPImageProcessor(**SMALL)(IMAGES, return_tensors="np", **settings), expected)
 
 
+def test_an_attribute_that_changes_after_a_call_is_followed() -> None:
+    ours, stock = image_processor.CLIPImageProcessor(**SMALL), CLIPImageProcessorPil(**SMALL)
+    ours(IMAGES, return_tensors="np")
+    for each in (ours, stock):
+        each.image_mean = (0.5, 0.5, 0.5)
+    assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+    for each in (ours, stock):
+        each.size["shortest_edge"] = 60  # in place
+    assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+    for each in (ours, stock):
+        each.return_tensors = "pt"
+    assert_same(ours(IMAGES), stock(IMAGES))
+
+
 def test_what_cannot_be_fused_is_named_and_left_to_the_processor(caplog: pytest.LogCaptureFixture) -> None:
     settings = {"resample": Image.Resampling.HAMMING, "return_tensors": "np"}
     ours = image_processor.CLIPImageProcessor(**SMALL)

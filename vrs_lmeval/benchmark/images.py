@@ -23,6 +23,9 @@ DECODED_BUDGET_BYTES = 64 * 2**20
 """Decoded pixels kept for reuse. Requests of one question follow each other, so a few images are enough;
 the bound is what keeps memory independent of the number of variants."""
 
+PILLOW_BLOCK_BYTES = 64 << 20
+"""Pillow lends an image's memory without a copy if it lies in one block. Its own blocks hold 16 MiB: 4 megapixels."""
+
 EncodedImage = bytes | Path | Image.Image
 
 
@@ -182,6 +185,13 @@ class ImageStore:
         return sum(3 * image.width * image.height for image in self._decoded.values())
 
 
+def _raise_block_size() -> None:
+    """Let new images of this process lie in one block each, up to PILLOW_BLOCK_BYTES; a larger setting stays."""
+    core: Any = vars(Image)["core"]  # the stubs lack it
+    if core.get_block_size() < PILLOW_BLOCK_BYTES:
+        core.set_block_size(PILLOW_BLOCK_BYTES)
+
+
 def _identify_file(encoded: EncodedImage) -> bytes | Path | None:
     if isinstance(encoded, bytes):
         return hashlib.sha256(encoded).digest()
@@ -190,6 +200,7 @@ def _identify_file(encoded: EncodedImage) -> bytes | Path | None:
 
 def _decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
     """The image as mode RGB, and remarks on how its file was read."""
+    _raise_block_size()
     if isinstance(encoded, Image.Image):
         return convert_to_rgb(encoded), frozenset()
     if is_dicom(encoded):
