@@ -43,6 +43,8 @@ PIL_BACKEND = "transformers.image_processing_backends:PilBackend"
 TORCHVISION_BACKEND = "transformers.image_processing_backends:TorchvisionBackend"
 MODELS = "transformers.models"
 
+TILE_SETTINGS = ("original_image_size", "target_tile_size", "min_image_tiles", "max_image_tiles")
+
 NAMES = (
     # lm_eval: its class is our model's base, which encodes and generates.
     Name(HARNESS_MODEL, "model", "vrs-hf is this class", ("pretrained", "max_images", "image_string", "kwargs")),
@@ -266,6 +268,52 @@ NAMES = (
         "pixels/transformers_backend",
         "a base of ours",
     ),
+    *(
+        Name(
+            f"{MODELS}.{module}.image_processing_pil_{module}:{kind}Pil",
+            "pixels/transformers_backend",
+            "a base of ours",
+        )
+        for module, kind in (
+            ("qwen2_vl", "Qwen2VLImageProcessor"),
+            ("glm4v", "Glm4vImageProcessor"),
+            ("got_ocr2", "GotOcr2ImageProcessor"),
+        )
+    ),
+    *(
+        Name(
+            f"{MODELS}.{module}.image_processing_{infix}{module}:{name}",
+            "pixels/layouts/patches",
+            "the size of a Qwen-VL image",
+            ("height", "width", "factor", "min_pixels", "max_pixels"),
+        )
+        for infix in ("", "pil_")
+        for module, name in (("qwen2_vl", "smart_resize"), ("glm4v", "smart_resize"), ("glm46v", "smart_resize"))
+    ),
+    *(
+        Name(
+            f"{MODELS}.{module}:{rule}",
+            "pixels/layouts/tiles",
+            "the tiles of an image",
+            parameters,
+        )
+        for infix in ("", "pil_")
+        for module, rule, parameters in (
+            (f"got_ocr2.image_processing_{infix}got_ocr2", "get_optimal_tiled_canvas", TILE_SETTINGS),
+            (f"ovis2.image_processing_{infix}ovis2", "get_optimal_tiled_canvas", TILE_SETTINGS),
+            (
+                f"ovis2.image_processing_{infix}ovis2",
+                "get_min_tile_covering_grid",
+                ("target_patch_size", "max_image_tiles", "covering_threshold"),
+            ),
+        )
+    ),
+    Name(
+        f"{MODELS}.cohere2_vision.image_processing_cohere2_vision:get_optimal_tiled_canvas",
+        "pixels/layouts/tiles",
+        "the tiles of an image",
+        TILE_SETTINGS,
+    ),
     Name(
         "transformers:AutoImageProcessor.register",
         "pixels/transformers_backend",
@@ -278,6 +326,8 @@ NAMES = (
     Name("PIL.Image:Image._im", "variants/rules", "lazy images", is_assigned=True),
     Name("PIL.Image:Image.im", "variants/rules", "lazy images"),
     Name("PIL.Image:Image.readonly", "variants/variant_image", "lazy images share their pixels", is_assigned=True),
+    Name("PIL.Image:core.set_block_size", "benchmark/decoding", "large images lie in one block"),
+    Name("PIL.Image:core.get_block_size", "benchmark/decoding", "a larger setting stays"),
     Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(
@@ -292,6 +342,12 @@ NEEDS = {
     "lm_eval.models.vllm_causallms": "vllm",
     "transformers.models.llava.image_processing_llava": "torchvision",
     "transformers.models.gemma3.image_processing_gemma3": "torchvision",
+    "transformers.models.qwen2_vl.image_processing_qwen2_vl": "torchvision",
+    "transformers.models.glm4v.image_processing_glm4v": "torchvision",
+    "transformers.models.glm46v.image_processing_glm46v": "torchvision",
+    "transformers.models.got_ocr2.image_processing_got_ocr2": "torchvision",
+    "transformers.models.ovis2.image_processing_ovis2": "torchvision",
+    "transformers.models.cohere2_vision.image_processing_cohere2_vision": "torchvision",
 }
 """Modules that import what tests may lack; without it their source is read."""
 NOT_BEFORE = {"PIL.Image:Image.__arrow_c_array__": (11, 2)}
@@ -451,6 +507,9 @@ SUBCLASSES = {
         "SiglipImageProcessor",
         "LlavaImageProcessor",
         "Gemma3ImageProcessor",
+        "Qwen2VLImageProcessor",
+        "Glm4vImageProcessor",
+        "GotOcr2ImageProcessor",
     ),
 }
 

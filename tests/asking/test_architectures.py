@@ -23,6 +23,13 @@ SLICE = [
 """One architecture of each kind of path, in a few cells, for every test run; `make test-models` runs all."""
 
 
+FUSED = {
+    *("llava", "vipllava", "paligemma", "gemma3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5"),
+    *("glm4v", "internvl", "aya_vision", "cohere2_vision", "ovis2"),
+}
+"""Architectures whose pixels the fused op computes; transformers' own processors compute those of the others."""
+
+
 def is_in_slice(cell: Cell) -> bool:
     prompts = cell.prompts
     form = "chat" if ARCHITECTURES[prompts.name].has_template else "bare"
@@ -49,6 +56,7 @@ def test_answers_are_those_of_the_reference(cell):
         )
         assert [greedy for _, greedy in outcome.answers] == [greedy for _, greedy in outcome.expected]
     assert len(set(outcome.expected)) >= outcome.inputs / 2, "the model does not react: equality would mean little"
+    assert (outcome.info["vrs_image_path"] == "fused") == (cell.prompts.name in FUSED)
     path = outcome.info["vrs_prefix_path"]
     if cell.path == "shared" and not architecture.why_plain:
         assert path == "shared"

@@ -197,3 +197,18 @@ def test_images_come_as_bytes_paths_and_pil(tmp_path):
     assert {store.add(lambda form=form: encoded_image(form, tmp_path), "row") for form in forms} == {hash_pixels(image)}
     with pytest.raises(ValueError, match=r"expected an image .*, got NoneType"):
         encoded_image(None, None)
+
+
+@pytest.mark.parametrize(("before", "after"), [(16 << 20, 64 << 20), (128 << 20, 128 << 20)])
+def test_a_decoded_image_of_over_four_megapixels_lies_in_one_block(before, after):
+    """Then the fused op reads it where it lies; a process that set larger blocks keeps them."""
+    was = Image.core.get_block_size()
+    try:
+        Image.core.set_block_size(before)
+        store = ImageStore()
+        image = store.open(store.add(lambda: encode(Image.new("RGB", (2500, 2048)), "PNG"), "row 0"))
+        assert Image.core.get_block_size() == after
+        if hasattr(image, "__arrow_c_array__"):  # Pillow >= 11.2, which refuses images of several blocks
+            image.__arrow_c_array__()
+    finally:
+        Image.core.set_block_size(was)

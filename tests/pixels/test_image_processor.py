@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ from PIL import Image
 from support.images import pil_image, synthetic_image
 from support.tiny_llava import save_tiny_llava
 from transformers import AutoImageProcessor, AutoProcessor
+from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.glm4v.image_processing_pil_glm4v import Glm4vImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 import vrs_lmeval
 from vrs_lmeval.pixels import transformers_backend as image_processor
+from vrs_lmeval.pixels.layouts import known
 
 SMALL = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
 STOCK = [
@@ -27,6 +34,9 @@ STOCK = [
     LlavaImageProcessorPil(**SMALL, do_pad=True),
     SiglipImageProcessorPil(size={"height": 48, "width": 40}),
     Gemma3ImageProcessorPil(size={"height": 48, "width": 48}),
+    Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 20}),
+    Glm4vImageProcessorPil(size={"shortest_edge": 112 * 112, "longest_edge": 28 * 28 * 40}),
+    GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=4),
 ]
 IMAGES = [Image.fromarray(synthetic_image(70, 50)), pil_image("RGBA", 33, 90), pil_image("L", 60, 60)]
 
@@ -40,11 +50,20 @@ def _registered() -> None:
 
 @pytest.fixture
 def fused_op_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails where a processor's own steps run."""
-    monkeypatch.setattr(
-        "transformers.image_processing_utils.BaseImageProcessor._prepare_image_like_inputs",
-        lambda *args, **kwargs: pytest.fail("the processor's own steps ran"),
-    )
+    """Fails where a processor's own steps run, but for the images that a new layout is compared on."""
+    own_steps, compare = BaseImageProcessor._prepare_image_like_inputs, known._require_equal
+    comparing: list[bool] = []
+
+    def guarded(*args: Any, **settings: Any) -> Any:
+        return own_steps(*args, **settings) if comparing else pytest.fail("the processor's own steps ran")
+
+    def compare_openly(*args: Any) -> None:
+        comparing.append(True)
+        compare(*args)
+        comparing.clear()
+
+    monkeypatch.setattr(BaseImageProcessor, "_prepare_image_like_inputs", guarded)
+    monkeypatch.setattr(known, "_require_equal", compare_openly)
 
 
 def assert_same(actual: Any, expected: Any) -> None:
@@ -98,6 +117,23 @@ def test_registering_twice_changes_nothing(tmp_path: Path) -> None:
     assert AutoImageProcessor.from_pretrained(tmp_path, backend="vrs").backend == "vrs"
 
 
+HIDE_TORCHVISION = """
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name.split(".")[0] == "torchvision" else find(name, *rest)
+import vrs_lmeval
+vrs_lmeval.register_image_processors()
+from transformers.utils import is_torchvision_available
+assert not is_torchvision_available()
+"""
+
+
+@pytest.mark.models
+def test_registering_warns_of_nothing_without_torchvision() -> None:
+    done = subprocess.run([sys.executable, "-c", HIDE_TORCHVISION], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
+
+
 @pytest.mark.models
 def test_a_llava_processor_takes_the_backend_too(tmp_path: Path) -> None:
     folder = save_tiny_llava(tmp_path)
@@ -123,6 +159,20 @@ def test_settings_of_a_call_are_followed(settings: dict[str, Any], request: pyte
     expected = STOCK[0](IMAGES, return_tensors="np", **settings)
     request.getfixturevalue("fused_op_alone")
     assert_same(image_processor.CLIPImageProcessor(**SMALL)(IMAGES, return_tensors="np", **settings), expected)
+
+
+def test_an_attribute_that_changes_after_a_call_is_followed() -> None:
+    ours, stock = image_processor.CLIPImageProcessor(**SMALL), CLIPImageProcessorPil(**SMALL)
+    ours(IMAGES, return_tensors="np")
+    for each in (ours, stock):
+        each.image_mean = (0.5, 0.5, 0.5)
+    assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+    for each in (ours, stock):
+        each.size["shortest_edge"] = 60  # in place
+    assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+    for each in (ours, stock):
+        each.return_tensors = "pt"
+    assert_same(ours(IMAGES), stock(IMAGES))
 
 
 def test_what_cannot_be_fused_is_named_and_left_to_the_processor(caplog: pytest.LogCaptureFixture) -> None:

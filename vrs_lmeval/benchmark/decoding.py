@@ -6,6 +6,7 @@ import io
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -21,6 +22,9 @@ MAX_PIXELS = 178_956_970
 DARK = "16-bit grey that uses only values below 4096, so they look dark; window them first if these are 12-bit values"
 """A remark on how a file was read, worded for several of them."""
 
+PILLOW_BLOCK_BYTES = 64 << 20
+"""Pillow lends an image's memory without a copy if it lies in one block. Its own blocks hold 16 MiB: 4 megapixels."""
+
 _opening = threading.Lock()
 """Held while Pillow's limit, which is one for the whole process, is lifted: ours is asked instead."""
 
@@ -30,6 +34,7 @@ def decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
 
     Raises ValueError beyond $VRS_MAX_PIXELS, and whatever Pillow raises for a file that it cannot read.
     """
+    _raise_block_size()
     if isinstance(encoded, Image.Image):
         return convert_to_rgb(encoded), frozenset()
     if is_dicom(encoded):
@@ -64,6 +69,13 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _raise_block_size() -> None:
+    """Let new images of this process lie in one block each, up to PILLOW_BLOCK_BYTES; a larger setting stays."""
+    core: Any = vars(Image)["core"]  # the stubs lack it
+    if core.get_block_size() < PILLOW_BLOCK_BYTES:
+        core.set_block_size(PILLOW_BLOCK_BYTES)
 
 
 def _open(encoded: bytes | Path) -> Image.Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -102,8 +102,25 @@ class Geometry:
 
 
 def _geometry_of_processor(processor: Any) -> Geometry:
-    arithmetic = _arithmetic_of(processor)
+    arithmetic = arithmetic_of(processor)
     preparation = _require_known_steps(processor, arithmetic)
+    resize, size = _resize_of(processor)
+    levels = read_levels(processor, arithmetic)
+    mean = _triple(processor.image_mean, "image_mean")
+    return replace(
+        levels,
+        resize=resize,
+        size=size,
+        crop=_crop_of(processor, resize, size, preparation),
+        pad_colour=_pad_colour(mean, arithmetic) if processor.do_pad else None,
+    )
+
+
+def read_levels(processor: Any, arithmetic: Arithmetic) -> Geometry:
+    """What a processor does to levels: filter, rescale, normalise; with `resize` "exact" and no size yet.
+
+    Raises UnsupportedGeometry, which names the setting.
+    """
     if not processor.do_normalize and not processor.do_rescale:
         raise UnsupportedGeometry("do_rescale and do_normalize: both off, the processor would return integers")
     mean = _triple(processor.image_mean, "image_mean")
@@ -112,13 +129,11 @@ def _geometry_of_processor(processor: Any) -> Geometry:
         raise UnsupportedGeometry("do_normalize: on, but image_mean or image_std is missing")
     if processor.do_rescale and not processor.rescale_factor:
         raise UnsupportedGeometry(f"rescale_factor: {processor.rescale_factor} leaves no image")
-    resize, size = _resize_of(processor)
     return Geometry(
-        resize=resize,
-        size=size,
-        crop=_crop_of(processor, resize, size, preparation),
+        resize="exact",
+        size=(1, 1),
+        crop=(1, 1),
         filter=_filter_of(processor, arithmetic),
-        pad_colour=_pad_colour(mean, arithmetic) if processor.do_pad else None,
         rescale=float(processor.rescale_factor) if processor.do_rescale else None,
         mean=mean if processor.do_normalize else None,
         std=std if processor.do_normalize else None,
@@ -131,7 +146,8 @@ _FOLDED_STEPS = (*_STEPS, "rescale_and_normalize", "_fuse_mean_std_and_rescale_f
 Preparation = Literal["plain", "llava", "gemma3"]
 
 
-def _arithmetic_of(processor: Any) -> Arithmetic:
+def arithmetic_of(processor: Any) -> Arithmetic:
+    """Whose bits a processor of transformers gives. Raises UnsupportedGeometry for other kinds of processor."""
     if isinstance(processor, _transformers_class("image_processing_backends", "PilBackend")):
         return "pillow"
     from transformers.utils import is_torchvision_available
@@ -151,12 +167,10 @@ def _require_known_steps(processor: Any, arithmetic: Arithmetic) -> Preparation:
     override any of them."""
     kind, is_pillow = type(processor), arithmetic == "pillow"
     infix, suffix = ("pil_", "Pil") if is_pillow else ("", "")
-    backend = _transformers_class("image_processing_backends", "PilBackend" if is_pillow else "TorchvisionBackend")
+    backend = _backend_of(arithmetic)
     llava = _transformers_class(f"models.llava.image_processing_{infix}llava", f"LlavaImageProcessor{suffix}")
     gemma3 = _transformers_class(f"models.gemma3.image_processing_{infix}gemma3", f"Gemma3ImageProcessor{suffix}")
-    for step in _STEPS if is_pillow else _FOLDED_STEPS:
-        if getattr(kind, step) is not getattr(backend, step):
-            raise UnsupportedGeometry(f"{kind.__name__}.{step}: overridden with other steps")
+    require_steps(kind, arithmetic)
     known: dict[Preparation, Any] = {"plain": backend, "llava": llava, "gemma3": gemma3}
     preparation = next((name for name, owner in known.items() if kind._preprocess is owner._preprocess), None)
     if preparation is None:
@@ -166,6 +180,19 @@ def _require_known_steps(processor: Any, arithmetic: Arithmetic) -> Preparation:
     if processor.do_pad and not (preparation == "llava" and kind.pad_to_square is llava.pad_to_square):
         raise UnsupportedGeometry("do_pad: only LLaVA's padding to a square is reproduced")
     return preparation
+
+
+def require_steps(kind: Any, arithmetic: Arithmetic, owner: Any = None, own: Sequence[str] = ()) -> None:
+    """Raise UnsupportedGeometry unless a class has its backend's own steps, and of `own` those of the class `owner`."""
+    backend = _backend_of(arithmetic)
+    for step in {*own, *(_STEPS if arithmetic == "pillow" else _FOLDED_STEPS)}:
+        if getattr(kind, step) is not getattr(owner if step in own else backend, step):
+            raise UnsupportedGeometry(f"{kind.__name__}.{step}: overridden with other steps")
+
+
+def _backend_of(arithmetic: Arithmetic) -> Any:
+    name = "PilBackend" if arithmetic == "pillow" else "TorchvisionBackend"
+    return _transformers_class("image_processing_backends", name)
 
 
 def _transformers_class(module: str, name: str) -> Any:

@@ -1,0 +1,50 @@
+"""The layout of an image processor of transformers, once it has given the processor's own bits for two small images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from transformers import __version__ as transformers_version
+
+from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.layouts.layout import FixedSize, Layout
+from vrs_lmeval.pixels.layouts.patches import read_patches
+from vrs_lmeval.pixels.layouts.tiles import read_tiles
+from vrs_lmeval.records import Perturbation
+
+_FAMILIES: Sequence[Callable[[Any], Layout | None]] = (read_patches, read_tiles)
+
+
+def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
+    """The layout of `processor`, whose own steps `answer` runs: images -> its features as torch tensors.
+
+    Raises UnsupportedGeometry, which names the reason, if the fused op cannot give the same bits. For a family whose
+    output depends on the image's size, two small images are compared bit for bit: another release of transformers
+    might compute something else under the same names.
+    """
+    for read in _FAMILIES:
+        layout = read(processor)
+        if layout is not None:
+            _require_equal(type(processor).__name__, layout, answer)
+            return layout
+    return FixedSize(Geometry.from_image_processor(processor), "num_crops" in processor.model_input_names)
+
+
+def _require_equal(name: str, layout: Layout, answer: Callable[[list[Image.Image]], Any]) -> None:
+    gradient = Image.radial_gradient("L")
+    channels = [gradient, gradient.transpose(Image.Transpose.ROTATE_90).rotate(20), gradient.rotate(40)]
+    whole = Image.merge("RGB", channels)
+    images = [whole.crop((90, 60, 167, 95)), whole.crop((40, 20, 71, 133))]
+    expected = answer(images)
+    rows = layout.compute([(image, Perturbation.identity()) for image in images])
+    actual = layout.features(rows, "pt")
+    is_equal = set(expected) == set(actual) and all(_same(actual[each], expected[each]) for each in expected)
+    if not is_equal:
+        raise UnsupportedGeometry(f"{name} of transformers {transformers_version} gives other pixels than the fused op")
+
+
+def _same(ours: Any, theirs: Any) -> bool:
+    return ours.dtype == theirs.dtype and torch.equal(ours, theirs)
