@@ -18,7 +18,7 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # hadolint ignore=DL3013 # the newest that pyproject.toml allows, as pip gives everyone
 RUN pip install --no-cache-dir torch torchvision --index-url "$TORCH_INDEX"
 COPY --from=build /wheels /wheels
-RUN pip install --no-cache-dir "$(echo /wheels/*.whl)[page,models,dicom]" \
+RUN pip install --no-cache-dir "$(echo /wheels/*.whl)[models,dicom]" \
     && install -d -m 1777 /results /cache
 # Any user may run it, with no home of its own.
 ENV HOME=/tmp HF_HOME=/cache
