@@ -9,7 +9,7 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel docs readme-picture clean
+.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
 
 demo: $(VENV)/.installed
 	@echo "Asking two small models that ship with the package 486 requests each: about a minute, nothing is downloaded."
@@ -103,6 +103,19 @@ PYTHONS ?= $(PYTHON)
 check-wheel:
 	$(PYTHON) tools/check_wheel.py $(foreach python,$(PYTHONS),$$(command -v $(python))) $(ARGUMENTS)
 
+# What users install, by tools of their own environment: known faults of each package (asks the advisory service of PyPI, and says which it
+# could not look up), the licences, and a software bill of materials.
+audit: $(VENV)/.installed .venv-audit/.installed
+	-.venv-audit/bin/pip-audit --path $$($(BIN)/python -c "import site; print(site.getsitepackages()[0])")
+	.venv-audit/bin/pip-licenses --python $(BIN)/python --order license
+	@mkdir -p build
+	.venv-audit/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file build/sbom.json $(BIN)/python
+
+.venv-audit/.installed:
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install -qq "pip-audit>=2.10" "pip-licenses>=5" "cyclonedx-bom>=7"
+	@touch $@
+
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py
 
@@ -114,7 +127,7 @@ test-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/pytest tests/pixels/test_torchvision_parity.py tests/pixels/test_image_processor.py
 
 clean:
-	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest .venv-vllm build vrs-demo # not vrs-study: an hour of training
+	rm -rf $(VENV) $(TORCHVISION_VENV) .venv-lowest .venv-newest .venv-vllm .venv-audit build vrs-demo # not vrs-study: an hour of training
 
 # The editable install compiles the extension; it is made again when a source or a requirement changes.
 $(VENV)/.installed: $(SOURCES)
