@@ -1,7 +1,8 @@
-# vrs_lmeval with torch for CPUs, and the op's CPU backend. Linted (hadolint), not built yet: no daemon was at hand.
+# vrs_lmeval with torch, and the op's CPU backend. Linted (hadolint), not built yet: no daemon was at hand.
 #   docker build -t vrs_lmeval .
 #   docker run --rm -v "$PWD:/results" --user "$(id -u)" vrs_lmeval demo
-# For a GPU: --build-arg TORCH_INDEX=, PyTorch's index of builds for your CUDA, and docker run --gpus all.
+# Torch comes as pip has it, for CUDA (docker run --gpus all). --build-arg TORCH_INDEX=URL takes another build: for CPUs alone, 3 GB less,
+# the address that pytorch.org shows under "Start locally".
 # Data and models lie outside: -v DIR:/data:ro -e VRS_DATA_DIR=/data -v CACHE:/cache (of the Hugging Face hub)
 
 FROM python:3.13-slim AS build
@@ -14,9 +15,9 @@ COPY . /sources
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels --config-settings=cmake.define.VRS_CUDA=OFF /sources
 
 FROM python:3.13-slim
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX
 # hadolint ignore=DL3013 # the newest that pyproject.toml allows, as pip gives everyone
-RUN pip install --no-cache-dir torch torchvision --index-url "$TORCH_INDEX"
+RUN pip install --no-cache-dir torch torchvision ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY --from=build /wheels /wheels
 RUN pip install --no-cache-dir "$(echo /wheels/*.whl)[models,dicom]" \
     && install -d -m 1777 /results /cache
