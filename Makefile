@@ -118,10 +118,12 @@ audit: $(VENV)/.installed .venv-audit/.installed
 
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py
+	$(BIN)/python bench/bench_layouts.py
 
 # Torchvision has an environment of its own: its torch takes several GB.
 bench-kernels-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/python bench/bench_preprocess.py
+	$(TORCHVISION_VENV)/bin/python bench/bench_layouts.py
 
 test-torchvision: $(TORCHVISION_VENV)/.installed
 	$(TORCHVISION_VENV)/bin/pytest tests/pixels/test_torchvision_parity.py tests/pixels/test_image_processor.py

@@ -51,7 +51,15 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
     throw py::value_error("out: shape must be " + std::string(py::str(py::tuple(py::cast(shape)))) +
                           ", not " + std::string(py::str(array.attr("shape"))));
   }
-  if (!(array.flags() & py::array::c_style)) throw py::value_error("out: must be C-contiguous");
+  py::ssize_t stride = array.itemsize();
+  for (py::ssize_t axis = array.ndim() - 1; axis > 0; --axis) {
+    if (array.strides(axis) != stride) throw py::value_error("out: must be C-contiguous");
+    stride *= array.shape(axis);
+  }
+  // The outputs of jobs may be apart.
+  if (array.strides(0) < stride || array.strides(0) % array.itemsize() != 0) {
+    throw py::value_error("out: its entries must follow each other");
+  }
   if (!array.writeable()) throw py::value_error("out: must be writeable");
   return array;
 }
@@ -59,9 +67,14 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
 py::array preprocess(const py::list& images, const JobPairs& jobs, const vrs::Geometry& geometry,
                      int threads, const std::string& simd, const py::object& out) {
   vrs::Request request = make_request(images, jobs, geometry);
-  py::array batch =
-      output_array(out, {static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
-                         py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}});
+  std::vector<py::ssize_t> shape{static_cast<py::ssize_t>(jobs.size()), py::ssize_t{3},
+                                 py::ssize_t{geometry.crop_height},
+                                 py::ssize_t{geometry.crop_width}};
+  if (geometry.blocks.height != 0) {
+    shape = {shape[0], static_cast<py::ssize_t>(vrs::values_per_job(geometry))};
+  }
+  py::array batch = output_array(out, shape);
+  request.job_stride = batch.strides(0) / batch.itemsize();
   const bool is_float32 = py::isinstance<py::array_t<float>>(batch);
   request.output_type = is_float32 ? vrs::OutputType::float32 : vrs::OutputType::bfloat16;
   void* planes = batch.mutable_data();
@@ -157,13 +170,15 @@ PYBIND11_MODULE(_native, module) {
   py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&vrs::python::make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("arithmetic"), py::arg("pass_order"),
-           py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"));
+           py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"),
+           py::arg("blocks") = py::none());
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
              py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto",
              py::arg("out") = py::none());
   module.def("preprocess_on_device", &preprocess_on_device, py::arg("images"), py::arg("jobs"),
              py::arg("geometry"), py::kw_only(), py::arg("out"), py::arg("output_type"),
              py::arg("device"), py::arg("stream"), py::arg("allocate"), py::arg("threads") = 1);
+  module.def("new_batch", &new_batch, py::arg("shape"));
   module.def("perturb", &perturb, py::arg("image"), py::arg("perturbation"));
   module.def("view_rgbx", &view_rgbx, py::arg("arrow_array"), py::arg("height"), py::arg("width"));
   module.def("count_devices", &count_devices);

@@ -66,8 +66,14 @@ Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                        std::pair<int, int> crop, const std::string& filter,
                        const std::string& arithmetic, const std::string& pass_order,
                        const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
-                       const Table& table, const Normalisations& normalisation) {
+                       const Table& table, const Normalisations& normalisation,
+                       const std::optional<std::tuple<int, int, int, int>>& blocks) {
   Geometry geometry;
+  if (blocks) {
+    const auto [height, width, merge, repeats] = *blocks;
+    if (height < 1) throw py::value_error("geometry.blocks: height must be at least 1");
+    geometry.blocks = {height, width, merge, repeats};
+  }
   geometry.resize = named<ResizeMode>(resize, "geometry.resize",
                                       {{"none", ResizeMode::none},
                                        {"exact", ResizeMode::exact},

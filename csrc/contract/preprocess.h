@@ -4,7 +4,7 @@
 // Each job computes: perturb -> pad to square -> resize -> centre crop -> look up -> CHW.
 // The resize is antialiased, in fixed point, with uint8 between its two passes; `Arithmetic` says
 // whose bits it gives. The crop is that of transformers' image processors: it pads an image that is
-// too small with zeros.
+// too small with zeros. Instead of whole planes, the CPU backend can write an image as blocks.
 #pragma once
 
 #include <array>
@@ -131,6 +131,16 @@ struct LevelTable {
 // `values`: 256 floats. Compares all of them with `normalisation`.
 LevelTable make_level_table(const float* values, const Normalisation& normalisation);
 
+// The output of an image as blocks of height x width pixels, which fill the crop. Squares of merge
+// x merge neighbouring blocks stand together. The order of the values: [square's row][square's
+// column][block's row][block's column][channel][repeat][row][column]
+struct Blocks {
+  int height = 0;  // 0: no blocks, whole planes
+  int width = 0;
+  int merge = 1;
+  int repeats = 1;  // each channel of a block stands there so many times
+};
+
 struct Geometry {
   bool pad_to_square = false;  // before the resize, image centred, `pad_colour` around it
   std::array<std::uint8_t, 3> pad_colour{};
@@ -143,6 +153,7 @@ struct Geometry {
   Arithmetic arithmetic = Arithmetic::pillow;
   PassOrder pass_order = PassOrder::pillow13;  // of Arithmetic::pillow
   std::array<LevelTable, 3> tables{};
+  Blocks blocks;  // of the CPU backend alone
 };
 
 enum class OutputType {
@@ -155,7 +166,12 @@ struct Request {
   std::vector<Job> jobs;
   Geometry geometry;
   OutputType output_type = OutputType::float32;
+  // From one job's output to the next, in values, of the CPU backend; 0: they follow each other.
+  std::int64_t job_stride = 0;
 };
+
+// How many values one job writes.
+std::int64_t values_per_job(const Geometry& geometry);
 
 struct Options {
   int threads = 1;            // at most this many work on the request, the caller included
@@ -165,8 +181,8 @@ struct Options {
 // Throws std::invalid_argument, which names the field, if the contract forbids the request.
 void check_request(const Request& request);
 
-// Writes jobs x 3 x crop_height x crop_width values of `output_type` to `out`, in the order of the
-// jobs. Checks the request and the options first.
+// Writes values_per_job() values of `output_type` a job to `out`, 3 x crop_height x crop_width or
+// blocks, in the order of the jobs. Checks the request and the options first.
 void preprocess(const Request& request, const Options& options, void* out);
 
 // A device, and the stream, memory and threads to use.

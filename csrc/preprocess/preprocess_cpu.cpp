@@ -33,9 +33,8 @@ struct JobRun {
   const unsigned char* identity = nullptr;  // of an occlusion: the output without it
 };
 
-std::size_t bytes_per_job(const Geometry& geometry, OutputType type) {
-  const std::size_t value = type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
-  return std::size_t{3} * geometry.crop_height * geometry.crop_width * value;
+std::size_t bytes_per_value(OutputType type) {
+  return type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
 }
 
 // For each image a job that shows it as it is, or -1.
@@ -60,13 +59,18 @@ bool is_partial(const PerturbedRows& source) {
 
 void fill_planes(const Geometry& geometry, OutputType type,
                  const std::array<std::uint8_t, 3>& colour, void* out) {
-  const std::ptrdiff_t plane = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
-  for (int c = 0; c < 3; ++c) {
+  const Blocks& blocks = geometry.blocks;
+  const std::ptrdiff_t image = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
+  const bool is_cut = blocks.height != 0;
+  const std::ptrdiff_t count = is_cut ? image / (std::ptrdiff_t{blocks.height} * blocks.width) : 1;
+  const std::ptrdiff_t plane = image / count * (is_cut ? blocks.repeats : 1);
+  for (std::ptrdiff_t i = 0; i < 3 * count; ++i) {
+    const std::ptrdiff_t c = i % 3;
     const LevelTable& table = geometry.tables[c];
     if (type == OutputType::bfloat16) {
-      std::fill_n(static_cast<std::uint16_t*>(out) + c * plane, plane, table.bfloat16[colour[c]]);
+      std::fill_n(static_cast<std::uint16_t*>(out) + i * plane, plane, table.bfloat16[colour[c]]);
     } else {
-      std::fill_n(static_cast<float*>(out) + c * plane, plane, table.values[colour[c]]);
+      std::fill_n(static_cast<float*>(out) + i * plane, plane, table.values[colour[c]]);
     }
   }
 }
@@ -115,7 +119,9 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const Geometry& geometry = request.geometry;
   const ResampleKernels& kernels = resample_kernels_named(options.simd);
   const OutputType type = request.output_type;
-  const std::size_t job_bytes = bytes_per_job(geometry, type);
+  const std::size_t job_bytes = values_per_job(geometry) * bytes_per_value(type);
+  const std::size_t job_step =
+      request.job_stride == 0 ? job_bytes : request.job_stride * bytes_per_value(type);
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
   std::vector<JobRun> occlusions;  // small ones, of images that another job shows unchanged
@@ -127,13 +133,13 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
     const int identity_job = identity_jobs[job.image];
     if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {
-      const auto* identity = static_cast<unsigned char*>(out) + identity_job * job_bytes;
+      const auto* identity = static_cast<unsigned char*>(out) + identity_job * job_step;
       occlusions.push_back({std::move(source), std::move(plan), planes, identity});
     } else if (!write_uniform(request, job, *plan, planes)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);
       runs.push_back({std::move(source), std::move(plan), planes});
     }
-    planes += job_bytes;
+    planes += job_step;
   }
   const std::vector<Band> bands = split_into_bands(runs, options.threads);
   run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {

@@ -43,6 +43,15 @@ void check_geometry(const Geometry& geometry) {
   if (!is_edge(geometry.crop_height) || !is_edge(geometry.crop_width)) {
     reject("geometry.crop: height and width must be 1.." + std::to_string(kMaxEdge));
   }
+  const Blocks& blocks = geometry.blocks;
+  if (blocks.height != 0) {
+    const bool has_edges = is_edge(blocks.height) && is_edge(blocks.width) &&
+                           is_edge(blocks.merge) && is_edge(blocks.repeats);
+    if (!has_edges || geometry.crop_height % (std::int64_t{blocks.height} * blocks.merge) != 0 ||
+        geometry.crop_width % (std::int64_t{blocks.width} * blocks.merge) != 0) {
+      reject("geometry.blocks: whole squares of merged blocks must fill the crop");
+    }
+  }
   if (geometry.resize == ResizeMode::none) return;
   const bool has_width = geometry.resize == ResizeMode::exact;
   if (!is_edge(geometry.resize_height) || (has_width && !is_edge(geometry.resize_width))) {
@@ -114,6 +123,11 @@ void check_perturbation(const Perturbation& perturbation, const std::string& nam
   }
 }
 
+std::int64_t values_per_job(const Geometry& geometry) {
+  const int repeats = geometry.blocks.height == 0 ? 1 : geometry.blocks.repeats;
+  return std::int64_t{3} * geometry.crop_height * geometry.crop_width * repeats;
+}
+
 void check_request(const Request& request) {
   if (request.images.empty()) reject("images: empty");
   if (request.jobs.empty()) reject("jobs: empty");
@@ -138,6 +152,9 @@ void preprocess(const Request& request, const Options& options, void* out) {
     if (request.images[i].is_on_device) reject(indexed("images", i) + ": not in the CPU's memory");
   }
   check_options(options);
+  if (request.job_stride != 0 && request.job_stride < values_per_job(request.geometry)) {
+    reject("job_stride: shorter than a job's output");
+  }
   preprocess_cpu(request, options, out);
 }
 
@@ -156,6 +173,9 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
 void preprocess_on_device(const Request& request, const CudaTarget& target, void* out) {
   check_request(request);
   if (target.threads < 1) reject("threads: at least 1, not " + std::to_string(target.threads));
+  if (request.geometry.blocks.height != 0 || request.job_stride != 0) {
+    reject("geometry.blocks: the CUDA backend writes whole planes alone, one after the other");
+  }
   std::string reason;
   const int devices = count_devices(reason);
   if (target.device < 0 || target.device >= devices) {

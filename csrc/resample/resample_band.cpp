@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -41,6 +42,8 @@ struct Workspace {
   Buffer<std::uint8_t> rendered;  // source rows
   Buffer<std::uint8_t> flat;      // rows between a vertical and a horizontal pass
   Buffer<std::uint8_t> levels;
+  Buffer<std::uint8_t> values;  // a row of the output, before it goes to its blocks
+  std::vector<std::ptrdiff_t> places;
   std::vector<const std::uint8_t*> source_rows;
   std::vector<const std::uint8_t*> flat_rows;
   std::vector<const std::uint8_t*> window;
@@ -65,6 +68,7 @@ class BandRun {
     levels_ = work_.levels.reserve(planar_positions_);
     const std::size_t cells = std::size_t{3} * kernels_.strip_rows;
     strip_ = work_.strip.reserve(cells * (plan.columns.source_groups + kSpareGroups));
+    if (geometry.blocks.height != 0) find_places_of_columns();
   }
 
   void run(int begin, int end) {
@@ -206,6 +210,10 @@ class BandRun {
   template <typename Value>
   void write_row_of(int y, Value* out,
                     void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
+    if (geometry_.blocks.height != 0) {
+      write_row_to_blocks(y, out, look_up);
+      return;
+    }
     const std::ptrdiff_t width = geometry_.crop_width;
     const std::ptrdiff_t plane = width * geometry_.crop_height;
     Value* row = out + (y + plan_.resample.rows.canvas_offset) * width +
@@ -214,6 +222,68 @@ class BandRun {
       look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, plan_.columns.outputs,
               geometry_.tables[c], row + c * plane);
     }
+  }
+
+  // Looks the row up once, then copies a block's part of it to each of its places.
+  template <typename Value>
+  void write_row_to_blocks(int y, Value* out,
+                           void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
+    const Blocks& blocks = geometry_.blocks;
+    const int row = y + plan_.resample.rows.canvas_offset;
+    const int first = plan_.resample.columns.canvas_offset;
+    const int outputs = plan_.columns.outputs;
+    const std::ptrdiff_t plane = std::ptrdiff_t{blocks.height} * blocks.width;
+    const std::ptrdiff_t channel = plane * blocks.repeats;
+    auto* values = reinterpret_cast<Value*>(
+        work_.values.reserve(sizeof(Value) * round_up(outputs, kPositionBlock)));
+    Value* row_of_blocks = out + place_of_row(row / blocks.height) * 3 * channel +
+                           std::ptrdiff_t{row % blocks.height} * blocks.width;
+    for (int c = 0; c < 3; ++c) {
+      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, outputs,
+              geometry_.tables[c], values);
+      int column = first / blocks.width;
+      int inside = first % blocks.width;
+      for (int x = 0; x < outputs; ++column, inside = 0) {
+        const int count = std::min(blocks.width - inside, outputs - x);
+        Value* target = row_of_blocks + places_[column] * 3 * channel + c * channel + inside;
+        for (int repeat = 0; repeat < blocks.repeats; ++repeat) {
+          copy_run(values + x, count, target + repeat * plane);
+        }
+        x += count;
+      }
+    }
+  }
+
+  // A patch's row of 14 or 16 floats is copied as two halves that overlap, without a call.
+  template <typename Value>
+  static void copy_run(const Value* values, int count, Value* target) {
+    constexpr std::size_t kHalf = 32;
+    const std::size_t bytes = count * sizeof(Value);
+    const auto* source = reinterpret_cast<const unsigned char*>(values);
+    auto* copy = reinterpret_cast<unsigned char*>(target);
+    if (bytes >= kHalf && bytes <= 2 * kHalf) {
+      std::memcpy(copy, source, kHalf);
+      std::memcpy(copy + bytes - kHalf, source + bytes - kHalf, kHalf);
+    } else {
+      std::memcpy(copy, source, bytes);
+    }
+  }
+
+  // The place of a block in the output is that of its row and that of its column, added.
+  std::ptrdiff_t place_of_row(int row) const {
+    const int merge = geometry_.blocks.merge;
+    const std::ptrdiff_t squares_per_row = geometry_.crop_width / geometry_.blocks.width / merge;
+    return row / merge * squares_per_row * merge * merge + std::ptrdiff_t{row % merge} * merge;
+  }
+
+  void find_places_of_columns() {
+    const int merge = geometry_.blocks.merge;
+    const int columns = geometry_.crop_width / geometry_.blocks.width;
+    work_.places.resize(columns);
+    for (int column = 0; column < columns; ++column) {
+      work_.places[column] = std::ptrdiff_t{column / merge} * merge * merge + column % merge;
+    }
+    places_ = work_.places.data();
   }
 
   const CpuPlan& plan_;
@@ -226,6 +296,7 @@ class BandRun {
   int groups_per_strip_;
   int plane_stride_;
   int planar_positions_;
+  const std::ptrdiff_t* places_ = nullptr;  // of columns of blocks
   std::uint8_t* levels_ = nullptr;
   std::int32_t* strip_ = nullptr;
   std::uint8_t* ring_ = nullptr;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -39,6 +39,25 @@ def installed_pass_order() -> PassOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocks:
+    """The output as blocks of `height` x `width` pixels that fill it: patches of a vision tower, or tiles.
+
+    Squares of `merge` x `merge` neighbouring blocks stand together, row by row; in a block, each of the three channels
+    stands `repeats` times. The CPU backend writes them; CUDA writes whole planes alone.
+    """
+
+    height: int
+    width: int
+    merge: int = 1
+    repeats: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a number below one."""
+        if min(astuple(self)) < 1:
+            raise ValueError(f"geometry.blocks: all numbers must be at least 1, not {self}")
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
     """How an RGB image becomes a model's pixels: pad -> resize -> centre crop -> rescale -> normalise.
 
@@ -47,7 +66,8 @@ class Geometry:
     with level 0. `pad_colour` (RGB) pads the image to a square before the resize, None does not.
     `arithmetic` says whose bits the result has: those of Pillow and transformers' Pillow-backed processors, or those
     of torch's uint8 resize on a CPU and transformers' torchvision-backed processors. `pass_order` matters only to
-    the first. The output value of level v is `(v * rescale - mean) / std`; None leaves a step out.
+    the first. The output value of level v is `(v * rescale - mean) / std`; None leaves a step out. `blocks` says how
+    the output is cut; None leaves it whole.
     """
 
     resize: Resize = "shortest_edge"
@@ -60,6 +80,15 @@ class Geometry:
     std: Triple | None = (0.26862954, 0.26130258, 0.27577711)  # OPENAI_CLIP_STD
     pass_order: PassOrder = field(default_factory=installed_pass_order)
     arithmetic: Arithmetic = "pillow"
+    blocks: Blocks | None = None
+
+    def output_shape(self) -> tuple[int, ...]:
+        """The shape of one image's output: (3, height, width), or (blocks, 3, repeats, block height, block width)."""
+        height, width = self.crop
+        if self.blocks is None:
+            return 3, height, width
+        count = (height // self.blocks.height) * (width // self.blocks.width)
+        return count, 3, self.blocks.repeats, self.blocks.height, self.blocks.width
 
     @staticmethod
     def from_image_processor(processor: Any) -> Geometry:

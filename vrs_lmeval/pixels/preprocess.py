@@ -6,8 +6,10 @@ torchvision, bit for bit; `reference` is its twin in numpy, written to be read.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
+from dataclasses import astuple
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, overload
 
@@ -32,6 +34,7 @@ __all__ = [
     "as_rgb",
     "build_info",
     "count_devices",
+    "empty_outputs",
     "perturb",
     "preprocess",
     "preprocess_pairs",
@@ -101,7 +104,7 @@ def preprocess(
     device: DeviceLike | None = None,
     out: Any = None,
 ) -> Any:
-    """Every image under every perturbation, ready for the model: (N, K, 3, height, width).
+    """Every image under every perturbation, ready for the model: (N, K, 3, height, width), or blocks in its place.
 
     `images` may differ in size and kind: numpy or torch arrays of uint8, (height, width) or
     (height, width, 1 | 3 | 4), or PIL images of any mode; `as_rgb` says how each becomes RGB. RGB arrays whose
@@ -119,7 +122,7 @@ def preprocess(
     if not perturbations:
         raise ValueError("perturbations: empty")
     pairs = [(index, change) for index in range(len(images)) for change in perturbations]
-    shape = (len(images), len(perturbations), 3, *geometry.crop)
+    shape = (len(images), len(perturbations), *geometry.output_shape())
     return _run_jobs(images, pairs, geometry, threads, simd, dtype, device, out, shape)
 
 
@@ -178,13 +181,18 @@ def preprocess_pairs(
 ) -> Any:
     """One output per (image, perturbation): (N, 3, height, width); otherwise as `preprocess`.
 
-    An image object that several pairs share is converted once.
+    An image object that several pairs share is converted once. On the CPU, the outputs in `out` may lie apart.
     """
     images = {id(image): image for image, _ in pairs}
     index_of = {identity: index for index, identity in enumerate(images)}
     jobs = [(index_of[id(image)], change) for image, change in pairs]
-    shape = (len(pairs), 3, *geometry.crop)
+    shape = (len(pairs), *geometry.output_shape())
     return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, device, out, shape)
+
+
+def empty_outputs(shape: Sequence[int]) -> npt.NDArray[np.float32]:
+    """Memory for outputs, not set, from that of batches which are gone: new memory of this size costs page faults."""
+    return _native.new_batch(list(shape))
 
 
 def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
@@ -275,8 +283,7 @@ def _run_jobs(
     out: Any,
     shape: tuple[int, ...],
 ) -> Any:
-    """Run the jobs on the device that fits. `shape` is the result's shape; the product of its dimensions before
-    (3, height, width) is the number of jobs."""
+    """Run the jobs on the device that fits. `shape` is the result's shape: the jobs, then the output of one."""
     if dtype not in (None, "float32", "bfloat16"):
         raise ValueError(f"dtype: 'float32' or 'bfloat16' is needed, not {dtype!r}")
     native_jobs = [(index, _native_perturbation(change)) for index, change in jobs]
@@ -288,7 +295,8 @@ def _run_jobs(
         import torch
 
         out = torch.empty(shape, dtype=torch.bfloat16)
-    target = None if out is None else _writable_values(out, shape, dtype).reshape(-1, *shape[-3:])
+    native_shape = (3, *geometry.crop) if geometry.blocks is None else (math.prod(geometry.output_shape()),)
+    target = None if out is None else _writable_values(out, shape, dtype, geometry).reshape(len(jobs), *native_shape)
     batch = _native.preprocess(
         [_borrow_pixels(image, geometry.arithmetic) for image in images],
         native_jobs,
@@ -340,7 +348,9 @@ def _check_output(out: Any, shape: tuple[int, ...], dtype: OutputType | None) ->
     return kind  # type: ignore[return-value]
 
 
-def _writable_values(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> npt.NDArray[Any]:
+def _writable_values(
+    out: Any, shape: tuple[int, ...], dtype: OutputType | None, geometry: Geometry
+) -> npt.NDArray[Any]:
     """`out`'s own memory as the extension takes it: float32, or the bits of bfloat16 as uint16."""
     kind = _check_output(out, shape, dtype)
     if isinstance(out, np.ndarray):
@@ -351,7 +361,9 @@ def _writable_values(out: Any, shape: tuple[int, ...], dtype: OutputType | None)
         import torch
 
         values = (out.view(torch.uint16) if kind == "bfloat16" else out).detach().numpy()
-    if not (values.flags.c_contiguous and values.flags.writeable):
+    is_of_pairs = len(shape) == 1 + len(geometry.output_shape())  # whose outputs may lie apart
+    packed = values[:1] if is_of_pairs and values.strides[0] >= values[:1].nbytes else values
+    if not (packed.flags.c_contiguous and values.flags.writeable):
         raise ValueError("out: must be contiguous and writeable")
     return values
 
@@ -383,4 +395,5 @@ def _geometry_arguments(geometry: Geometry) -> dict[str, Any]:
         "pad_colour": geometry.pad_colour,
         "table": geometry.table(),
         "normalisation": geometry.normalisation(),
+        "blocks": None if geometry.blocks is None else astuple(geometry.blocks),
     }

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.geometry import Blocks, Geometry
 from vrs_lmeval.pixels.preprocess import OutputType, preprocess
 from vrs_lmeval.records import Perturbation
 
@@ -64,6 +64,8 @@ def _decode_geometry(text: str) -> Geometry:
     settings: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()
     }
+    if settings.get("blocks"):
+        settings["blocks"] = Blocks(**settings["blocks"])
     return Geometry(**settings)
 
 
@@ -102,5 +104,5 @@ def _empty_batch(
 ) -> torch.Tensor:
     if dtype not in _DTYPES:
         raise ValueError(f"dtype: {' or '.join(map(repr, _DTYPES))} is needed, not {dtype!r}")
-    shape = (len(images), len(json.loads(perturbations)), 3, *json.loads(geometry)["crop"])
+    shape = (len(images), len(json.loads(perturbations)), *_decode_geometry(geometry).output_shape())
     return torch.empty(shape, dtype=_DTYPES[dtype], device=device or images[0].device)

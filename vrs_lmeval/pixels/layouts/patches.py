@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
+from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
 from vrs_lmeval.pixels.layouts.layout import Layout, Pair, Row, Span, join_spans
 from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
 from vrs_lmeval.pixels.preprocess import preprocess_pairs
@@ -23,42 +22,20 @@ QWEN, GLM, GLM46 = "Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageP
 """Qwen2-VL's class serves Qwen2.5-VL, Qwen3-VL and Qwen3.5 as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patches:
-    """Patches of `size` x `size` pixels, `merge` x `merge` neighbours together, each repeated `repeats` times."""
-
-    size: int
-    merge: int
-    repeats: int
-
-    def cut(self, planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(N, 3, height, width) -> (N * patches, 3 * repeats * size * size).
-
-        Order: blocks of merged patches by row and column, patches in a block by row and column; in a patch channel,
-        repeat, row, column.
-        """
-        count, channels, height, width = planes.shape
-        size, merge = self.size, self.merge
-        rows, columns = height // size, width // size
-        cells = planes.reshape(count, channels, rows // merge, merge, size, columns // merge, merge, size)
-        cells = cells.transpose(0, 2, 5, 3, 6, 1, 4, 7)[:, :, :, :, :, :, None]
-        repeated = np.broadcast_to(cells, (*cells.shape[:6], self.repeats, size, size))
-        return repeated.reshape(count * rows * columns, channels * self.repeats * size * size)
-
-
 class PatchLayout(Layout):
     """`pixel_values` (patches of all images, values of a patch), and `image_grid_thw` (images, 3): 1, rows, columns."""
 
-    def __init__(self, levels: Geometry, size_rule: SizeRule, patches: Patches) -> None:
-        self._levels = levels
+    def __init__(self, levels: Geometry, size_rule: SizeRule, patches: Blocks) -> None:
+        self._levels = replace(levels, blocks=patches)
         self._size_rule = size_rule
-        self._patches = patches
+        self._edge = patches.height
 
     def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
         target = self._size_rule(height, width)
-        batch = self._patches.cut(preprocess_pairs(pairs, replace(self._levels, size=target, crop=target)))
-        rows, columns = (edge // self._patches.size for edge in target)
+        images = preprocess_pairs(pairs, replace(self._levels, size=target, crop=target))
+        rows, columns = (edge // self._edge for edge in target)
         count = rows * columns
+        batch = images.reshape(len(pairs) * count, -1)
         return [
             {"pixel_values": Span(batch, index * count, (index + 1) * count), "grid": [1, rows, columns]}
             for index in range(len(pairs))
@@ -82,13 +59,14 @@ def read_patches(processor: Any) -> PatchLayout | None:
     require_known_settings(processor, {"patch_size", "temporal_patch_size", "merge_size"})
     if not processor.do_resize:
         raise UnsupportedGeometry("do_resize: off, the image's own size need not be a multiple of the patch")
-    patches = Patches(processor.patch_size, processor.merge_size, processor.temporal_patch_size)
+    edge, merge = processor.patch_size, processor.merge_size
+    patches = Blocks(edge, edge, merge, processor.temporal_patch_size)
     edges = {name: value for name, value in dict(processor.size).items() if value is not None}
     if set(edges) != {"shortest_edge", "longest_edge"}:
         raise UnsupportedGeometry(f"size: {edges} does not hold shortest_edge and longest_edge alone")
     rule = import_module(owner.__module__).smart_resize
     bounds = {"min_pixels": edges["shortest_edge"], "max_pixels": edges["longest_edge"]}
-    factor = patches.size * patches.merge
+    factor = edge * merge
     if owner.__name__.startswith(QWEN):
         size_rule: SizeRule = partial(rule, factor=factor, **bounds)
     else:  # GLM counts the pixels of all time steps

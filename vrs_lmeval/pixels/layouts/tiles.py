@@ -9,13 +9,10 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
+from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
 from vrs_lmeval.pixels.layouts.layout import Layout, Pair, Row, Span, join_spans
 from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
-from vrs_lmeval.pixels.preprocess import preprocess_pairs
+from vrs_lmeval.pixels.preprocess import empty_outputs, preprocess_pairs
 
 GridRule = Callable[[int, int], tuple[int, int]]
 """(height, width) of an image -> (rows, columns) of its tiles."""
@@ -42,16 +39,21 @@ class TileLayout(Layout):
     def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
         tile_height, tile_width = self._levels.size
         grid = self._grid_rule(height, width)
-        canvas = (grid[0] * tile_height, grid[1] * tile_width)
-        batch = cut_tiles(preprocess_pairs(pairs, replace(self._levels, size=canvas, crop=canvas)), *grid)
-        if grid != (1, 1):
-            parts = [batch, preprocess_pairs(pairs, self._levels)[:, None]]
-            batch = np.concatenate(parts[::-1] if self._thumbnail_first else parts, axis=1)
-        count = batch.shape[1]
-        tiles = batch.reshape(-1, 3, tile_height, tile_width)
+        tiles = grid[0] * grid[1]
+        count = tiles if tiles == 1 else tiles + 1
+        batch = empty_outputs((len(pairs), count, 3, 1, tile_height, tile_width))
+        if tiles == 1:
+            preprocess_pairs(pairs, self._levels, out=batch[:, 0, :, 0])
+        else:
+            canvas = (grid[0] * tile_height, grid[1] * tile_width)
+            cut = replace(self._levels, size=canvas, crop=canvas, blocks=Blocks(tile_height, tile_width))
+            first, thumbnail = (1, 0) if self._thumbnail_first else (0, tiles)
+            preprocess_pairs(pairs, cut, out=batch[:, first : first + tiles])
+            preprocess_pairs(pairs, self._levels, out=batch[:, thumbnail, :, 0])
+        values = batch.reshape(-1, 3, tile_height, tile_width)
         said = list(grid) if self._count == "grids" else count
         return [
-            {"pixel_values": Span(tiles, index * count, (index + 1) * count), self._count: said}
+            {"pixel_values": Span(values, index * count, (index + 1) * count), self._count: said}
             for index in range(len(pairs))
         ]
 
@@ -61,13 +63,6 @@ class TileLayout(Layout):
             "pixel_values": join_spans([row["pixel_values"] for row in rows]),
             self._count: [row[self._count] for row in rows],
         }
-
-
-def cut_tiles(planes: npt.NDArray[np.float32], rows: int, columns: int) -> npt.NDArray[np.float32]:
-    """(N, 3, height, width) -> (N, rows * columns, 3, height / rows, width / columns), row by row."""
-    count, channels, height, width = planes.shape
-    cells = planes.reshape(count, channels, rows, height // rows, columns, width // columns)
-    return cells.transpose(0, 2, 4, 1, 3, 5).reshape(count, rows * columns, channels, height // rows, width // columns)
 
 
 def read_tiles(processor: Any) -> TileLayout | None:

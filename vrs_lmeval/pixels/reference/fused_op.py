@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from vrs_lmeval.pixels.geometry import Geometry
+from vrs_lmeval.pixels.geometry import Blocks, Geometry
 from vrs_lmeval.pixels.reference.families import PERTURBATIONS
 from vrs_lmeval.pixels.reference.image_levels import Levels
 from vrs_lmeval.pixels.reference.resize import resize
@@ -17,7 +17,7 @@ from vrs_lmeval.records import Perturbation
 def preprocess_reference(
     images: list[Levels], perturbations: list[Perturbation], geometry: Geometry
 ) -> npt.NDArray[np.float32]:
-    """As `pixels.preprocess` for RGB arrays: (N, K, 3, height, width) float32."""
+    """As `pixels.preprocess` for RGB arrays: (N, K, 3, height, width) float32, or blocks."""
     batch = [
         [process_one(perturb(image, perturbation), geometry) for perturbation in perturbations] for image in images
     ]
@@ -25,14 +25,29 @@ def preprocess_reference(
 
 
 def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
-    """Pad -> resize -> centre crop -> look up, (3, height, width) float32."""
+    """Pad -> resize -> centre crop -> look up -> cut into blocks; (3, height, width) float32, or blocks."""
     if geometry.pad_colour is not None:
         image = pad_to_square(image, geometry.pad_colour)
     height, width = resized_size(geometry, *image.shape[:2])
     image = resize(image, height, width, geometry)
     image = centre_crop(image, *geometry.crop, larger_before=geometry.arithmetic == "pillow")
     table = geometry.table()
-    return np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
+    planes = np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
+    return planes if geometry.blocks is None else cut_into_blocks(planes, geometry.blocks)
+
+
+def cut_into_blocks(planes: npt.NDArray[np.float32], blocks: Blocks) -> npt.NDArray[np.float32]:
+    """(3, height, width) -> (blocks, 3, repeats, block height, block width): squares by row, blocks of one by row."""
+    side = blocks.merge
+    square_height, square_width = side * blocks.height, side * blocks.width
+    cut = []
+    for square_top in range(0, planes.shape[1], square_height):
+        for square_left in range(0, planes.shape[2], square_width):
+            for top in range(square_top, square_top + square_height, blocks.height):
+                for left in range(square_left, square_left + square_width, blocks.width):
+                    block = planes[:, top : top + blocks.height, left : left + blocks.width]
+                    cut.append(np.repeat(block[:, None], blocks.repeats, axis=1))
+    return np.array(cut)
 
 
 def perturb(image: Levels, change: Perturbation) -> Levels:

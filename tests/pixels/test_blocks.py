@@ -1,0 +1,109 @@
+"""The output cut into blocks: the compiled op equals its numpy twin, and the same values as planes, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from support.cuda_batches import preprocess_on_device
+from support.images import synthetic_image
+from support.six_variants import SIX_VARIANTS
+
+from vrs_lmeval.pixels import torch_op
+from vrs_lmeval.pixels.geometry import Blocks, Geometry
+from vrs_lmeval.pixels.preprocess import build_info, empty_outputs, preprocess, preprocess_pairs
+from vrs_lmeval.pixels.reference import preprocess_reference
+from vrs_lmeval.records import Perturbation
+
+IDENTITY = [Perturbation.identity()]
+IMAGES = [synthetic_image(90, 70, content="noise"), synthetic_image(40, 130, content="edges")]
+GEOMETRIES = {
+    "patches": Geometry("exact", (48, 72), (48, 72), blocks=Blocks(6, 6, merge=2, repeats=2)),
+    "merge of three": Geometry("exact", (36, 54), (36, 54), blocks=Blocks(4, 6, merge=3, repeats=1)),
+    "tiles": Geometry("exact", (64, 96), (64, 96), blocks=Blocks(32, 48)),
+    "one block": Geometry("exact", (33, 47), (33, 47), blocks=Blocks(33, 47)),
+    "padded and cropped": Geometry("shortest_edge", (40, 40), (64, 36), blocks=Blocks(8, 4, merge=1, repeats=3)),
+    "tall, vertical first": Geometry("exact", (8, 64), (8, 64), blocks=Blocks(4, 16, merge=2)),
+    "torchvision": Geometry("exact", (48, 48), (48, 48), arithmetic="torchvision", blocks=Blocks(8, 8, merge=3)),
+}
+every_geometry = pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+
+
+def test_a_hand_worked_order() -> None:
+    """Levels 0..15 of a 4 x 4 image, patches of 1 x 2, squares of 2 x 2 patches: two rows make one square."""
+    levels = np.repeat(np.arange(16, dtype=np.uint8).reshape(4, 4, 1), 3, axis=2)
+    geometry = Geometry("none", (1, 1), (4, 4), rescale=None, mean=None, std=None, blocks=Blocks(1, 2, merge=2))
+    red = preprocess([levels], IDENTITY, geometry)[0, 0][:, 0, 0].reshape(8, 2)
+    expected = [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11], [12, 13], [14, 15]]
+    np.testing.assert_array_equal(red, expected)
+    of_columns = replace(geometry, blocks=Blocks(2, 1, merge=2))
+    red = preprocess([levels], IDENTITY, of_columns)[0, 0][:, 0, 0].reshape(8, 2)
+    expected = [[0, 4], [1, 5], [8, 12], [9, 13], [2, 6], [3, 7], [10, 14], [11, 15]]
+    np.testing.assert_array_equal(red, expected)
+
+
+@every_geometry
+@pytest.mark.parametrize("simd", build_info()["simd"])
+def test_every_execution_equals_the_twin(geometry: Geometry, simd: str) -> None:
+    expected = preprocess_reference(IMAGES, SIX_VARIANTS, geometry)
+    for threads in (1, 2, 5):
+        actual = preprocess(IMAGES, SIX_VARIANTS, geometry, simd=simd, threads=threads)
+        np.testing.assert_array_equal(actual, expected, strict=True)
+
+
+@every_geometry
+def test_bfloat16_is_the_rounded_float32(geometry: Geometry) -> None:
+    exact = torch.from_numpy(preprocess(IMAGES, SIX_VARIANTS, geometry))
+    assert torch.equal(preprocess(IMAGES, SIX_VARIANTS, geometry, dtype="bfloat16"), exact.bfloat16())
+
+
+@every_geometry
+def test_outputs_may_lie_apart(geometry: Geometry) -> None:
+    pairs = [(image, change) for image in IMAGES for change in SIX_VARIANTS]
+    expected = preprocess_pairs(pairs, geometry)
+    count = geometry.output_shape()[0]
+    wide = empty_outputs((len(pairs), count + 3, *geometry.output_shape()[1:]))
+    wide.fill(-7)
+    preprocess_pairs(pairs, geometry, out=wide[:, 2 : 2 + count])
+    np.testing.assert_array_equal(wide[:, 2 : 2 + count], expected)
+    assert (wide[:, :2] == -7).all()
+    assert (wide[:, 2 + count :] == -7).all()
+
+
+def test_outputs_that_overlap_are_refused() -> None:
+    geometry = GEOMETRIES["tiles"]
+    tight = np.zeros((3, *geometry.output_shape()), np.float32)
+    overlapping = np.lib.stride_tricks.as_strided(tight, strides=(4, *tight.strides[1:]))
+    with pytest.raises(ValueError, match="out: must be contiguous"):
+        preprocess_pairs([(IMAGES[0], change) for change in SIX_VARIANTS[:3]], geometry, out=overlapping)
+
+
+@pytest.mark.parametrize("numbers", [(5, 6), (6, 6, 5), (0, 6), (6, -6), (6, 6, 0), (6, 6, 1, 0)])
+def test_blocks_that_do_not_fill_the_output_are_named(numbers: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"geometry\.blocks"):
+        preprocess(IMAGES, IDENTITY, replace(GEOMETRIES["patches"], blocks=Blocks(*numbers)))
+
+
+def test_the_outputs_of_preprocess_may_not_lie_apart() -> None:
+    geometry = GEOMETRIES["tiles"]
+    wide = np.zeros((2, 4, *geometry.output_shape()), np.float32)
+    with pytest.raises(ValueError, match="out: must be contiguous"):
+        preprocess(IMAGES, SIX_VARIANTS[:3], geometry, out=wide[:, :3])
+
+
+def test_the_cuda_backend_names_what_it_cannot_write(native_on_cpu: ModuleType) -> None:
+    with pytest.raises(ValueError, match=r"geometry\.blocks: the CUDA backend writes whole planes alone"):
+        preprocess_on_device(native_on_cpu, IMAGES, IDENTITY, GEOMETRIES["tiles"])
+
+
+def test_the_torch_op_takes_blocks() -> None:
+    geometry = GEOMETRIES["patches"]
+    op = torch_op.Preprocess(geometry, SIX_VARIANTS)
+    tensors = [torch.from_numpy(image) for image in IMAGES]
+    expected = torch.from_numpy(preprocess(IMAGES, SIX_VARIANTS, geometry))
+    assert torch.equal(op(tensors), expected)
+    arguments = (tensors, op.perturbations, op.geometry)
+    torch.library.opcheck(torch.ops.vrs.preprocess, arguments, test_utils=("test_schema", "test_faketensor"))
