@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,7 +30,11 @@ py::array new_batch(const std::vector<py::ssize_t>& shape) {
     std::size_t bytes;
   };
   std::size_t bytes = sizeof(float);
-  for (const py::ssize_t length : shape) bytes *= static_cast<std::size_t>(length);
+  for (const py::ssize_t length : shape) {
+    const auto most = std::numeric_limits<py::ssize_t>::max() / static_cast<py::ssize_t>(bytes);
+    if (length < 1 || length > most) throw py::value_error("shape: empty, or beyond any memory");
+    bytes *= static_cast<std::size_t>(length);
+  }
   auto* lease = new Lease{vrs::take_batch_memory(bytes), bytes};
   const py::capsule owner(lease, [](void* held) {
     const std::unique_ptr<Lease> ended(static_cast<Lease*>(held));
@@ -51,13 +56,17 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
     throw py::value_error("out: shape must be " + std::string(py::str(py::tuple(py::cast(shape)))) +
                           ", not " + std::string(py::str(array.attr("shape"))));
   }
+  // The stride of an axis of one entry says nothing: numpy leaves any there.
   py::ssize_t stride = array.itemsize();
   for (py::ssize_t axis = array.ndim() - 1; axis > 0; --axis) {
-    if (array.strides(axis) != stride) throw py::value_error("out: must be C-contiguous");
+    if (array.shape(axis) > 1 && array.strides(axis) != stride) {
+      throw py::value_error("out: must be C-contiguous");
+    }
     stride *= array.shape(axis);
   }
   // The outputs of jobs may be apart.
-  if (array.strides(0) < stride || array.strides(0) % array.itemsize() != 0) {
+  const bool is_apart = array.shape(0) > 1;
+  if (is_apart && (array.strides(0) < stride || array.strides(0) % array.itemsize() != 0)) {
     throw py::value_error("out: its entries must follow each other");
   }
   if (!array.writeable()) throw py::value_error("out: must be writeable");
@@ -74,7 +83,7 @@ py::array preprocess(const py::list& images, const JobPairs& jobs, const vrs::Ge
     shape = {shape[0], static_cast<py::ssize_t>(vrs::values_per_job(geometry))};
   }
   py::array batch = output_array(out, shape);
-  request.job_stride = batch.strides(0) / batch.itemsize();
+  request.job_stride = batch.shape(0) > 1 ? batch.strides(0) / batch.itemsize() : 0;
   const bool is_float32 = py::isinstance<py::array_t<float>>(batch);
   request.output_type = is_float32 ? vrs::OutputType::float32 : vrs::OutputType::bfloat16;
   void* planes = batch.mutable_data();

@@ -73,6 +73,20 @@ def test_outputs_may_lie_apart(geometry: Geometry) -> None:
     assert (wide[:, 2 + count :] == -7).all()
 
 
+@every_geometry
+def test_an_output_of_one_entry_may_be_a_view_whose_first_stride_is_0(geometry: Geometry) -> None:
+    out = np.zeros(geometry.output_shape(), np.float32)[np.newaxis]
+    assert out.strides[0] == 0
+    preprocess_pairs([(IMAGES[0], SIX_VARIANTS[1])], geometry, out=out)
+    np.testing.assert_array_equal(out, preprocess_pairs([(IMAGES[0], SIX_VARIANTS[1])], geometry))
+
+
+@pytest.mark.parametrize("shape", [(2**33, 2**33), (-1, 4), (2, 0), (2**62, 4)])
+def test_memory_that_cannot_be_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="shape: empty, or beyond any memory"):
+        empty_outputs(shape)
+
+
 def test_outputs_that_overlap_are_refused() -> None:
     geometry = GEOMETRIES["tiles"]
     tight = np.zeros((3, *geometry.output_shape()), np.float32)
