@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicLayer
 
 from vrs_lmeval.asking.kept_prefixes import RoomyLayer
 from vrs_lmeval.model import VrsHF
-from vrs_lmeval.pixels import transformers_backend as image_processor
+from vrs_lmeval.pixels.layouts import layout
 from vrs_lmeval.pixels.preprocess import perturb
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.variant_image import VariantImage
@@ -207,9 +207,9 @@ def test_variants_of_an_image_are_decoded_once_and_computed_in_one_pass(llava, m
         generation(f"<image>\n{text}", image) for text in ("what?", "why?") for variants in shown for image in variants
     ]
     passes = []
-    fuse = image_processor.preprocess_pairs
+    fuse = layout.preprocess_pairs
     monkeypatch.setattr(
-        image_processor, "preprocess_pairs", lambda pairs, *rest: passes.append(len(pairs)) or fuse(pairs, *rest)
+        layout, "preprocess_pairs", lambda pairs, *rest: passes.append(len(pairs)) or fuse(pairs, *rest)
     )
     lm = wrap(VrsHF, *copy.deepcopy(llava), batch_size=4)
     answers = lm.generate_until(requests, disable_tqdm=True)
