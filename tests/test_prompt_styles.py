@@ -195,5 +195,5 @@ def test_the_field_is_asked_in_every_style_and_a_model_that_knows_the_golds_is_r
 
 def test_an_unknown_style_is_named():
     config = {"task": "t", "dataset_path": "p", "test_split": "test", "variants": ["real"], "prompt_style": "poem"}
-    with pytest.raises(ValueError, match="t: no prompt_style 'poem'; there are short, cot"):
+    with pytest.raises(ValueError, match="t: prompt_style: there is no 'poem'; there are short, cot, mc"):
         VrsTask(config)

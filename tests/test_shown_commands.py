@@ -136,7 +136,7 @@ NEEDS_NOTHING = [
     words.values[0]
     for words in commands_of("vrs")
     if words.values[1] and words.values[0][0] in ("plan", "preview")
-    and all(task.startswith("vrs_sample") for task in re.findall(r"vrs_\w+", " ".join(words.values[0])))
+    and all(task.startswith("vrs_sample") for task in re.findall(r"vrs_\w+|\S+[.]yaml", " ".join(words.values[0])))
 ]  # fmt: skip
 
 

@@ -51,7 +51,7 @@ PAGES = {
 
 BELOW = {
     "docs/tasks": ["/tasks/*/README", "/controls/README", "/controls/*/README"],
-    "docs/study": ["/studies/miniature/README"],
+    "docs/study": ["/studies/miniature/README", "/studies/medical_vlms/README", "/studies/lora/README"],
     "CONTRIBUTING": ["/tests/cuda_on_cpu/README"],
 }
 """Pages that the navigation shows below another."""
