@@ -30,6 +30,7 @@ import transformers
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from bench_preprocess import time_interleaved
 from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
@@ -109,17 +110,6 @@ def compare(candidates: Candidates) -> None:
                 assert same or not name.startswith("ours"), name
                 if not same:
                     print(f"  ({name}: other values than {backend})")
-
-
-def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
-    milliseconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(rounds):
-        for name, run in candidates.items():
-            begin = clock()
-            result = run()
-            milliseconds[name].append((clock() - begin) * 1e3)
-            del result
-    return milliseconds
 
 
 def report(milliseconds: dict[str, list[float]]) -> None:

@@ -297,10 +297,14 @@ class TaskIndex:
     @staticmethod
     def build(paths):
         names = {str(path): None for path in paths} | {"vrs_a": ["vrs_b"], "vrs_b": None, "vrs_c": ["mmlu"]}
+        names["theirs"] = None
         if any("lm_eval/tasks" in name for name in names):
             names["mmlu"] = None
-        return {name: types.SimpleNamespace(cfg={"group": name, "task": of} if of else {"task": name}, tags=set())
-                for name, of in names.items()}
+        ours = {"dataset_path": "x", "variants": ["real"]}
+        def write(name, of):
+            return {"group": name, "task": of} if of else {"task": name} | (ours if name == "vrs_b" else {})
+        entry = types.SimpleNamespace
+        return {name: entry(cfg=write(name, of), tags=set(), yaml_path=None) for name, of in names.items()}
 """
 
 
@@ -311,6 +315,7 @@ class TaskIndex:
         ("--tasks vrs_a,vrs_b", False),
         ("run --tasks vrs_b --include_path theirs", False),
         ("run --tasks vrs_b mmlu", True),
+        ("run --tasks theirs --include_path vrs_x", True),  # a run without a task of ours stays as it is
         ("run --tasks vrs_c", True),  # a group of ours in name that holds a built-in task
         ("run --tasks vrs_*", True),  # what fits a pattern is not known without all of them
         ("run --tasks vrs_b.yaml", True),

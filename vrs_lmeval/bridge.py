@@ -148,24 +148,26 @@ def _asks_for_ours(arguments: Sequence[str]) -> bool:
 
 
 def _is_enough(index: Any) -> bool:
-    """Whether `index`, in which the built-in tasks are left out, holds all that the command line asks for."""
+    """Whether `index`, without the built-in tasks, holds all that is asked for, and a task of ours is among it."""
     try:
-        from vrs_lmeval.benchmark.asked_tasks import holds_all, read_asked_names
+        from vrs_lmeval.benchmark.asked_tasks import find_tasks, holds_all, read_asked_names
 
-        return holds_all(index, read_asked_names(sys.argv))
+        names = read_asked_names(sys.argv)
+        return holds_all(index, names) and bool(find_tasks(names, index))
     except Exception:  # a saving must cost no run
         return False
 
 
 def _check_results_place(index: Any) -> None:
-    """End the command where its results could not be written: lm_eval would ask everything, and then only warn."""
+    """End a run of our tasks whose results could not be written: lm_eval would ask everything, and then only warn."""
     from vrs_lmeval.benchmark.asked_tasks import find_tasks, read_asked_names
     from vrs_lmeval.benchmark.results_place import ResultsPlaceError, check_results_place
 
     if os.environ.get("RANK", "0") != "0":  # the first of several processes writes
         return
     try:
-        check_results_place(sys.argv, find_tasks(read_asked_names(sys.argv), index))
+        if tasks := find_tasks(read_asked_names(sys.argv), index):
+            check_results_place(sys.argv, tasks)
     except ResultsPlaceError as error:
         raise SystemExit(f"vrs_lmeval: {error}") from None
     except Exception as error:  # a check must cost no run

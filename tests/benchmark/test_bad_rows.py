@@ -138,6 +138,13 @@ def test_a_row_names_an_image_of_its_data_set_in_any_way(folder, name):
     assert load_benchmark(source).samples == load_benchmark(write_rows(folder, [row()])).samples
 
 
+def test_a_folder_that_is_reached_by_a_link_may_be_named_by_either_way(folder, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path)
+    source = write_rows(folder, [row(str(folder / "a.png")), row(str(tmp_path / "link" / "someone" / "set" / "b.png"))])
+    monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path / "link"))
+    assert len(load_benchmark(source).samples) == 2
+
+
 def test_links_of_the_hubs_cache_are_followed(folder):
     (folder / "linked.png").symlink_to(folder.parents[1] / "outside.png")
     assert load_benchmark(write_rows(folder, [row("linked.png")])).images.size is not None

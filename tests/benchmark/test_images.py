@@ -93,6 +93,28 @@ def test_what_is_odd_about_files_is_counted_and_not_said_at_each_decode(caplog):
     assert not caplog.records
 
 
+def write_psd(width, height):
+    """A picture of Photoshop without layers; Pillow counts its frames from 1, and has no frame 0."""
+    header = struct.pack(">4sH6xHIIHH", b"8BPS", 1, 3, height, width, 8, 3)
+    return header + struct.pack(">IIIH", 0, 0, 0, 0) + bytes(range(3 * width)) * height
+
+
+def test_a_picture_whose_first_frame_is_not_number_0_is_read():
+    store = ImageStore()
+    image_id = store.add(lambda: write_psd(4, 2), "row")
+    assert store.open(image_id).size == (4, 2)
+
+
+def test_damage_behind_the_first_frame_costs_no_row():
+    buffer = io.BytesIO()
+    gradient(64, 64).save(buffer, "GIF", save_all=True, append_images=[gradient(64, 64).rotate(90)] * 2)
+    whole = buffer.getvalue()
+    store = ImageStore()
+    first = store.add(lambda: whole, "row")
+    assert store.add(lambda: whole[: 2 * len(whole) // 3], "row") == first
+    assert store.remarks[FIRST_FRAME] >= 1
+
+
 def write_png_header(width, height):
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 100))]

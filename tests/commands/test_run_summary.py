@@ -59,6 +59,10 @@ def test_a_configuration_in_a_file_is_not_told_what_it_says_already():
     assert say(0, ["run", "--config", "run.yaml"]) == ""
 
 
+def test_results_in_a_file_of_ones_own_name_are_not_called_lost(tmp_path):
+    assert say(time.time() - 60, ["run", "--output_path", str(tmp_path / "mine.json"), "--log_samples"]) == ""
+
+
 @pytest.mark.models
 def test_the_real_command_ends_so_and_says_it_once(control_runs):
     printed = (control_runs / "sighted.txt").read_text()

@@ -59,8 +59,10 @@ def fused_op_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def compare_openly(*args: Any) -> None:
         comparing.append(True)
-        compare(*args)
-        comparing.clear()
+        try:
+            compare(*args)
+        finally:
+            comparing.clear()
 
     monkeypatch.setattr(BaseImageProcessor, "_prepare_image_like_inputs", guarded)
     monkeypatch.setattr(known, "_require_equal", compare_openly)
@@ -173,6 +175,44 @@ def test_an_attribute_that_changes_after_a_call_is_followed() -> None:
     for each in (ours, stock):
         each.return_tensors = "pt"
     assert_same(ours(IMAGES), stock(IMAGES))
+
+
+PLAINLY_WRITTEN = [  # forms that transformers takes and brings into its own
+    (image_processor.CLIPImageProcessor, CLIPImageProcessorPil, {"size": 60}),
+    (image_processor.CLIPImageProcessor, CLIPImageProcessorPil, {"crop_size": 20}),
+    (image_processor.CLIPImageProcessor, CLIPImageProcessorPil, {"resample": "bicubic"}),
+    (image_processor.CLIPImageProcessor, CLIPImageProcessorPil, {"image_mean": np.array([0.1, 0.2, 0.3])}),
+    (image_processor.GotOcr2ImageProcessor, GotOcr2ImageProcessorPil, {"size": {"height": 40, "width": 44}}),
+    (image_processor.Qwen2VLImageProcessor, Qwen2VLImageProcessorPil, {"extra": np.zeros(3)}),
+]
+
+
+@pytest.mark.parametrize(
+    ("ours_of", "stock_of", "written"), PLAINLY_WRITTEN, ids=lambda each: getattr(each, "__name__", "")
+)
+def test_settings_in_another_form_are_those_of_the_processor(ours_of: Any, stock_of: Any, written: Any) -> None:
+    ours, stock = ours_of(), stock_of()
+    for _ in range(2):
+        assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+        for each in (ours, stock):
+            vars(each).update(written)
+    assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
+    wrapped = image_processor.FusedImageProcessor(stock_of())
+    given = {name: value for name, value in written.items() if name in ("size", "crop_size")}
+    assert_same(wrapped(IMAGES, return_tensors="np", **given), stock_of()(IMAGES, return_tensors="np", **given))
+
+
+@every_processor
+def test_no_images_are_left_to_the_processor(stock: Any) -> None:
+    ours = getattr(image_processor, type(stock).__name__.removesuffix("Pil"))()
+    same = type(stock)()
+    try:
+        expected = same([])
+    except Exception as error:
+        with pytest.raises(type(error)):
+            ours([])
+    else:
+        assert_same(ours([]), expected)
 
 
 def test_what_cannot_be_fused_is_named_and_left_to_the_processor(caplog: pytest.LogCaptureFixture) -> None:

@@ -41,12 +41,20 @@ def decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
         return read_dicom(encoded)
     with _open(encoded) as image:
         _check_size(image)
-        remarks = {FIRST_FRAME} if getattr(image, "n_frames", 1) > 1 else set()
-        image.seek(0)
         image.load()
-        if _is_dark(image):
-            remarks.add(DARK)
-        return convert_to_rgb(image).copy(), frozenset(remarks)
+        remarks = {DARK} if _is_dark(image) else set()
+        shown = convert_to_rgb(image).copy()
+        if _has_more_frames(image):
+            remarks.add(FIRST_FRAME)
+        return shown, frozenset(remarks)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
+    """Whether there is more than the frame shown. Asked last: counting moves in the file, and meets its damage."""
+    try:
+        return bool(getattr(image, "n_frames", 1) > 1)
+    except Exception:  # what is damaged lies behind the frame that is shown
+        return True
 
 
 def convert_to_rgb(image: Image.Image) -> Image.Image:

@@ -86,14 +86,18 @@ class Table:
         return place.read_bytes()
 
     def _place(self, folder: Path, name: str) -> Path | None:
-        """The file `name` in `folder`; None if it lies elsewhere and may not. Links are not followed: the hub's cache
-        is made of them, and whoever can put one into the folder can put the file there, too."""
+        """The file `name` in `folder`; None if it lies elsewhere and may not.
+
+        Links inside the folder may lead out: the hub's cache is made of them, and whoever can put one there can put the
+        file there, too. A folder that is reached by a link may be named by either way.
+        """
         root, path = (Path(os.path.abspath(each)) for each in (folder, folder / name))
-        is_allowed = path.is_relative_to(root) or (self.takes_absolute and Path(name).is_absolute())
-        return path if is_allowed else None
+        is_inside = path.is_relative_to(root) or path.is_relative_to(os.path.realpath(folder))
+        return path if is_inside or (self.takes_absolute and Path(name).is_absolute()) else None
 
 
 def _is_in_cache(path: str) -> bool:
     """Whether `datasets` put it there: it names images that it fetched by their place in its cache."""
-    caches = (huggingface_hub.constants.HF_HOME, huggingface_hub.constants.HF_HUB_CACHE, datasets.config.HF_CACHE_HOME)
+    hub, config = huggingface_hub.constants, datasets.config
+    caches = (hub.HF_HOME, hub.HF_HUB_CACHE, config.HF_CACHE_HOME, config.HF_DATASETS_CACHE)
     return any(Path(os.path.abspath(path)).is_relative_to(os.path.abspath(cache)) for cache in caches)

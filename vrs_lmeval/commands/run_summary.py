@@ -56,6 +56,8 @@ def show_end(started: float, arguments: Sequence[str], console: Console) -> None
         _say(console, "\nVRS with its interval and what may be concluded: run with --log_samples --output_path FOLDER")
         return
     folder = Path(output)
+    if folder.suffix == ".json":
+        return  # lm_eval writes beside it, under names that no command of ours reads
     # lm_eval makes a folder for each model there; what lies deeper, or beside a file that was named, is not looked at.
     files = [path for pattern in ("results_*.json", "*/results_*.json") for path in folder.glob(pattern)]
     new = [path for path in files if path.stat().st_mtime >= started]

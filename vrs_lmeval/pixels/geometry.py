@@ -251,6 +251,8 @@ def _filter_of(processor: Any, arithmetic: Arithmetic) -> Filter:
     resample = processor.resample
     if resample is None:
         resample = int(Image.Resampling.BILINEAR)
+    if not isinstance(resample, int) and arithmetic == "pillow":
+        raise UnsupportedGeometry(f"resample: {resample!r} is no filter of Pillow")
     if not isinstance(resample, int):  # the torchvision backend also takes torchvision's own names
         name = str(getattr(resample, "value", resample))
         resample = {"bilinear": 2, "bicubic": 3, "lanczos": 1, "nearest": 0}.get(name, name)
@@ -281,7 +283,7 @@ def _require_uint8_resize(filter_name: Filter) -> None:
 def _triple(values: Any, name: str) -> Triple | None:
     if values is None:
         return None
-    numbers = [float(value) for value in values] if isinstance(values, Sequence) else [float(values)] * 3
+    numbers = [float(value) for value in values] if np.ndim(values) else [float(values)] * 3
     if len(numbers) != 3:
         raise UnsupportedGeometry(f"{name}: three channels are needed, not {len(numbers)}")
     return numbers[0], numbers[1], numbers[2]

@@ -8,7 +8,6 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -39,7 +38,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from vrs_lmeval.benchmark.images import flatten_images
-from vrs_lmeval.pixels.geometry import UnsupportedGeometry
+from vrs_lmeval.pixels.geometry import UnsupportedGeometry, arithmetic_of
 from vrs_lmeval.pixels.layouts import Layout, Row, find_layout
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.variant_image import VariantImage
@@ -76,14 +75,11 @@ def _without_torchvision_warnings() -> Iterator[None]:
         source.removeFilter(is_another)
 
 
-_layouts: dict[tuple[type, str], Layout | None] = {}
-"""By class and settings, which seldom change from call to call; the oldest goes when there are _MOST_LAYOUTS."""
+_layouts: dict[tuple[type, str], Layout | UnsupportedGeometry] = {}
+"""By class and settings, which seldom change from call to call: a layout, or why there is none. The oldest goes when
+there are _MOST_LAYOUTS."""
 
 _MOST_LAYOUTS = 32
-
-
-_usual: WeakKeyDictionary[FusedSteps, tuple[dict[str, Any], Layout | None]] = WeakKeyDictionary()
-"""Of each processor: its attributes, copied, and the layout that they gave. No attribute, for it would be saved."""
 
 
 class FusedSteps:
@@ -102,8 +98,10 @@ class FusedSteps:
         """As the processor. A call without settings of its own skips what transformers does about settings: 0.1 ms."""
         if not args and not settings.keys() - {"return_tensors"}:
             flat = images if isinstance(images, list) else [images]
-            layout = self._usual_layout() if flat and all(map(self._is_usual, flat)) else None
-            if layout is not None:
+            own = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}  # type: ignore[attr-defined]
+            # Attributes that transformers would bring into another form first are not read here.
+            layout = self._layout({**own, "return_tensors": None}) if flat and all(map(self._is_usual, flat)) else None
+            if isinstance(layout, Layout):
                 wanted = settings.get("return_tensors", getattr(self, "return_tensors", None))
                 return layout.features(layout.compute([_pair(image) for image in flat]), wanted)
         return super().__call__(images, *args, **settings)  # type: ignore[misc]
@@ -111,24 +109,18 @@ class FusedSteps:
     def _is_usual(self, image: Any) -> bool:
         return isinstance(image, Image.Image | np.ndarray) and _is_fusible(image, vars(self))
 
-    def _usual_layout(self) -> Layout | None:
-        """The layout of the processor's own settings; it is read again when one of them has changed."""
-        known = _usual.get(self)
-        if known is None or known[0] != vars(self):
-            own = {name: getattr(self, name, None) for name in self.valid_kwargs.__annotations__}  # type: ignore[attr-defined]
-            snapshot = {name: copy.copy(value) for name, value in vars(self).items()}
-            known = _usual[self] = (snapshot, self._layout({**own, "return_tensors": None}))
-        return known[1]
-
     def _preprocess_image_like_inputs(self, images: Any, *args: Any, **settings: Any) -> BatchFeature:
         flat = self._prepare_images_structure(images)  # type: ignore[attr-defined] # the processor's
-        layout = self._layout(settings) if all(_is_fusible(image, settings) for image in flat) else None
-        if layout is None:
+        is_fusible = bool(flat) and all(_is_fusible(image, settings) for image in flat)
+        layout = self._layout(settings) if is_fusible else None
+        if isinstance(layout, UnsupportedGeometry):
+            _warn_once(f"backend {BACKEND!r} leaves images to {type(self).__name__}'s own steps: {layout}")
+        if not isinstance(layout, Layout):
             return super()._preprocess_image_like_inputs(flat, *args, **settings)  # type: ignore[misc]
         return layout.features(layout.compute([_pair(image) for image in flat]), settings.get("return_tensors"))
 
-    def _layout(self, settings: dict[str, Any]) -> Layout | None:
-        """The layout of this call, in which the processor's settings fill gaps; None if the op cannot take it."""
+    def _layout(self, settings: dict[str, Any]) -> Layout | UnsupportedGeometry:
+        """The layout of this call, in which the processor's settings fill gaps, or why the op cannot take it."""
         key = (type(self), repr(sorted(settings.items())))
         if key not in _layouts:
             while len(_layouts) >= _MOST_LAYOUTS:
@@ -136,7 +128,7 @@ class FusedSteps:
             _layouts[key] = self._read_layout(settings)
         return _layouts[key]
 
-    def _read_layout(self, settings: dict[str, Any]) -> Layout | None:
+    def _read_layout(self, settings: dict[str, Any]) -> Layout | UnsupportedGeometry:
         asked = copy.copy(self)
         vars(asked).update(settings)
 
@@ -147,8 +139,7 @@ class FusedSteps:
         try:
             return find_layout(asked, answer)
         except UnsupportedGeometry as reason:
-            _warn_once(f"backend {BACKEND!r} leaves images to {type(self).__name__}'s own steps: {reason}")
-            return None
+            return reason
 
 
 # AutoImageProcessor finds the processor of a saved folder by its class name, and saves that name. With the names of
@@ -211,6 +202,7 @@ class FusedImageProcessor:
         self._lazy: list[VariantImage] = []
         self._computed: dict[Hashable, Row] = {}
         self.layout = find_layout(wrapped, partial(wrapped, return_tensors="pt"))
+        self._gives_tensors = arithmetic_of(wrapped) == "torchvision"  # also where no type of tensors is asked for
 
     def __getattr__(self, name: str) -> Any:
         if name == "_wrapped":  # of a copy in the making
@@ -221,9 +213,13 @@ class FusedImageProcessor:
         """Images, nested or not -> the processor's features, `pixel_values` float32."""
         flat = list(flatten_images(images))
         layout = self._find_layout(settings)
-        if layout is None or not all(self._is_fusible(image, settings) for image in flat):
+        is_fusible = bool(flat) and all(self._is_fusible(image, settings) for image in flat)
+        if layout is None or not is_fusible or (return_tensors is None and self._gives_tensors):
             return self._wrapped(images, return_tensors=return_tensors, **settings)
-        return layout.features(self._compute(flat, layout), return_tensors)
+        answer = layout.features(self._compute(flat, layout), return_tensors)
+        if self._computed:  # they are asked for again, and the caller may change what it was given
+            answer["pixel_values"] = copy.deepcopy(answer["pixel_values"])
+        return answer
 
     @contextmanager
     def computing_together(self, images: Sequence[Any]) -> Iterator[None]:
@@ -251,7 +247,9 @@ class FusedImageProcessor:
 
     def _find_layout(self, settings: dict[str, Any]) -> Layout | None:
         """The layout of a call; None if the fused op cannot take its settings."""
-        changed = {name: value for name, value in settings.items() if value != getattr(self._wrapped, name, None)}
+        changed = {
+            name: value for name, value in settings.items() if repr(value) != repr(getattr(self._wrapped, name, None))
+        }
         if not changed:
             return self.layout
         key = repr(sorted(changed.items()))

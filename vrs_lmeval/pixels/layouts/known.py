@@ -21,10 +21,19 @@ _FAMILIES: Sequence[Callable[[Any], Layout | None]] = (read_patches, read_tiles)
 def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
     """The layout of `processor`, whose own steps `answer` runs: images -> its features as torch tensors.
 
-    Raises UnsupportedGeometry, which names the reason, if the fused op cannot give the same bits. For a family whose
-    output depends on the image's size, two small images are compared bit for bit: another release of transformers
-    might compute something else under the same names.
+    Raises UnsupportedGeometry, which names the reason, if the fused op cannot give the same bits, or settings have a
+    form that is not read here, as `size` that is a number. For a family whose output depends on the image's size, two small
+    images are compared bit for bit: another release of transformers might compute something else under the same names.
     """
+    try:
+        return _read_layout(processor, answer)
+    except UnsupportedGeometry:
+        raise
+    except Exception as error:  # the processor itself says what it makes of such a setting
+        raise UnsupportedGeometry(f"settings that are not read: {type(error).__name__}: {error}") from error
+
+
+def _read_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
     for read in _FAMILIES:
         layout = read(processor)
         if layout is not None:

@@ -54,16 +54,9 @@ class Layout(ABC):
 
     lists: tuple[str, ...] = ()
 
-    def compute(self, pairs: Sequence[Pair]) -> list[Row]:
-        """One row a pair. Neighbours of one size are computed together; all changes of an image, by one reading."""
-        rows: list[Row] = []
-        for (height, width), group in groupby(pairs, key=lambda pair: perturbed_size(*pair)):
-            rows += self._compute_equal(list(group), height, width)
-        return rows
-
     @abstractmethod
-    def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
-        """The rows of images that are all `height` x `width` after their change."""
+    def compute(self, pairs: Sequence[Pair]) -> list[Row]:
+        """One row a pair; all changes of an image that stand together by one reading of it."""
 
     @abstractmethod
     def join(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -92,13 +85,25 @@ class FixedSize(Layout):
         batch = preprocess_pairs(pairs, self.geometry)
         return [{"pixel_values": Span(batch, index, index + 1)} for index in range(len(pairs))]
 
-    def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
-        return self.compute(pairs)
-
     def join(self, rows: Sequence[Row]) -> dict[str, Any]:
         """(N, 3, height, width) float32."""
         features: dict[str, Any] = {"pixel_values": join_spans([row["pixel_values"] for row in rows])}
         return {**features, "num_crops": [0] * len(rows)} if self._counts_crops else features
+
+
+class BySize(Layout):
+    """What an image becomes depends on its size; neighbours of one size are computed together."""
+
+    def compute(self, pairs: Sequence[Pair]) -> list[Row]:
+        """One row a pair."""
+        rows: list[Row] = []
+        for (height, width), group in groupby(pairs, key=lambda pair: perturbed_size(*pair)):
+            rows += self._compute_equal(list(group), height, width)
+        return rows
+
+    @abstractmethod
+    def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
+        """The rows of images that are all `height` x `width` after their change."""
 
 
 def perturbed_size(image: Any, change: Perturbation) -> tuple[int, int]:

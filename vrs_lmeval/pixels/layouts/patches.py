@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
-from vrs_lmeval.pixels.layouts.layout import Layout, Pair, Row, Span, join_spans
+from vrs_lmeval.pixels.layouts.layout import BySize, Pair, Row, Span, join_spans
 from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
 from vrs_lmeval.pixels.preprocess import preprocess_pairs
 
@@ -22,7 +22,7 @@ QWEN, GLM, GLM46 = "Qwen2VLImageProcessor", "Glm4vImageProcessor", "Glm46VImageP
 """Qwen2-VL's class serves Qwen2.5-VL, Qwen3-VL and Qwen3.5 as well."""
 
 
-class PatchLayout(Layout):
+class PatchLayout(BySize):
     """`pixel_values` (patches of all images, values of a patch), and `image_grid_thw` (images, 3): 1, rows, columns."""
 
     def __init__(self, levels: Geometry, size_rule: SizeRule, patches: Blocks) -> None:

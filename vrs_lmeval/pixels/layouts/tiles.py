@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
-from vrs_lmeval.pixels.layouts.layout import Layout, Pair, Row, Span, join_spans
+from vrs_lmeval.pixels.layouts.layout import BySize, Pair, Row, Span, join_spans
 from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
 from vrs_lmeval.pixels.preprocess import empty_outputs, preprocess_pairs
 
@@ -21,7 +21,7 @@ GOT_OCR2, COHERE2, OVIS2 = "GotOcr2ImageProcessor", "Cohere2VisionImageProcessor
 """Got-OCR2's class serves InternVL and Aya Vision as well; Command A Vision's has a torchvision backend alone."""
 
 
-class TileLayout(Layout):
+class TileLayout(BySize):
     """`pixel_values` (tiles of all images, 3, height, width), and what the processor says of each image's tiles.
 
     An image of more than one tile has its thumbnail behind them, or before them if `thumbnail_first`. `count`: the
