@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks
+from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks, describe_task
+from vrs_lmeval.leaderboard.runs import Run, ScoredSample
+from vrs_lmeval.run_record import RunEvidence
 
 
 def test_of_tasks_on_the_same_images_one_counts():
@@ -20,6 +22,15 @@ def test_most_models_come_before_most_questions_and_these_before_the_order():
     assert choose_benchmarks([few, letters, text]) == ("text",)
     assert choose_benchmarks([few, letters]) == ("mc",)
     assert choose_benchmarks([AskedTask("one", {"a"}, 1, 1), AskedTask("two", {"a"}, 1, 1)]) == ("one",)
+
+
+def test_of_several_images_together_one_alone_may_be_shared():
+    def run(task, images):
+        samples = (ScoredSample("s", f"{task}-set", "q", ("g",), "open", (), {}, images=images),)
+        return Run("model", task, samples, {}, RunEvidence(dataset={}, variants=(), parser_version="1"), {}, None)
+
+    asked = [describe_task([run("one", ("a", "x"))]), describe_task([run("two", ("a", "y"))])]
+    assert choose_benchmarks(asked) == ("one",)
 
 
 def test_sharing_goes_on_through_a_third_task():

@@ -244,9 +244,21 @@ def test_models_that_have_seen_a_benchmark_are_marked_in_every_table(tmp_path):
         "guesses": "test",
         "weak": "",
     }
+    page = make_page(board)
+    assert '<th scope="row">looks † ' in page
+    assert "<li>‡ trained on its test questions, by its model card.</li>" in page
+    assert "So marked are 1 of 2 synthetic and 1 of 1 authentic models" in page
+    assert "†" not in make_page(make_board(tmp_path)).split("<script")[0]
     unmarked = make_board_markdown(make_board(tmp_path))
     assert "†" not in unmarked
     assert "by its model card" not in unmarked
+
+
+def test_a_label_that_is_another_models_name_is_given_to_neither(tmp_path):
+    for number, name in enumerate(("a", "b")):
+        write_run(tmp_path, name, draw_rows(0.9, 0.4, seed=number))
+    (task,) = make_board(tmp_path, {"a": ModelCard(label="b")}).boards
+    assert {standing.run.model: standing.label for standing in task.standings} == {"some/a": "a", "some/b": "b"}
 
 
 def test_all_formats_show_the_same_numbers(tmp_path):

@@ -15,7 +15,7 @@ from vrs_lmeval.leaderboard.runs import read_folders
 from vrs_lmeval.page.axes import Axis, choose_axis
 from vrs_lmeval.page.charts import draw_accuracy, draw_contrasts, draw_modalities, draw_vrs
 from vrs_lmeval.page.curves import draw_severity, find_style
-from vrs_lmeval.page.labels import LETTER, SCREENS, place_labels
+from vrs_lmeval.page.labels import LETTER, SCREENS, overlap, place_labels
 from vrs_lmeval.page.sample_browser import fill_browser
 from vrs_lmeval.records import Interval
 
@@ -48,7 +48,7 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
             "second": {"acc_jpeg_1": (0, 1), "acc_jpeg_5": (0, 0), "acc_gaussian_blur_3": (1, 0)},
         },
     )
-    chart = draw_severity(board, {"first": 7, "second": 8})
+    chart = draw_severity(board, {"first": 7, "second": 8}, 12)
     assert [panel.title for panel in chart.panels] == ["gaussian blur", "jpeg"]
     drawn = {(line.models, panel.title): line.points for panel in chart.panels for line in panel.lines}
     assert drawn == {  # each begins with the accuracy on the real image
@@ -74,7 +74,7 @@ def test_each_perturbation_has_a_panel_with_a_line_per_model(tmp_path):
     ],
 )
 def test_without_graded_variants_there_is_no_severity_chart(values, tmp_path):
-    assert draw_severity(make_task_board(tmp_path, {"only": values}), {"only": 0}) is None
+    assert draw_severity(make_task_board(tmp_path, {"only": values}), {"only": 0}, 12) is None
 
 
 def interval(estimate, half):
@@ -147,14 +147,15 @@ def test_names_of_points_cover_no_other_name_and_no_point():
     names = ["a model of some name", "another model of a name", "third", "the last at the edge", "crowded out"]
     for (screen, width), height in zip(SCREENS.items(), (380, 380), strict=True):
         boxes = []
+        marks = [(x * width - 7, y * height - 7, x * width + 7, y * height + 7) for x, y in points]
         for (x, y), name, labels in zip(points, names, place_labels(points, names, height), strict=True):
             for label in labels:
                 if label.screen == screen:
                     boxes.append(box_of(label, x * width, y * height, len(name)))
         assert 2 <= len(boxes) < len(points)
         assert all(left >= 0 and right <= width for left, _, right, _ in boxes)
-        for one, other in itertools.combinations(boxes, 2):
-            assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+        pairs = [*itertools.combinations(boxes, 2), *itertools.product(boxes, marks)]
+        assert not any(overlap(one, other) for one, other in pairs)
 
 
 def box_of(label, x, y, letters):

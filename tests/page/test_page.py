@@ -68,14 +68,16 @@ def opened(browser, path):
 
 def models_shown(page):
     names = (
-        page.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator("tbody th").all_inner_texts()
+        page.locator("section:not([aria-labelledby='page:answer']) table.sortable")
+        .first.locator("tbody th")
+        .all_inner_texts()
     )
     return [name.removesuffix(" !") for name in names]  # the mark of a warning
 
 
 def vrs_shown(page):
     cells = (
-        page.locator("section:not([aria-labelledby=answer]) table.sortable")
+        page.locator("section:not([aria-labelledby='page:answer']) table.sortable")
         .first.locator("tbody td:nth-child(3)")
         .all_inner_texts()
     )
@@ -86,7 +88,7 @@ def vrs_shown(page):
 def test_a_heading_sorts_by_mouse_and_by_keyboard(opened):
     assert sorted(models_shown(opened)) == sorted(SHARES)
     assert vrs_shown(opened) == sorted(vrs_shown(opened), reverse=True)
-    heading = opened.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator(
+    heading = opened.locator("section:not([aria-labelledby='page:answer']) table.sortable").first.locator(
         "th button", has_text="model"
     )
     heading.click()
@@ -95,7 +97,7 @@ def test_a_heading_sorts_by_mouse_and_by_keyboard(opened):
     opened.keyboard.press("Enter")
     assert models_shown(opened) == sorted(SHARES, key=str.casefold, reverse=True)
     assert heading.locator("..").get_attribute("aria-sort") == "descending"
-    vrs = opened.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator(
+    vrs = opened.locator("section:not([aria-labelledby='page:answer']) table.sortable").first.locator(
         "th button", has_text="VRS"
     )
     vrs.focus()
@@ -166,7 +168,7 @@ def test_filters_act_on_all_tables_and_charts(opened):
         shown = opened.locator(f"{selector}:visible").all_text_contents()
         assert {name.strip().removesuffix("!").strip() for name in shown} <= kept, selector
         assert shown, selector
-    assert opened.locator("section[aria-labelledby=answer] li[data-models]:visible").count() == 2
+    assert opened.locator("section[aria-labelledby='page:answer'] li[data-models]:visible").count() == 2
     opened.locator(".find").fill("sta")
     assert opened.locator(".found").inner_text() == "1 of 6"
     assert opened.locator(".keys:visible").first.locator("li:visible").count() == 1
@@ -175,7 +177,7 @@ def test_filters_act_on_all_tables_and_charts(opened):
     assert opened.locator(".found").inner_text() == "1 of 6"
     opened.locator("button[type=reset]").click()
     opened.locator(".found", has_text="all 6").wait_for()
-    assert opened.locator("section[aria-labelledby=answer] li[data-models]:visible").count() == 6
+    assert opened.locator("section[aria-labelledby='page:answer'] li[data-models]:visible").count() == 6
 
 
 def let_scroll(page):
@@ -273,14 +275,14 @@ def test_paper_gets_what_is_folded_away(opened):
 
 @needs_chromium
 def test_the_first_thing_is_the_answer_of_every_model_on_every_task(opened):
-    table = opened.locator("section[aria-labelledby=answer] table.matrix")
+    table = opened.locator("section[aria-labelledby='page:answer'] table.matrix")
     assert table.locator("tbody tr").count() == len(SHARES)
     headings = [text.split()[0] for text in table.locator("thead th").all_inner_texts()]
     assert headings == ["VRS", "vrs_one", "vrs_two", "training"]  # of the same data, so without a mean
     marks = table.locator(".mark").evaluate_all("all => all.map(each => each.getAttribute('aria-label'))")
     assert len(marks) == 2 * len(SHARES)
     assert "is right more often with its own image" in marks
-    sentences = opened.locator("section[aria-labelledby=answer] li").all_inner_texts()
+    sentences = opened.locator("section[aria-labelledby='page:answer'] li").all_inner_texts()
     assert sentences[0].endswith("on both tasks.")
 
 
@@ -305,7 +307,7 @@ def test_a_script_that_slipped_in_would_not_run(opened, browser):
 @needs_chromium
 def test_a_table_is_copied_as_it_stands(opened):
     opened.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    part = opened.locator("section[aria-labelledby=answer]")
+    part = opened.locator("section[aria-labelledby='page:answer']")
     shown = {}
     for name in ("CSV", "Markdown", "LaTeX"):
         part.locator("button", has_text=name).click()
@@ -383,7 +385,9 @@ def test_two_hundred_models_make_a_page_that_can_be_used(tmp_path, browser):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("details.filters summary").click()
     page.locator("input.find").fill("MODEL19")
-    shown = page.locator("section:not([aria-labelledby=answer]) table.sortable").first.locator("tbody tr:visible th")
+    shown = page.locator("section:not([aria-labelledby='page:answer']) table.sortable").first.locator(
+        "tbody tr:visible th"
+    )
     assert {name.split()[0] for name in shown.all_inner_texts()} == {"model19", *(f"model19{i}" for i in range(10))}
     assert page.locator(".found").inner_text() == "11 of 200"
     page.locator("input.find").fill("")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from vrs_lmeval.leaderboard.runs import Run
+
 
 @dataclass(frozen=True, slots=True)
 class AskedTask:
@@ -14,6 +16,13 @@ class AskedTask:
     images: Collection[str]
     models: int
     questions: int
+
+
+def describe_task(runs: Sequence[Run]) -> AskedTask:
+    """The task of these comparable runs, one a model."""
+    samples = runs[0].samples
+    images = {image for sample in samples for image in sample.images or (sample.image_id,)}
+    return AskedTask(runs[0].task, images, len(runs), len(samples))
 
 
 def choose_benchmarks(tasks: Sequence[AskedTask]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -141,8 +142,9 @@ def make_leaderboard(
     card_of = {model: find_card(cards, model) for model in models}
     given = [card_of[model].label for model in models]
     made = make_labels(models)
+    used = Counter(name for pair in zip(given, made, strict=True) for name in set(pair) if name)
     labels = {
-        model: made_label if label is None or given.count(label) > 1 else label
+        model: made_label if label is None or used[label] > 1 else label
         for model, label, made_label in zip(models, given, made, strict=True)
     }
     boards = tuple(_make_board(task, chosen, card_of, labels) for task, chosen in kept.items())

@@ -116,6 +116,12 @@ def describe_seen(task: TaskBoard) -> list[str]:
     return notes
 
 
+def find_seen_mark(standing: Standing) -> str:
+    """The mark behind the name of a model that has seen the benchmark's data; "" behind others."""
+    split = _find_seen_split(standing)
+    return SEEN_MARKS[split] if split else ""
+
+
 def _find_seen_split(standing: Standing) -> Split | None:
     return standing.card.find_seen_split(standing.run.task)
 

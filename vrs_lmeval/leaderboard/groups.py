@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks
+from vrs_lmeval.leaderboard.benchmarks import choose_benchmarks, describe_task
 from vrs_lmeval.leaderboard.comparison import align_vrs
 from vrs_lmeval.leaderboard.model_cards import ModelCard
 from vrs_lmeval.leaderboard.pairs import BOUNDS
@@ -117,10 +117,9 @@ def contrast_groups(
             columns, images, partners = align_vrs(grouped)
             models = {run.model: column for run, column in zip(grouped, columns.T, strict=True)}
             aligned.append(_Aligned(task, models, images, partners))
-    chosen = choose_benchmarks(
-        [AskedTask(each.task, each.images, len(each.values), len(each.images)) for each in aligned]
-    )
-    together = [[each for each in aligned if each.task in chosen]] if len(chosen) > 1 else []
+    chosen = choose_benchmarks([describe_task(runs) for runs in runs_by_task.values() if runs])
+    benchmarks = [each for each in aligned if each.task in chosen]
+    together = [benchmarks] if len(benchmarks) > 1 else []
     return [_contrast(part, cards, labels) for part in [*([task] for task in aligned), *together]]
 
 

@@ -14,6 +14,7 @@ models:
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
@@ -109,7 +110,8 @@ def read_card(where: str, entry: Any, others: Collection[str] = ()) -> ModelCard
     if training is not None and training not in TRAINING_KINDS:
         raise UnreadableCardsError(f"{where}: training {training!r} is none of {', '.join(TRAINING_KINDS)}")
     billions = entry.get("billions")
-    if billions is not None and (isinstance(billions, bool) or not isinstance(billions, int | float) or billions <= 0):
+    is_number = isinstance(billions, int | float) and not isinstance(billions, bool)
+    if billions is not None and not (is_number and 0 < billions < math.inf):
         raise UnreadableCardsError(f"{where}: billions should be a number of 1e9 parameters, not {billions!r}")
     said: dict[str, Any] = {key: str(entry[key]).strip() for key in TEXTS if entry.get(key) is not None}
     said |= {key: _read_tasks(where, key, entry[key]) for key in TASKS if entry.get(key) is not None}

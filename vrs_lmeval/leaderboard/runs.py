@@ -54,6 +54,7 @@ class ScoredSample:
     question_type: str | None = None
     modality: str | None = None
     answers: Mapping[str, GivenAnswer] = field(default_factory=dict)  # by variant
+    images: tuple[str, ...] = ()  # each of several shown together; `image_id` is of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +220,7 @@ def _read_sample(logged: Mapping[str, Any], metrics: Mapping[str, LoggedMetric])
         sample.question_type,
         sample.modality,
         _read_answers(records, logged.get("filtered_resps") or [], _read_prompts(logged.get("arguments"))),
+        sample.images,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from vrs_lmeval.leaderboard.benchmarks import AskedTask, choose_benchmarks
+from vrs_lmeval.leaderboard.benchmarks import choose_benchmarks, describe_task
 from vrs_lmeval.leaderboard.board import Standing, TaskBoard
 from vrs_lmeval.leaderboard.verdict import Kind
 from vrs_lmeval.records import Interval
@@ -50,15 +50,10 @@ def summarise(boards: Sequence[TaskBoard]) -> BoardSummary:
     for board in boards:
         for standing in board.standings:
             by_model.setdefault(standing.run.model, {})[board.task] = standing
-    benchmarks = choose_benchmarks([_describe(board) for board in boards])
+    benchmarks = choose_benchmarks([describe_task([each.run for each in board.standings]) for board in boards])
     models = [_summarise_model(standings, benchmarks, len(boards)) for standings in by_model.values()]
     models.sort(key=lambda each: (each.mean is None, -each.mean.estimate if each.mean else 0.0))
     return BoardSummary(tuple(board.task for board in boards), benchmarks, tuple(models))
-
-
-def _describe(board: TaskBoard) -> AskedTask:
-    samples = board.standings[0].run.samples
-    return AskedTask(board.task, {sample.image_id for sample in samples}, len(board.standings), len(samples))
 
 
 def _summarise_model(standings: Mapping[str, Standing], benchmarks: Sequence[str], boards: int) -> ModelSummary:

@@ -31,7 +31,7 @@ def find_style(index: int) -> tuple[str, str, int]:
     return f"curve{index % COLOURS}", SYMBOLS[index % len(SYMBOLS)], index // COLOURS % DASHES
 
 
-def draw_severity(board: TaskBoard, numbers: Mapping[str, int], most: int = 12) -> Chart | None:
+def draw_severity(board: TaskBoard, numbers: Mapping[str, int], most: int) -> Chart | None:
     """Accuracy against severity, a panel per perturbation and a line for each of the first `most` models.
 
     None if the board has no graded variants.

@@ -1,6 +1,6 @@
 "use strict";
 // Which models are shown: chosen by their fields and name, kept in the address. The number of a model is its place in MODELS.
-const MODELS = JSON.parse(document.getElementById("models").textContent);
+const MODELS = JSON.parse(document.getElementById("page:models").textContent);
 const CHOSEN = { training: new Set(), size: new Set(), base: new Set(), name: "", question: "", at: "" };
 const FIELDS = ["training", "size", "base"];
 const isShown = (number) => FIELDS.every((field) => !CHOSEN[field].size || CHOSEN[field].has(MODELS[number][field])) &&
@@ -29,6 +29,7 @@ function readAddress() {
   const exists = (field) => (value) => MODELS.some((model) => model[field] === value); // the page may have changed since
   FIELDS.forEach((field) => { CHOSEN[field] = new Set(parts.getAll(field).filter(exists(field))); });
   ["name", "question", "at"].forEach((name) => { CHOSEN[name] = parts.get(name) ?? ""; });
+  if (!filters) CHOSEN.name = ""; // of a page that had a form to take it back
 }
 function makeAddress() {
   const parts = new URLSearchParams();

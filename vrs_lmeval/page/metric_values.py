@@ -10,8 +10,8 @@ from vrs_lmeval.leaderboard.board import TaskBoard
 from vrs_lmeval.metrics.catalogue import METRICS
 from vrs_lmeval.records import Interval
 
-DIGITS = 5
-"""The page shows three; a page of many models is lighter with few."""
+DIGITS = 3
+"""As many as the page shows: rounded twice, a value might differ from that in its tables."""
 
 
 def find_slices(board: TaskBoard) -> list[tuple[str, str]]:

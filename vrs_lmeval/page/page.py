@@ -13,7 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from vrs_lmeval.leaderboard.board import Leaderboard, TaskBoard
-from vrs_lmeval.leaderboard.board_report import NECESSARY, describe_power, describe_selection, describe_text_floor
+from vrs_lmeval.leaderboard.board_report import (
+    NECESSARY,
+    describe_power,
+    describe_seen,
+    describe_selection,
+    describe_text_floor,
+    find_seen_mark,
+)
 from vrs_lmeval.leaderboard.groups import OVERALL, GroupContrast
 from vrs_lmeval.leaderboard.modality_reliance import find_modality_reliance
 from vrs_lmeval.leaderboard.reliability import Bin, find_reliability
@@ -121,6 +128,8 @@ def _make_environment() -> Environment:
         count=_format_count,
         power=describe_power,
         text_floor=describe_text_floor,
+        seen=describe_seen,
+        seen_mark=find_seen_mark,
         selection=describe_selection,
         floor=lambda task: describe_floor(task.blind_floor, task.standings[0].metrics),
         sortkey=_sort_key,

@@ -74,12 +74,14 @@ for (const browser of document.querySelectorAll(".browser")) {
   };
   let shown = PAGE;
   let only = ""; // the question that the address names
+  let isFilled = false;
   const fillChoice = () => {
     const before = part(".which").value;
     const options = models.filter(isShown).map((number) => new Option(MODELS[number].label, number));
     part(".which").replaceChildren(new Option("every model", ""), ...options);
     part(".which").value = options.some((option) => option.value === before) ? before : "";
-    if (!before && options.length > 12) part(".which").selectedIndex = 1;
+    if (!isFilled && options.length > 12) part(".which").selectedIndex = 1; // later the reader may have chosen all
+    isFilled = true;
   };
   const update = () => {
     if (!browser.open) return;
@@ -121,6 +123,7 @@ for (const browser of document.querySelectorAll(".browser")) {
     const [task, id] = CHOSEN.question.split("/");
     only = task === browser.dataset.task ? id : "";
     if (only) {
+      part(".which").value = "";
       browser.open = true;
       browser.scrollIntoView();
     }

@@ -121,6 +121,7 @@ def _list_prompts(answers: Sequence[GivenAnswer | None], texts: Texts) -> list[l
     for place, answer in enumerate(answers):
         if answer is not None and answer.prompt is not None:
             places.setdefault(texts.keep(answer.prompt), []).append(place)
-    if len(places) == 1:
+    asked = sum(answer is not None for answer in answers)
+    if len(places) == 1 and len(next(iter(places.values()))) == asked:
         return [[text] for text in places]
     return [[text, *of_text] for text, of_text in places.items()]

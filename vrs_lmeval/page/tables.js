@@ -69,11 +69,11 @@ const FORMATS = {
 };
 function readTable(table) {
   const rows = [...table.rows].filter((row) => !row.hidden);
-  return rows.map((row) => [...row.cells].filter((cell) => !cell.hidden).map((cell) => {
+  return rows.map((row) => [...row.cells].filter((cell) => !cell.hidden).flatMap((cell) => {
     const copy = cell.cloneNode(true);
     copy.querySelectorAll(".flag, .bar").forEach((part) => part.remove());
     copy.querySelectorAll(".interval").forEach((part) => part.prepend(" "));
-    return copy.textContent.replace(/\s+/g, " ").trim();
+    return [copy.textContent.replace(/\s+/g, " ").trim(), ...Array(cell.colSpan - 1).fill("")];
   }));
 }
 async function copyText(text) {

@@ -22,7 +22,7 @@ def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> L
     """The layout of `processor`, whose own steps `answer` runs: images -> its features as torch tensors.
 
     Raises UnsupportedGeometry, which names the reason, if the fused op cannot give the same bits, or settings have a
-    form that is not read here, as `size` that is a number. For a family whose output depends on the image's size, two small
+    form that is not read here, as a number for `size`. For a family whose output depends on the image's size, two small
     images are compared bit for bit: another release of transformers might compute something else under the same names.
     """
     try:
