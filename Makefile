@@ -101,7 +101,7 @@ readme-picture: $(VENV)/.installed-dev demo
 # A wheel for each Python, installed in an empty environment, used and uninstalled (10 minutes; ARGUMENTS="--op-alone": 2).
 PYTHONS ?= $(PYTHON)
 check-wheel:
-	$(PYTHON) tools/check_wheel.py $(foreach python,$(PYTHONS),$$(command -v $(python))) $(ARGUMENTS)
+	$(PYTHON) tools/check_wheel.py $(PYTHONS) $(ARGUMENTS)
 
 # What users install, by tools of their own environment: known faults of each package (asks the advisory service of PyPI, and says which it
 # could not look up), the licences, and a software bill of materials.

@@ -1,16 +1,16 @@
-"""`make check-wheel` itself: it finds a file left behind, a stranger in a wheel, and a command that fails."""
+"""Parts of `make check-wheel`: a file left behind, a stranger in a wheel, a command that fails, a missing Python."""
 
 import sys
 import zipfile
 
 import pytest
 
-from tools.check_wheel import CheckFailedError, list_files, read_requirements, run
+from tools.check_wheel import CheckFailedError, list_files, main, read_requirements, run
 
 METADATA = """Metadata-Version: 2.4
 Name: vrs_lmeval
 Requires-Dist: numpy>=2
-Requires-Dist: plotly>=6; extra == "page"
+Requires-Dist: pydicom>=3; extra == "dicom"
 Requires-Dist: pillow>=11
 
 # A title
@@ -45,3 +45,9 @@ def test_compiled_files_of_others_are_no_remains_and_ours_are(tmp_path):
 def test_a_command_that_fails_is_told_with_its_output():
     with pytest.raises(CheckFailedError, match="ended with 3:\nhm"):
         run(sys.executable, "-c", "print('hm'); raise SystemExit(3)")
+
+
+def test_a_python_that_is_not_there_is_no_check_of_another(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["check_wheel", "python3.99"])
+    with pytest.raises(SystemExit, match=r"there is no python3\.99"):
+        main()

@@ -178,7 +178,7 @@ def timed(step: str) -> Iterator[None]:
 def main() -> None:
     """Check each Python named on the command line, or a wheel that was built elsewhere."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pythons", nargs="*", type=Path, default=[Path(sys.executable)], help="default: this one")
+    parser.add_argument("pythons", nargs="*", default=[sys.executable], help="default: this one")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "check-wheel")
     parser.add_argument("--wheel", type=Path, help="check this one, for one Python, in place of building")
     parser.add_argument(
@@ -188,9 +188,13 @@ def main() -> None:
     asked = parser.parse_args()
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for python in asked.pythons:
-        print(f"{python}: {run(python, '--version').strip()}", flush=True)
+    for name in asked.pythons:
+        found = shutil.which(name)
+        if found is None:
+            sys.exit(f"check_wheel: there is no {name}")
+        python = Path(found)
         try:
+            print(f"{python}: {run(python, '--version').strip()}", flush=True)
             wheel = asked.wheel.resolve() if asked.wheel else make_wheel(python, folder)
             print(f"  {wheel.name}, {wheel.stat().st_size / 1e6:.1f} MB", flush=True)
             check_wheel(python, wheel, folder, asked.constraint.resolve(), asked.op_alone)

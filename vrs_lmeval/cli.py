@@ -305,6 +305,11 @@ def preview(
     except PreviewError as error:
         console.print(f"[red]vrs preview:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error
+    if output.is_dir():
+        console.print(
+            f"[red]vrs preview:[/red] --output {escape(str(output))} is a folder; name a file", highlight=False
+        )
+        raise typer.Exit(2)
     codes = []
     for each, path in zip(found, name_sheets([each.name for each in found], output), strict=True):
         try:

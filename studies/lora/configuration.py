@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from studies.miniature.arms import ARMS
-from studies.miniature.configuration import UnreadableSettingsError
+from studies.miniature.configuration import UnreadableSettingsError, check_numbers
 from studies.miniature.pairs import SPLITS
 
 PRECISIONS = ("bfloat16", "float16", "float32")
@@ -69,6 +69,8 @@ def read_settings(path: Path) -> Settings:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         parts = {"lora": Lora(**content["lora"]), "training": Schedule(**content["training"])}
         lists = {name: tuple(content[name]) for name in ("arms", "tasks")}
+        if not all(isinstance(content[name], list) for name in lists):
+            raise TypeError("arms and tasks should be lists")
         settings = Settings(**{**content, **parts, **lists})
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
         known = ", ".join(field.name for field in fields(Settings))
@@ -80,6 +82,7 @@ def read_settings(path: Path) -> Settings:
     ):
         if not given <= set(allowed):
             raise UnreadableSettingsError(f"{path}: {name} should be of {', '.join(allowed)}, not {', '.join(given)}")
+    check_numbers(path, settings, settings.lora, settings.training)
     if settings.training.batch_size % settings.training.pairs_at_once:
         raise UnreadableSettingsError(f"{path}: batch_size should be a multiple of pairs_at_once")
     return settings

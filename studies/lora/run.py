@@ -25,12 +25,13 @@ from studies.lora.examples import Example, encode, find_image, write_example
 from studies.lora.training import add_adapter, load_base, train
 from studies.miniature.arms import Arm, make_arms
 from studies.miniature.batches import word_letters, word_short
+from studies.miniature.grid import NOTE, is_of
 from studies.miniature.pairs import Pair, Split, keep_images, read_split
 from studies.miniature.run import HERE as MINIATURE
 from studies.miniature.run import TRAINING, call_vrs, forget_stale_runs
 
 HERE = Path(__file__).parent
-NOTE, KEPT = "trained.json", "last_epoch.pt"
+KEPT = "last_epoch.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,7 @@ def describe(job: Job, settings: Settings) -> dict[str, Any]:
 
 def is_trained(output: Path, job: Job, settings: Settings) -> bool:
     """Whether the folder holds a whole adapter of this very job."""
-    try:
-        note = json.loads((find_folder(output, job) / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return all(note.get(key) == value for key, value in describe(job, settings).items())
+    return is_of(find_folder(output, job), describe(job, settings))
 
 
 class Examples:

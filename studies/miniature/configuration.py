@@ -79,6 +79,23 @@ class Settings:
         return {"decoder": asdict(self.decoder), "training": asdict(self.training)}
 
 
+def check_numbers(path: Path, *parts: Any) -> None:
+    """Raises UnreadableSettingsError for a field of these dataclasses that is no number, or a count below 1."""
+    for part in parts:
+        for field in fields(part):
+            value, kind = getattr(part, field.name), str(field.type)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if kind.startswith("float") and not is_number:
+                raise UnreadableSettingsError(
+                    f"{path}: {field.name} should be a number, it is {value!r} (YAML reads 2e-4 as text: write 2.0e-4)"
+                )
+            is_count = isinstance(value, int) and is_number and value >= 1
+            if kind.startswith("int") and not is_count and not (value is None and kind.endswith("None")):
+                raise UnreadableSettingsError(
+                    f"{path}: {field.name} should be a whole number from 1 on, it is {value!r}"
+                )
+
+
 def read_settings(path: Path) -> Settings:
     """Raises UnreadableSettingsError."""
     try:
@@ -102,4 +119,5 @@ def read_settings(path: Path) -> Settings:
     for name, given, known in (("splits", settings.splits, SPLITS), ("arms", settings.arms, ARMS)):
         if not set(given) <= set(known):
             raise UnreadableSettingsError(f"{path}: {name} should be some of {', '.join(known)}, not {given}")
+    check_numbers(path, settings, settings.decoder, settings.training)
     return settings

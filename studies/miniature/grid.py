@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,11 +66,16 @@ def describe(job: Job, settings: Settings) -> dict[str, Any]:
 
 def is_trained(output: Path, job: Job, settings: Settings) -> bool:
     """Whether the folder holds a whole model of this very job."""
+    return is_of(find_folder(output, job), describe(job, settings))
+
+
+def is_of(folder: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether what was trained there, as its note says, depends on all that is wanted."""
     try:
-        note = json.loads((find_folder(output, job) / NOTE).read_text(encoding="utf-8"))
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return all(note.get(key) == value for key, value in describe(job, settings).items())
+    return all(note.get(key) == value for key, value in wanted.items())
 
 
 def train_all(settings: Settings, output: Path, say: Callable[[str], None]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from studies.miniature.configuration import Settings, read_settings
+from studies.miniature.grid import NOTE as TRAINED
 from studies.miniature.grid import find_folder, is_trained, list_jobs, train_all
 from studies.miniature.page_tables import write_page
 from studies.miniature.report import write_numbers
@@ -78,7 +79,7 @@ def forget_stale_runs(folder: Path) -> None:
         command = json.loads(note.read_text(encoding="utf-8"))
         arguments = command[command.index("--model_args") + 1]
         model = re.search(r"peft=([^,]+)", arguments) or re.search(r"pretrained=([^,]+)", arguments)
-        trained = Path(model[1]) / "trained.json" if model else None
+        trained = Path(model[1]) / TRAINED if model else None
         if trained is not None and trained.is_file() and trained.stat().st_mtime > note.stat().st_mtime:
             note.unlink()
 

@@ -13,7 +13,19 @@ def test_a_secret_is_told_by_its_name_alone(name):
     assert "planted" not in fault
 
 
-@pytest.mark.parametrize("arguments", [{}, {"token": True}, {"token": None}, {"use_auth_token": False}])
+@pytest.mark.parametrize(
+    "url", ["https://planted@h/v1", "https://u:planted@h/v1", "https://h/v1?v=1&sig=planted", "http://h?key="]
+)
+def test_a_secret_in_a_url_is_one(url):
+    fault = find_written_secret({"base_url": url})
+    assert fault.startswith("base_url: ")
+    assert "planted" not in fault
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"base_url": "http://h:8/v1?api-version=2"}, {"token": True}, {"token": None}, {"use_auth_token": False}],
+)
 def test_what_says_whether_a_saved_token_is_used_is_no_secret(arguments):
     assert find_written_secret(arguments) is None
 

@@ -152,3 +152,16 @@ def test_a_task_that_shows_no_image_is_told_in_words(tmp_path):
 
 def test_options_in_another_order_are_told_in_words(tmp_path):
     assert "rotated: right, left" in preview("--task", "vrs_sample_rotated", "--output", tmp_path / "sheet.png").output
+
+
+@pytest.mark.parametrize("text", ["group: g\ntask: [vrs_sample]\n", "task: other\ndataset_path: x\ntest_split: test\n"])
+def test_a_yaml_that_is_no_task_of_ours_is_told(text, tmp_path):
+    path = tmp_path / "other.yaml"
+    path.write_text(text)
+    told = preview("--task", path, "--output", tmp_path / "x.png")
+    assert (told.exit_code, "is no task of ours" in told.output) == (2, True)
+
+
+def test_a_folder_in_the_sheets_place_is_told(tmp_path):
+    told = preview("--task", "vrs_sample", "--output", tmp_path)
+    assert (told.exit_code, "is a folder; name a file" in told.output) == (2, True)

@@ -55,8 +55,9 @@ def test_without_samples_it_says_what_to_type(arguments):
     assert "run with --log_samples --output_path FOLDER" in say(0, arguments)
 
 
-def test_a_configuration_in_a_file_is_not_told_what_it_says_already():
-    assert say(0, ["run", "--config", "run.yaml"]) == ""
+@pytest.mark.parametrize("option", ["--config", "-C"])
+def test_a_configuration_in_a_file_is_not_told_what_it_says_already(option):
+    assert say(0, ["run", option, "run.yaml"]) == ""
 
 
 def test_results_in_a_file_of_ones_own_name_are_not_called_lost(tmp_path):

@@ -363,6 +363,9 @@ def test_the_shipped_configuration_is_read():
     assert settings.training.gradient_checkpointing
 
 
+SHIPPED = yaml.safe_load(CONFIGURATION.read_text())["training"]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -371,6 +374,13 @@ def test_the_shipped_configuration_is_read():
         ({"precision": "int4"}, "precision should be of bfloat16"),
         ({"rank": 4}, "not a configuration of this study .*rank"),
         ({"lora": {"rank": 4}}, "not a configuration of this study"),
+        ({"tasks": "vrs_vqa_rad"}, "not a configuration of this study .*should be lists"),
+        ({"seeds": "3"}, "seeds should be a whole number from 1 on, it is '3'"),
+        ({"seeds": True}, "seeds should be a whole number"),
+        ({"images": 0}, "images should be a whole number"),
+        ({"training": {**SHIPPED, "learning_rate": "2e-4"}}, "learning_rate should be a number, it is '2e-4'"),
+        ({"training": {**SHIPPED, "pairs_at_once": 0}}, "pairs_at_once should be a whole number"),
+        ({"training": {**SHIPPED, "steps": 0}}, "steps should be a whole number"),
     ],
 )
 def test_a_faulty_configuration_is_named(tmp_path, change, told):

@@ -114,6 +114,8 @@ def test_a_model_of_other_settings_is_trained_again(tmp_path):
         ({"arms": ["autentic"]}, "arms should be some of"),
         ({"steps": 3}, "does not know steps"),
         ({"seeds": None}, "int"),
+        ({"seeds": 0}, "seeds should be a whole number from 1 on, it is 0"),
+        ({"decoder": {"width": 128, "layers": 2, "heads": "4"}}, "heads should be a whole number"),
     ],
 )
 def test_a_wrong_configuration_is_named(tmp_path, change, told):

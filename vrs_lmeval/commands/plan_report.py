@@ -114,7 +114,7 @@ def _show_cost(
     tokens_in: float | None,
     prices: tuple[float | None, float | None],
     of: str,
-    models: int = 1,
+    models: int,
 ) -> None:
     """`of` names the part of the tasks that could be counted; all `models` are asked the same, each as fast."""
     each = sum(work.requests for work in works)

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from vrs_lmeval.commands.plan import PlanError
 from vrs_lmeval.commands.study import ModelEntry, Study, UnreadableStudyError, read_study
-from vrs_lmeval.leaderboard.model_cards import ModelCard, Source
+from vrs_lmeval.leaderboard.model_cards import ModelCard
 
 BYTES_A_WEIGHT = 2
 """Of bfloat16, in which almost all of today's checkpoints are published."""
@@ -35,10 +35,10 @@ def read_planned_study(path: Path) -> PlannedStudy:
     except UnreadableStudyError as error:
         raise PlanError(str(error)) from error
     include_path, limit = study.arguments.get("include_path"), study.arguments.get("limit")
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise PlanError(f"{path}, arguments: limit {limit}: only a number of questions can be planned; give --limit")
     models = tuple({run.entry.where: run.entry for run in study.runs}.values())
-    tasks = tuple(name for task in study.tasks for name in task.split(","))
+    tasks = tuple(name for task in study.tasks for name in map(str.strip, task.split(",")))
     return PlannedStudy(study, models, tasks, (Path(str(include_path)),) if include_path else (), limit)
 
 
@@ -78,14 +78,6 @@ def describe_models(planned: PlannedStudy) -> Iterator[str]:
             yield f"to be made first, {entry.name}: {entry.prepare}"
     sources = [source for card in cards for source in card.sources]
     if sources:
-        unread = list(map(_find_address, filter(_is_unread, sources)))
+        unread = [source.where for source in sources if source.says is None]
         told = f"; not read: {'; '.join(dict.fromkeys(unread))}" if unread else ""
         yield f"{len(sources) - len(unread)} of {len(sources)} sources of the cards are quoted{told}"
-
-
-def _is_unread(source: Source) -> bool:
-    return source.says is None
-
-
-def _find_address(source: Source) -> str:
-    return source.where

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.benchmark.asked_tasks import check_files, find_tasks, find_unreadable, read_yaml
+from vrs_lmeval.benchmark.asked_tasks import check_files, find_tasks, find_unreadable, is_ours, read_yaml
 from vrs_lmeval.benchmark.images import UnreadableImageError
 from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
 from vrs_lmeval.benchmark.task_keys import TaskKeyError
@@ -64,7 +64,10 @@ def find_named(name: str, folders: Sequence[Path] = ()) -> list[Unloaded]:
     try:
         check_files(index, [name])
         if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
-            return [Unloaded(str(read_yaml(Path(name)).get("task")), Path(name), manager)]
+            config = read_yaml(Path(name))
+            if not is_ours(config):
+                raise PreviewError(f"{name} is no task of ours; a group is shown by its name, with --include-path")
+            return [Unloaded(str(config["task"]), Path(name), manager)]
     except TaskKeyError as error:
         raise PreviewError(str(error)) from error
     found = find_tasks([name], index)

@@ -50,7 +50,7 @@ def _show_end(started: float, arguments: Sequence[str]) -> None:
 def show_end(started: float, arguments: Sequence[str], console: Console) -> None:
     """What the runs say that were written since `started` (seconds since 1970); how to get more."""
     output = _find_value(arguments, "--output_path", "-o")
-    if any(argument.startswith("--config") for argument in arguments):
+    if any(argument.startswith(("--config", "-C")) for argument in arguments):
         return  # the folder stands in a file
     if output is None or not {"--log_samples", "-s"} & set(arguments):
         _say(console, "\nVRS with its interval and what may be concluded: run with --log_samples --output_path FOLDER")

@@ -221,7 +221,9 @@ def read_study(path: Path, output: Path) -> Study:
             entry = _read_entry(f"{path}, model {number}", written, {name: content.get(name) for name in _CUTS})
             own = {key: value for key, value in written.items() if key not in _RUN_KEYS}
             if given is not None and own:
-                raise UnreadableStudyError(f"{entry.where}: {', '.join(own)}: belongs into the file that `cards` names")
+                raise UnreadableStudyError(
+                    f"{entry.where}: {', '.join(map(str, own))}: belongs into the file that `cards` names"
+                )
             card = read_card(entry.where, written, _RUN_KEYS) if given is None else find_card(given, entry.name)
             cards[entry.name] = card
         except (UnreadableStudyError, UnreadableCardsError) as error:

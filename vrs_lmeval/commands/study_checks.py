@@ -103,7 +103,8 @@ def _check_entry(entry: ModelEntry, arguments: Mapping[str, Any]) -> Iterator[st
     for key in ("pretrained", "peft"):
         fault = find_missing_folder(entry.model_args.get(key))
         if fault is not None:
-            yield f"{key}: {fault}" + (f"; make it by: {entry.prepare}" if entry.prepare else "")
+            is_made = entry.prepare and key == "pretrained"
+            yield f"{key}: {fault}" + (f"; make it by: {entry.prepare}" if is_made else "")
     if (secret := find_written_secret(entry.model_args)) is not None:
         yield secret
     if arguments.get("use_cache") and entry.model in KEEP_ANSWERS:
