@@ -8,6 +8,7 @@ import huggingface_hub
 import pytest
 from typer.testing import CliRunner
 
+from vrs_lmeval.bridge import tasks_folder
 from vrs_lmeval.cli import app
 from vrs_lmeval.commands.plan import Pace, PlanError, read_pace
 
@@ -95,6 +96,15 @@ def test_money_is_that_of_all_models(tmp_path):
     assert f"money: at most {2 * 486 * 32 * 10 / 1e6:,.2f} " in shown
 
 
+def test_tasks_of_others_are_named_and_a_file_is_counted(tmp_path):
+    own, sample = tmp_path / "own.yaml", next(tasks_folder().rglob("vrs_sample.yaml"))
+    own.write_text(f"include: {sample}\ntask: my_sample\n")
+    (tmp_path / "other.yaml").write_text("task: other\ndataset_path: text\n")
+    shown = plan("--tasks", f"{tmp_path}/*.yaml,hellaswag", "--limit", "10")
+    assert "my_sample │ 10 │" in shown
+    assert "not counted, since they are no tasks of ours: hellaswag, other" in shown
+
+
 def test_missing_sets_are_all_named_and_the_rest_is_counted():
     shown = plan("--tasks", "vrs_medvqa,vrs_sample", code=1)
     assert "4 of 5 tasks lack their data. Two ways to get them" in shown
@@ -105,7 +115,8 @@ def test_missing_sets_are_all_named_and_the_rest_is_counted():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--tasks", "vrs_vqarad"), "vrs_vqarad is none of our tasks; did you mean vrs_vqa_rad"),
+        (("--tasks", "vrs_vqarad"), "lm_eval knows no task vrs_vqarad; did you mean vrs_vqa_rad"),
+        (("--tasks", "no/such.yaml"), "there is no file no/such.yaml"),
         (("--tasks", "vrs_sample", "--price-in", "3"), "--price-in needs the tokens read"),
         (("--tasks", "vrs_sample", "--model", "no/such/model"), "no/such/model: its tokens cannot be counted"),
         (("--tasks", "vrs_sample", "--like", "nothing/here"), "no results_*.json below it"),

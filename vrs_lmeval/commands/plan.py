@@ -5,7 +5,6 @@ Counts are those of the requests that lm_eval would be given; tasks whose data a
 
 from __future__ import annotations
 
-import difflib
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vrs_lmeval.benchmark.asked_tasks import Asked, check_files, find_tasks, find_unreadable, locate
+from vrs_lmeval.benchmark.asked_tasks import Asked, check_files, find_tasks, locate
 from vrs_lmeval.benchmark.data_places import Hub
 from vrs_lmeval.benchmark.images import UnreadableImageError
 from vrs_lmeval.benchmark.sources import MalformedDataError, MissingDataError
-from vrs_lmeval.bridge import register, tasks_folder
+from vrs_lmeval.commands.plan_names import Named, read_names
 from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
 from vrs_lmeval.leaderboard.runs import name_samples_file
 
@@ -60,40 +59,39 @@ class Pace:
     source: str = "as given"
 
 
-def plan_tasks(names: Sequence[str], folders: Sequence[Path], limit: int | None) -> list[Planned]:
-    """Every task that the names stand for; `folders` hold the YAMLs of tasks that are not ours.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Our tasks that were named; and names of lm_eval's other tasks, of which nothing is counted."""
 
-    Raises PlanError for a name that is none of them.
+    planned: tuple[Planned, ...]
+    foreign: tuple[str, ...]
+
+
+def plan_tasks(names: Sequence[str], folders: Sequence[Path], limit: int | None) -> Plan:
+    """Every task that the names stand for, as `lm_eval --tasks` takes them; `folders` hold the YAMLs of more tasks.
+
+    Raises PlanError for a name that is no task, and for a YAML that nothing can run.
     """
-    from lm_eval.tasks import TaskManager
-
-    register()
-    manager = TaskManager(include_defaults=False, include_path=[str(each) for each in (tasks_folder(), *folders)])
-    index = manager.task_index
-    for name in names:
-        if not find_tasks([name], index):
-            close = difflib.get_close_matches(name, index, n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else f"; they are {', '.join(sorted(index))}"
-            raise PlanError("\n".join([f"{name} is none of our tasks{hint}", *find_unreadable(folders)]))
     try:
-        check_files(index, names)
-        located = locate(find_tasks(names, index), index, Hub())
+        named = read_names(names, folders)
+        check_files(named.index, named.ours)
+        located = locate(find_tasks(named.ours, named.index), named.index, Hub())
     except ValueError as error:
         raise PlanError(str(error)) from error
-    return [_plan(asked, manager, limit) for asked in located]
+    return Plan(tuple(_plan(asked, named, limit) for asked in located), tuple(named.foreign))
 
 
-def _plan(asked: Asked, manager: Any, limit: int | None) -> Planned:
+def _plan(asked: Asked, named: Named, limit: int | None) -> Planned:
     if asked.place.state != "here":
         return Planned(asked)
     try:
         with redirect_stderr(io.StringIO()):  # progress bars of a second
-            task = manager.load([asked.name])["tasks"][asked.name]
+            task = named.load(asked.name)
             task.build_all_requests(limit=limit, rank=0, world_size=1)
     except (MissingDataError, MalformedDataError, UnreadableImageError) as error:
         return Planned(asked, fault=str(error))
     except ValueError as error:  # a variant that does not exist
-        raise PlanError(f"{manager.task_index[asked.name].yaml_path}: {error}") from error
+        raise PlanError(f"{named.index[asked.name].yaml_path}: {error}") from error
     requests = task.instances
     shown = {
         (image.source_id, image.perturbation)

@@ -40,9 +40,13 @@ def plan(
             models = read_planned_study(study)
             names, limit = list(models.tasks), limit or models.limit
             folders = [*(folders or ()), *models.folders]
-        planned = plan_tasks(names, folders or [], limit)
+        found = plan_tasks(names, folders or [], limit)
+        planned = found.planned
         pace = read_pace(like) if like is not None else Pace(rate) if rate else None
-        _show(planned)
+        if planned:
+            _show(planned)
+        if found.foreign:
+            _say(f"not counted, since they are no tasks of ours: {', '.join(found.foreign)}")
         if models is not None:
             console.print(make_models_table(models))
             for line in describe_models(models):
