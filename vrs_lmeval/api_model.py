@@ -14,7 +14,7 @@ from typing import Any
 from lm_eval.models.openai_completions import LocalChatCompletion, OpenAIChatCompletion
 from tqdm import tqdm
 
-from vrs_lmeval.asking.answer_cache import AnswerCache
+from vrs_lmeval.asking.answer_cache import AnswerCache, refuse_use_cache
 from vrs_lmeval.asking.kept_run import INFO, MODEL, KeptRun
 from vrs_lmeval.asking.seams import Request
 from vrs_lmeval.chat_servers.canary_cards import CARDS
@@ -115,11 +115,7 @@ class AskedInOurWay:
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""
-        if cache_hook.dbdict is not None:
-            raise ValueError(
-                "--use_cache keeps answers without the server, its model and, before a run's end, the image, so others "
-                "would get them; use --model_args cache_dir=FOLDER, which keys by all three"
-            )
+        refuse_use_cache(cache_hook, "the server, its model")
         super().set_cache_hook(cache_hook)  # type: ignore[misc] # the class behind
 
     def write_payload(self, messages: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, Any]:

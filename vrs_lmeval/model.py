@@ -13,10 +13,10 @@ from lm_eval.models.hf_vlms import HFMultimodalLM
 from tqdm import tqdm
 
 from vrs_lmeval.asking.adapters import load_adapter
-from vrs_lmeval.asking.answer_cache import AnswerCache
+from vrs_lmeval.asking.answer_cache import AnswerCache, refuse_use_cache
 from vrs_lmeval.asking.asker import Asker, Way
 from vrs_lmeval.asking.batch_planning import identify_image
-from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments, find_image_mark
+from vrs_lmeval.asking.chat_prompts import PromptNotes, find_image_mark, hand_template_arguments
 from vrs_lmeval.asking.image_order import ask_kinds_apart
 from vrs_lmeval.asking.kept_run import INFO, MODEL, AnswersNotKeptError, KeptRun, NoWeights
 from vrs_lmeval.asking.missing_packages import explain_missing_package
@@ -155,22 +155,14 @@ class VrsHF(HFMultimodalLM):  # type: ignore[misc] # lm_eval ships no types
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """As `hf-multimodal` renders a chat, with `chat_template_args` and `enable_thinking`, which it leaves out."""
-        processor = self.processor
-        self.processor = WithTemplateArguments(processor, self.chat_template_args)
-        try:
+        with hand_template_arguments(self, self.chat_template_args):
             prompt: str = super().apply_chat_template(chat_history, add_generation_prompt)
-        finally:
-            self.processor = processor
         self._prompts.look_at_arguments(self.chat_template_args)
         return prompt
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""
-        if cache_hook.dbdict is not None:
-            raise ValueError(
-                "--use_cache keeps answers without the model, its revision and, before a run's end, the image, so "
-                "other models and variants would get them; use --model_args cache_dir=FOLDER, which keys by all three"
-            )
+        refuse_use_cache(cache_hook)
         super().set_cache_hook(cache_hook)
 
     def generate_until(self, requests: list[Request], disable_tqdm: bool = False) -> list[str]:

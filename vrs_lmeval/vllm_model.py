@@ -15,8 +15,8 @@ from lm_eval.models.vllm_vlms import VLLM_VLM
 from tqdm import tqdm
 from vllm import SamplingParams
 
-from vrs_lmeval.asking.answer_cache import AnswerCache
-from vrs_lmeval.asking.chat_prompts import PromptNotes, WithTemplateArguments
+from vrs_lmeval.asking.answer_cache import AnswerCache, refuse_use_cache
+from vrs_lmeval.asking.chat_prompts import PromptNotes, hand_template_arguments
 from vrs_lmeval.asking.cold_warm import ASKED_AGAIN, ColdWarm
 from vrs_lmeval.asking.engine_asker import EngineAsker
 from vrs_lmeval.asking.engine_feed import EngineFeed
@@ -100,22 +100,14 @@ class VrsVLLM(VLLM_VLM):  # type: ignore[misc] # lm_eval ships no types
 
     def apply_chat_template(self, chat_history: list[dict[str, Any]], add_generation_prompt: bool = True) -> str:
         """As `vllm-vlm` renders a chat, with `chat_template_args` and `enable_thinking`, which it leaves out."""
-        processor = self.processor
-        self.processor = WithTemplateArguments(processor, self._template_arguments)
-        try:
+        with hand_template_arguments(self, self._template_arguments):
             prompt: str = super().apply_chat_template(chat_history, add_generation_prompt)
-        finally:
-            self.processor = processor
         self._notes.look_at_arguments(self._template_arguments)
         return prompt
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Refuses `--use_cache`: its keys are wrong for models that see images."""
-        if cache_hook.dbdict is not None:
-            raise ValueError(
-                "--use_cache keeps answers without the model, its revision and, before a run's end, the image, so "
-                "other models and variants would get them; use --model_args cache_dir=FOLDER, which keys by all three"
-            )
+        refuse_use_cache(cache_hook)
         super().set_cache_hook(cache_hook)
 
     def get_model_info(self) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def test_a_card_stands_in_one_place(tmp_path):
         ("{models: [{model_args: {pretrained: a}, training: x}], tasks: [t]}", "model 1: training 'x' is none of"),
         ("models: [", "cannot be read as YAML"),
         ("{models: [{model_args: {pretrained: a}, gpus: two}], tasks: [t]}", "model 1: gpus should be a number"),
+        ("{models: [{model_args: {pretrained: a}, gpus: 1.5}], tasks: [t]}", "a share of one GPU or a number of whole"),
         ("{models: [{model_args: {pretrained: a}, shards: 0}], tasks: [t]}", "model 1: shards should be a number"),
         ("{models: [{model_args: {pretrained: a}}], tasks: [t], shard_above: many}", "shard_above should be a number"),
     ],

@@ -222,6 +222,15 @@ class AnswerCache:
             logger.warning("cache_dir: %s: %s. The run goes on; %s. %s", self._path, reason, loss, advice)
 
 
+def refuse_use_cache(cache_hook: Any, key: str = "the model, its revision") -> None:
+    """Raises ValueError where lm_eval's `--use_cache` is on; `key`: what, beside the image, its keys lack."""
+    if cache_hook.dbdict is not None:
+        raise ValueError(
+            f"--use_cache keeps answers without {key} and, before a run's end, the image, so other models and variants "
+            f"would get them; use --model_args cache_dir=FOLDER, which keys by all three"
+        )
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS)
     connection.text_factory = bytes  # damaged text is no UTF-8

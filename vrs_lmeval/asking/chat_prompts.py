@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from vrs_lmeval.asking.seams import Processor
@@ -22,7 +23,7 @@ ROOM_TO_THINK = {
 """What to say to each model class so that a thought is not read as the answer."""
 
 
-class WithTemplateArguments:
+class _WithTemplateArguments:
     """Stands for a processor while a chat is rendered, and hands `arguments` (enable_thinking ...) to its template."""
 
     def __init__(self, processor: Processor, arguments: Mapping[str, Any]) -> None:
@@ -35,6 +36,17 @@ class WithTemplateArguments:
     def apply_chat_template(self, chat: Any, **settings: Any) -> Any:
         """The processor's own rendering."""
         return self._processor.apply_chat_template(chat, **settings, **self._arguments)
+
+
+@contextmanager
+def hand_template_arguments(model: Any, arguments: Mapping[str, Any]) -> Iterator[None]:
+    """While a chat is rendered, the `processor` of a class of lm_eval hands `arguments` to its template, too."""
+    processor = model.processor
+    model.processor = _WithTemplateArguments(processor, arguments)
+    try:
+        yield
+    finally:
+        model.processor = processor
 
 
 class PromptNotes:

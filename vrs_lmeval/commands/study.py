@@ -259,6 +259,8 @@ def _read_entry(where: str, written: Any, defaults: Mapping[str, Any]) -> ModelE
         is_share = key in _RESOURCES and isinstance(value, float) and value > 0
         if not (value is None or is_whole or is_share):
             raise UnreadableStudyError(f"{where}: {key} should be a number of {_CUTS.get(key, 'them')}, not {value!r}")
+    if isinstance(gpus := numbers.get("gpus"), float) and gpus > 1 and not gpus.is_integer():
+        raise UnreadableStudyError(f"{where}: gpus should be a share of one GPU or a number of whole ones, not {gpus}")
     texts = [str(written[key]) if written.get(key) else None for key in ("model", "prepare")]
     return ModelEntry(where, name, texts[0], written["model_args"], **numbers, prepare=texts[1])
 
