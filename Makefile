@@ -19,9 +19,12 @@ demo: $(VENV)/.installed
 study: $(VENV)/.installed-study
 	$(BIN)/python -m studies.miniature.run --output vrs-study --write
 
-# What a change of Python most often breaks, while one writes: no model, no compiler, no browser, no lm_eval command line.
+# What a change of Python most often breaks, while one writes: no model, compiler, browser or command line
+# of lm_eval, nothing that takes a second.
+Files that hold nothing else are not even imported.
 quick: $(VENV)/.installed-dev
-	$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or whole)"
+	$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or slow or whole)" $(addprefix --ignore=, \
+	    $(shell grep -rlE '^(pytestmark = .*|    )pytest\.mark\.(native|models|slow|whole)\b' tests --include='test_*.py'))
 
 # A file's tests stay in one worker: they share what it builds.
 test: $(VENV)/.installed-dev lint types

@@ -308,6 +308,7 @@ class TaskIndex:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "has_built_in"),
     [

@@ -17,6 +17,8 @@ import pytest
 from PIL import Image
 from PIL import __version__ as pillow_version
 
+pytestmark = pytest.mark.slow  # imports what the package uses of others, and reads all of its files
+
 PACKAGE = Path(__file__).parent.parent / "vrs_lmeval"
 LIBRARIES = {"lm_eval", "transformers", "PIL", "accelerate", "datasets", "torch", "torchvision"}
 PUBLIC_MODULES = {"PIL.Image", "transformers.utils"}

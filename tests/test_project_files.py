@@ -141,6 +141,7 @@ def unsafe_calls(text):
                 yield f"line {node.lineno}: {call}"
 
 
+@pytest.mark.slow
 def test_no_source_runs_text_as_code_as_security_md_says():
     sources = sorted((ROOT / "vrs_lmeval").rglob("*.py"))
     found = {name_of(path): calls for path in sources if (calls := list(unsafe_calls(path.read_text())))}

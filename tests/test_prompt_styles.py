@@ -6,10 +6,9 @@ import datasets
 import huggingface_hub
 import lm_eval
 import pytest
-from lm_eval.tasks import TaskManager
 from support.field_rows import FIELD, FieldOracle
 from support.medvqa_rows import RIGHT, MedVqaOracle, write_medvqa
-from support.oracles import TASKS
+from support.oracles import TASKS, find_tasks
 
 from vrs_lmeval.reading.answers import EMPTY, NO_BLOCK, UNCLOSED_BLOCK, UNFINISHED, parse_answer, parse_tagged_answer
 from vrs_lmeval.reading.markup import BLOCKS, find_last_block
@@ -79,7 +78,7 @@ def _mirror(data_dir, monkeypatch):
 
 
 def evaluate(tasks, oracle):
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     model = MedVqaOracle(oracle)
     results = lm_eval.simple_evaluate(model=model, tasks=tasks, task_manager=manager, bootstrap_iters=10)
     return results, model.requests
@@ -120,7 +119,7 @@ def test_mmmu_keeps_its_images_amid_the_text():
         prompts.append((names, prompt))
         return f"<answer>{document['answer']}</answer>"
 
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     results = lm_eval.simple_evaluate(
         model=FieldOracle(answer), tasks=["vrs_mmmu_med_cot"], task_manager=manager, bootstrap_iters=10
     )
@@ -184,7 +183,7 @@ def answer_by_letter(document, names, prompt):
 @pytest.mark.parametrize("task", sorted(FIELD))
 @pytest.mark.parametrize(("style", "knows"), [("cot", answer_in_a_block), ("mc", answer_by_letter)])
 def test_the_field_is_asked_in_every_style_and_a_model_that_knows_the_golds_is_right(task, style, knows):
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     results = lm_eval.simple_evaluate(
         model=FieldOracle(knows), tasks=[f"{task}_{style}"], task_manager=manager, bootstrap_iters=10
     )

@@ -5,8 +5,7 @@ import os
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_eval.tasks import TaskManager
-from support.oracles import TASKS, OracleModel, evaluate, gold, write_benchmark
+from support.oracles import OracleModel, evaluate, find_tasks, gold, write_benchmark
 
 from vrs_lmeval.benchmark.baselines import find_majority_answers, find_question_only_answers, find_stand_ins, say_gold
 from vrs_lmeval.benchmark.question_types import find_question_type
@@ -176,7 +175,7 @@ REAL_DATA = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def vqa_rad():
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     return manager.load(["vrs_vqa_rad"])["tasks"]["vrs_vqa_rad"]
 
 
@@ -189,6 +188,7 @@ def is_polar(sample):
     return find_question_type(sample) == "yes/no"
 
 
+@pytest.mark.slow
 @REAL_DATA
 def test_majority_on_the_real_vqa_rad_is_what_was_counted(vqa_rad):
     assert accuracy(vqa_rad, "majority", lambda sample: sample.answer_type == "closed") == (48.9, 272)
@@ -204,6 +204,7 @@ def test_question_only_on_the_real_vqa_rad_is_near_what_was_counted(vqa_rad):
     assert accuracy(vqa_rad, "question_only", is_polar)[0] == pytest.approx(54.6, abs=0.5)
 
 
+@pytest.mark.slow
 @REAL_DATA
 def test_an_oracle_of_the_image_shown_reaches_the_ceiling_on_the_real_vqa_rad(vqa_rad):
     samples = {sample.sample_id: sample for sample in vqa_rad._benchmark.samples}

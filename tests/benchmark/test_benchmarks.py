@@ -9,10 +9,9 @@ import sys
 
 import lm_eval
 import pytest
-from lm_eval.tasks import TaskManager
 from PIL import Image
 from support.medvqa_rows import BENCHMARKS, RIGHT, MedVqaOracle, write_labelled_slake, write_medvqa
-from support.oracles import TASKS
+from support.oracles import find_tasks
 from support.tiny_llava import save_tiny_llava
 
 pytestmark = pytest.mark.models
@@ -77,7 +76,7 @@ def _mirror(data_dir, monkeypatch):
 
 
 def evaluate(oracle, **options):
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     model = MedVqaOracle(oracle)
     results = lm_eval.simple_evaluate(
         model=model, tasks=["vrs_medvqa"], task_manager=manager, bootstrap_iters=10, **options
@@ -117,7 +116,7 @@ def test_group_row_is_the_unweighted_mean_with_its_error():
 
 
 def test_labelled_slake_asks_the_same_questions_and_breaks_them_down():
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     names = ["vrs_slake", "vrs_slake_labelled"]
     plain, labelled = (manager.load([name])["tasks"][name] for name in names)
     assert [d["sample_id"] for d in plain.eval_docs] == [d["sample_id"] for d in labelled.eval_docs]
@@ -168,7 +167,7 @@ def test_the_cmyk_image_is_shown_in_its_colours():
             return "yes"
 
     assert Image.open(io.BytesIO(BENCHMARKS["vrs_pathvqa"].files["b"])).mode == "CMYK"
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     lm_eval.simple_evaluate(model=Watching(looks), tasks=["vrs_pathvqa"], task_manager=manager, log_samples=True)
     assert len(colours) == 3
     for left, right in colours:

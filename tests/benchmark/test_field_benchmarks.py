@@ -12,10 +12,9 @@ import datasets
 import huggingface_hub
 import lm_eval
 import pytest
-from lm_eval.tasks import TaskManager
 from support.field_rows import FIELD, MMMU_SUBJECTS, PICTURES, FieldOracle
 from support.medvqa_rows import write_medvqa
-from support.oracles import TASKS
+from support.oracles import TASKS, find_tasks
 
 from vrs_lmeval.benchmark.samples import load_benchmark
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MissingDataError
@@ -48,7 +47,7 @@ def run(task, oracle, **options):
         seen.append((dict(document), names, prompt))
         return oracle(document, names)
 
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     results = lm_eval.simple_evaluate(
         model=FieldOracle(answer), tasks=[task], task_manager=manager, bootstrap_iters=10, log_samples=True, **options
     )
@@ -114,7 +113,7 @@ def test_medxpertqa_shows_every_picture_and_prints_its_options_once():
 
 
 def test_a_preview_numbers_the_pictures_of_a_question():
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     task = manager.load(["vrs_medxpertqa_mm"])["tasks"]["vrs_medxpertqa_mm"]
     assert list(task.show_variants(0)[1]) == ["real", "blank", "shuffled"]
     _, shown = task.show_variants(1)
@@ -339,7 +338,7 @@ def test_the_kvasir_split_does_not_depend_on_row_order(data_dir, tmp_path, monke
 
 def test_every_yaml_file_is_in_the_harness_index_under_its_own_name():
     files = sorted(path.stem for path in TASKS.rglob("*.yaml"))
-    assert sorted(TaskManager(include_defaults=False, include_path=str(TASKS)).all_tasks) == files
+    assert sorted(find_tasks().all_tasks) == files
 
 
 def test_the_page_of_tasks_has_every_task_in_each_of_its_tables():

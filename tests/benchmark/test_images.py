@@ -152,6 +152,7 @@ def find_reason(data):
     return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted({"BMP", "DDS", "GIF", "ICNS", "JPEG", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP"})
 )

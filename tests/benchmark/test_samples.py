@@ -247,6 +247,7 @@ def test_a_broken_local_copy_is_named(data_dir):
         load_benchmark(DatasetSource(source.path, "test", data_files="absent.jsonl"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL_DATA, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
 def test_real_vqa_rad_has_its_official_numbers(monkeypatch):
     monkeypatch.setenv("VRS_DATA_DIR", REAL_DATA)

@@ -68,6 +68,7 @@ class SwapsTwo:
         return mine[0]
 
 
+@pytest.mark.slow
 def test_a_server_that_swaps_concurrent_requests_is_stopped():
     verdict = look_at(SwapsTwo())
     assert verdict.status == "mixes up"
@@ -140,6 +141,7 @@ def test_a_model_that_misreads_letters_but_keeps_to_its_card_is_only_weak():
     )
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_colours_alone_shows_a_mix_up_by_them():
     def misread(behave):
         def answer(asked):

@@ -23,7 +23,10 @@ def test_without_a_command_it_lists_them_with_its_exit_codes():
     assert all(f"│ {name} " in shown for name in ("run", "plan", "study", "compare", "leaderboard", "doctor"))
 
 
-@pytest.mark.parametrize("command", [["preview", "--task", "vrs_vqarad"], ["plan", "--tasks", "vrs_vqarad"]])
+@pytest.mark.parametrize(
+    "command",
+    [["preview", "--task", "vrs_vqarad"], pytest.param(["plan", "--tasks", "vrs_vqarad"], marks=pytest.mark.slow)],
+)
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_one(command):
     shown = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
     assert shown.exit_code == 2

@@ -96,6 +96,7 @@ def test_money_is_that_of_all_models(tmp_path):
     assert f"money: at most {2 * 486 * 32 * 10 / 1e6:,.2f} " in shown
 
 
+@pytest.mark.slow
 def test_tasks_of_others_are_named_and_a_file_is_counted(tmp_path):
     own, sample = tmp_path / "own.yaml", next(tasks_folder().rglob("vrs_sample.yaml"))
     own.write_text(f"include: {sample}\ntask: my_sample\n")
@@ -115,7 +116,11 @@ def test_missing_sets_are_all_named_and_the_rest_is_counted():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--tasks", "vrs_vqarad"), "lm_eval knows no task vrs_vqarad; did you mean vrs_vqa_rad"),
+        pytest.param(
+            ("--tasks", "vrs_vqarad"),
+            "lm_eval knows no task vrs_vqarad; did you mean vrs_vqa_rad",
+            marks=pytest.mark.slow,
+        ),
         (("--tasks", "no/such.yaml"), "there is no file no/such.yaml"),
         (("--tasks", "vrs_sample", "--price-in", "3"), "--price-in needs the tokens read"),
         (("--tasks", "vrs_sample", "--model", "no/such/model"), "no/such/model: its tokens cannot be counted"),

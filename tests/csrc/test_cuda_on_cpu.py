@@ -27,7 +27,7 @@ from support.cuda_on_cpu import (
     run_program,
 )
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.whole]  # tests the emulation that other tests stand on
 
 KERNELS = ("sum_rows", "transpose", "count_digits", "shuffle", "mix_words")
 PROGRAMS = dict.fromkeys(FLAVOURS, ("kernels", "runtime", "seeded_bugs", "library")) | {PORTABLE: ("kernels",)}

@@ -26,7 +26,7 @@ SECONDS = 60
 CASES = 60
 """Damaged folders in one test."""
 
-PARTS = [*range(5), *(pytest.param(part, marks=pytest.mark.whole) for part in range(5, 50))]
+PARTS = [*range(2), *(pytest.param(part, marks=pytest.mark.whole) for part in range(2, 50))]
 
 
 @contextmanager
@@ -94,6 +94,7 @@ def check(folder, draw_page=False):
     return board
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_damaged_folder_costs_itself_alone(tmp_path, sound, part, monkeypatch):
     for case in range(CASES):
@@ -111,6 +112,7 @@ def test_a_damaged_folder_costs_itself_alone(tmp_path, sound, part, monkeypatch)
         shutil.rmtree(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.whole) for part in range(1, 10))])
 def test_commands_that_refuse_a_damaged_folder_say_why(tmp_path, sound, part):
     for case in range(CASES):
@@ -161,6 +163,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_any_name_of_a_model_can_be_shown(tmp_path, sound, name):
     shutil.copytree(sound, tmp_path / "runs")

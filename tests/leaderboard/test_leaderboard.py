@@ -98,6 +98,7 @@ def test_blind_floor_worked_by_hand():
     assert find_blind_floor(samples) == (3 + 2 + 1 + 2) / 11
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not DATA_DIR, reason="VRS_DATA_DIR is not set: it should hold flaviagiammarino/vqa-rad")
 def test_blind_floor_of_vqa_rad_is_that_of_its_readme():
     source = DatasetSource("flaviagiammarino/vqa-rad", "test", closed_rule="yes_no_or_choice")

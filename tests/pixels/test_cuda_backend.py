@@ -32,7 +32,12 @@ COMPARISON = FOLDER / "compare_backends.cu"
 REQUESTS = {PLAIN: 400, MEMORY: 100, RACES: 30}  # a few seconds each
 
 
-@pytest.fixture(scope="module", params=FLAVOURS, ids=lambda flavour: flavour.name)
+def in_flavour(flavour: Flavour, value: object) -> object:
+    """`value` as a parameter; what a sanitizer has to be compiled for is run by `make test-all`."""
+    return pytest.param(value, marks=() if flavour is PLAIN else pytest.mark.whole)
+
+
+@pytest.fixture(scope="module", params=[in_flavour(each, each) for each in FLAVOURS], ids=lambda flavour: flavour.name)
 def comparison(request: pytest.FixtureRequest, cuda_build_folder: Path) -> tuple[Flavour, Path]:
     flavour: Flavour = request.param
     return flavour, build_comparison(flavour, cuda_build_folder)
@@ -98,7 +103,7 @@ BUGS = {
 }
 
 
-@pytest.mark.parametrize("name", BUGS)
+@pytest.mark.parametrize("name", [in_flavour(bug.flavour, name) for name, bug in BUGS.items()])
 def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: Path) -> None:
     bug = BUGS[name]
     build_comparison(bug.flavour, cuda_build_folder)

@@ -77,6 +77,7 @@ def assert_same(actual: Any, expected: Any) -> None:
         assert torch.equal(ours, theirs), f"{name}: {int((ours != theirs).sum())} of {theirs.numel()} differ"
 
 
+@pytest.mark.slow
 @every_cell
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.whole) for part in range(1, 50))])
 @pytest.mark.parametrize("settings", [{}, LEVELS], ids=["float32", "levels"])
@@ -112,6 +113,7 @@ def test_variants_in_one_pass_are_the_materialised_images(case: str, backend: st
     assert_same(fused(lazy, return_tensors="pt"), expected)
 
 
+@pytest.mark.slow
 @every_pillow_case
 @pytest.mark.parametrize("return_tensors", ["pt", "np", None])
 def test_it_returns_what_the_processor_returns(case: str, return_tensors: str | None) -> None:

@@ -81,7 +81,7 @@ def assert_all_agree(native_on_cpu: ModuleType, hw: tuple[int, int], size: int, 
         assert_same_bits(preprocess_reference([as_rgb(image)], identity, geometry)[0, 0], expected)
 
 
-@pytest.mark.parametrize("part", [0, 1, 2, *(pytest.param(part, marks=pytest.mark.whole) for part in range(3, 20))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.whole) for part in range(1, 20))])
 def test_2000_geometries(native_on_cpu: ModuleType, part: int) -> None:
     @seed(part)
     @settings(parent=exactly, max_examples=97, derandomize=False, database=None)

@@ -25,6 +25,7 @@ def tensors() -> list[torch.Tensor]:
     return [torch.from_numpy(synthetic_image(*hw, content="noise")) for hw in ((40, 50), (70, 33))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("backend", [None, "aot_eager"])
 def test_it_gives_the_bits_of_pixels(dtype: Any, backend: str | None) -> None:

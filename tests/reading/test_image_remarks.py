@@ -40,6 +40,7 @@ def test_sentences_of_another_author_are_not_read_worse(name):
     assert counts.found / (counts.found + counts.missed) >= FLOORS[name][1]
 
 
+@pytest.mark.slow
 def test_the_table_in_the_docs_is_the_report():
     page = (DATA.parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
     assert write_table() in page

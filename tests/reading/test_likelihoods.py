@@ -3,14 +3,12 @@
 import json
 import math
 
-import lm_eval
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lm_eval.tasks import TaskManager
 from scipy.spatial.distance import jensenshannon
 from support.field_rows import write_mmmu
-from support.oracles import QUESTIONS, TASKS, OracleModel, evaluate, gold, recognise, write_benchmark
+from support.oracles import QUESTIONS, OracleModel, evaluate, find_tasks, gold, recognise, write_benchmark
 from support.stores import encode, gradient
 
 from vrs_lmeval.reading.option_likelihoods import (
@@ -144,7 +142,7 @@ def test_questions_without_options_are_left_out(tmp_path, monkeypatch):
     write_mmmu(tmp_path)
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     (whole, chosen) = (manager.load([task])["tasks"][task] for task in ("vrs_mmmu_med", "vrs_mmmu_med_mc"))
     left = chosen.dump_config()["vrs"]["dataset"]["questions_without_options"]
     assert left > 0
@@ -161,7 +159,7 @@ def test_partners_are_drawn_among_all_images_so_that_both_styles_show_the_same(t
     lines = [{"image": f"{name}.png", "question": "is it?", "answer": answer} for name, answer in rows]
     (folder / "test-0.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     monkeypatch.setenv("VRS_DATA_DIR", str(tmp_path))
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
+    manager = find_tasks()
     plain, chosen = (manager.load([task])["tasks"][task] for task in ("vrs_vqa_rad", "vrs_vqa_rad_mc"))
     assert len(chosen.eval_docs) == 20
     for document in chosen.eval_docs:
@@ -175,7 +173,7 @@ def test_a_benchmark_of_open_questions_alone_is_refused(tmp_path, monkeypatch):
     rows = tmp_path / "flaviagiammarino/vqa-rad/data/test-00000-of-00001.jsonl"
     rows.write_text("".join(line for line in rows.read_text().splitlines(True) if "which" in line))
     with pytest.raises(ValueError, match="no question has options, nor yes or no for an answer"):
-        lm_eval.tasks.TaskManager(include_defaults=False, include_path=str(TASKS)).load(["vrs_vqa_rad_mc"])
+        find_tasks().load(["vrs_vqa_rad_mc"])
 
 
 def test_an_option_that_is_all_but_impossible_has_a_finite_logarithm():

@@ -154,6 +154,7 @@ def test_few_images_are_kept_with_all_of_their_pairs(split):
     assert len(keep_images(split, 2).train) == 12
 
 
+@pytest.mark.slow
 @needs_vqa_rad
 @pytest.mark.parametrize("name", ["official", "by_image"])
 def test_the_splits_are_those_that_the_page_tells_of(name):

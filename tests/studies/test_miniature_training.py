@@ -247,6 +247,7 @@ def needs_the_data():
         )
 
 
+@pytest.mark.models
 def test_the_whole_study_runs_in_its_small_form(tmp_path):
     needs_the_tower()
     needs_the_data()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import lm_eval
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 from support.stores import encode, gradient
+from torch.utils import collect_env
 
 TASKS = Path(__file__).parents[2] / "tasks"
 
@@ -81,10 +83,19 @@ def write_benchmark(data_dir: Path) -> None:
     (folder / "data" / "test-00000-of-00001.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+collect_env.get_pretty_env_info = cache(collect_env.get_pretty_env_info)
+"""Torch's description of the machine, in every results file: half a second each, and always the same."""
+
+
+@cache
+def find_tasks() -> TaskManager:
+    """Our tasks, without those of lm_eval."""
+    return TaskManager(include_defaults=False, include_path=str(TASKS))
+
+
 def evaluate(model: Any, task: str | Path = "vrs_vqa_rad", **options: Any) -> dict[str, Any]:
     """Run a task of VQA-RAD, by name or YAML file, on what VRS_DATA_DIR holds, through the harness."""
-    manager = TaskManager(include_defaults=False, include_path=str(TASKS))
     results: dict[str, Any] = lm_eval.simple_evaluate(
-        model=model, tasks=[str(task)], task_manager=manager, bootstrap_iters=10, **options
+        model=model, tasks=[str(task)], task_manager=find_tasks(), bootstrap_iters=10, **options
     )
     return results

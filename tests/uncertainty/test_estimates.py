@@ -106,6 +106,7 @@ def test_few_clusters_that_differ_have_few_degrees_of_freedom():
     assert interval.high - interval.estimate == pytest.approx(4.302653 * 0.01, rel=1e-6)  # t with 2, not 99
 
 
+@pytest.mark.slow
 def test_holm_is_that_of_statsmodels():
     generator = np.random.default_rng(1)
     for count in (1, 2, 7, 40):
