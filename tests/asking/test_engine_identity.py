@@ -52,6 +52,13 @@ def test_a_changed_page_is_not(checkpoint):
     assert identify(checkpoint) == before
 
 
+def test_results_below_the_checkpoint_are_not(checkpoint):
+    before = identify(checkpoint)
+    (checkpoint / "runs" / "model").mkdir(parents=True)
+    (checkpoint / "runs" / "model" / "results_2026-11-29T00-00-00.json").write_text("{}")
+    assert identify(checkpoint) == before
+
+
 def test_settings_that_change_answers_are_in_the_key_and_amounts_are_not(checkpoint, tmp_path):
     lora = tmp_path / "lora"
     lora.mkdir()

@@ -17,6 +17,9 @@ from huggingface_hub import snapshot_download
 HASHED = {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".json", ".jinja", ".model", ".tiktoken", ".txt", ".py"}
 """Weights, configurations, templates, vocabularies and code of a checkpoint; not its pictures and pages."""
 
+RESULTS = ("results_", "samples_", "study_run")
+"""How files begin that a run writes, which users also let write below the checkpoint."""
+
 PLACES = ("model", "tokenizer", "revision", "tokenizer_revision", "download_dir", "hf_token")
 """Arguments that say where files lie: the files themselves are hashed."""
 
@@ -80,7 +83,7 @@ def _list_files(folder: Path) -> Iterator[Path]:
         return
     for path in sorted(folder.rglob("*")):
         is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and path.suffix in HASHED and not is_hidden:
+        if path.is_file() and path.suffix in HASHED and not is_hidden and not path.name.startswith(RESULTS):
             yield path
 
 
