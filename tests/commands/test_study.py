@@ -1,6 +1,7 @@
 """`vrs study`: what it would run, that it goes on where it stopped, and that a failure costs the others nothing."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,23 @@ def test_a_changed_argument_runs_again(tmp_path, lm_eval):
     study(tmp_path)
     study(tmp_path, PLAN.replace("batch_size: 8", "limit: 8"))
     assert len(calls) == 8
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (1, "the end"),
+        (
+            128 + signal.SIGKILL,
+            "killed by SIGKILL, as the system does where memory runs out; the last it said: the end",
+        ),
+        (128 + signal.SIGSEGV, "killed by SIGSEGV; the last it said: the end"),
+        (255, "the end"),
+    ],
+)
+def test_a_run_that_a_signal_killed_is_told_so(tmp_path, code, told):
+    (tmp_path / "log").write_text("begun\nthe end\n")
+    assert study_runs.explain_end(code, tmp_path / "log") == told
 
 
 def test_a_failed_run_is_said_and_tried_again_and_costs_the_others_nothing(tmp_path, lm_eval):

@@ -22,7 +22,7 @@ from vrs_lmeval.asking.missing_packages import find_fault
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.ray_job import ATTEMPTS, run_job
 from vrs_lmeval.commands.study import MissingRayError, ModelEntry, StudyRun, StudyStoppedError, UnreadableStudyError
-from vrs_lmeval.commands.study_runs import StopSignals, read_last_line, tell_failure
+from vrs_lmeval.commands.study_runs import StopSignals, explain_end, tell_failure
 from vrs_lmeval.commands.study_shards import PlannedRun, ask_again, prepare_job, prepare_replay
 from vrs_lmeval.commands.watched_command import SECONDS_TO_END
 
@@ -162,7 +162,7 @@ class _Conductor:
         planned, job = self._under_way.pop(reference)
         try:
             code = self._ray.get(reference)
-            fault = read_last_line(job.log) if code else job.find_fault()
+            fault = explain_end(code, job.log) if code else job.find_fault()
             if fault is None:
                 (planned.run if job.folder == planned.run.folder else job).mark_done()
         except (self._ray.exceptions.RayError, OSError) as error:

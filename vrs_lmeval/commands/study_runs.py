@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.study import Study, StudyRun, StudyStoppedError
-from vrs_lmeval.commands.watched_command import WatchedCommand
+from vrs_lmeval.commands.watched_command import BY_SIGNAL, WatchedCommand
 
 
 class StopSignals:
@@ -80,7 +80,7 @@ def _run_once(run: StudyRun, console: Console, signals: StopSignals, show: Calla
                 if isinstance(error, StudyStoppedError):
                     error.begun = [run]
                 raise
-        fault = read_last_line(run.log) if code else run.find_fault()
+        fault = explain_end(code, run.log) if code else run.find_fault()
         if fault is None:
             run.mark_done()
             return True
@@ -96,9 +96,14 @@ def tell_failure(run: StudyRun, fault: str, console: Console) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def read_last_line(log: Path) -> str:
-    """The last line that says something: a bar of progress may stand behind an error."""
-    return (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+def explain_end(code: int, log: Path) -> str:
+    """Why a run ended with this exit code: the last line that it printed, and the signal that killed it if one did."""
+    last = (log.read_text(errors="replace").strip().splitlines() or ["no output"])[-1]
+    if code - BY_SIGNAL not in set(signal.Signals):
+        return last
+    name = signal.Signals(code - BY_SIGNAL).name
+    memory = ", as the system does where memory runs out" if name == "SIGKILL" else ""
+    return f"killed by {name}{memory}; the last it said: {last}"
 
 
 def tell_what_is_kept(study: Study, begun: Sequence[StudyRun], command: str) -> str:
