@@ -47,7 +47,12 @@ def save(tmp_path_factory):
 
 @pytest.mark.models
 @pytest.mark.parametrize(
-    ("name", "package"), [("qwen2_5_vl", "torchvision"), ("molmo2", "torchvision"), ("smolvlm", "num2words")]
+    ("name", "package"),
+    [
+        pytest.param("qwen2_5_vl", "torchvision", marks=pytest.mark.whole),
+        pytest.param("molmo2", "torchvision", marks=pytest.mark.whole),
+        ("smolvlm", "num2words"),
+    ],
 )
 def test_the_error_names_the_extra(save, name, package):
     code, last_line = load_without({package}, save(name))

@@ -108,7 +108,10 @@ def test_a_pinned_commit_is_what_the_hub_is_asked_for(root, tmp_path):
         assert (told["revision"], told["revision_asked_for"]) == (COMMIT, COMMIT)
 
 
-@pytest.mark.parametrize("task", ["vrs_pmc_vqa", "vrs_medxpertqa_mm", "vrs_probmed"])
+@pytest.mark.parametrize(
+    "task",
+    ["vrs_pmc_vqa", *(pytest.param(task, marks=pytest.mark.whole) for task in ("vrs_medxpertqa_mm", "vrs_probmed"))],
+)
 def test_what_was_fetched_once_is_read_without_a_connection(task, root, tmp_path):
     with serve_hub(root) as hub:
         online = load(hub, tmp_path, task)[task]["dataset"]

@@ -368,6 +368,7 @@ def test_hostile_answers_are_escaped_and_cut(tmp_path):
     assert "1000034 characters" in page
 
 
+@pytest.mark.whole
 @needs_chromium
 def test_two_hundred_models_make_a_page_that_can_be_used(tmp_path, browser):
     for number in range(200):
