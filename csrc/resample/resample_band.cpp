@@ -200,10 +200,30 @@ class BandRun {
   }
 
   void write_row(int y) {
-    if (type_ == OutputType::bfloat16) {
-      write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
-    } else {
-      write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
+    switch (type_) {
+      case OutputType::float32:
+        write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
+        return;
+      case OutputType::bfloat16:
+        write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
+        return;
+      case OutputType::levels:
+        break;
+    }
+    const std::ptrdiff_t row = y + plan_.resample.rows.canvas_offset;
+    const std::ptrdiff_t pixel = row * geometry_.crop_width + plan_.resample.columns.canvas_offset;
+    interleave(levels_, plane_stride_, plan_.columns.outputs,
+               static_cast<std::uint8_t*>(out_) + 3 * pixel);
+  }
+
+  // Three planes `stride` apart -> `count` packed pixels.
+  template <typename Value>
+  static void interleave(const Value* planes, std::ptrdiff_t stride, int count, Value* pixels) {
+    const Value *red = planes, *green = planes + stride, *blue = planes + 2 * stride;
+    for (int x = 0; x < count; ++x) {
+      pixels[3 * x] = red[x];
+      pixels[3 * x + 1] = green[x];
+      pixels[3 * x + 2] = blue[x];
     }
   }
 
@@ -211,7 +231,8 @@ class BandRun {
   void write_row_of(int y, Value* out,
                     void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
     if (geometry_.blocks.height != 0) {
-      write_row_to_blocks(y, out, look_up);
+      geometry_.blocks.channels_last ? write_row_to_pixels(y, out, look_up)
+                                     : write_row_to_blocks(y, out, look_up);
       return;
     }
     const std::ptrdiff_t width = geometry_.crop_width;
@@ -251,6 +272,33 @@ class BandRun {
         }
         x += count;
       }
+    }
+  }
+
+  // As write_row_to_blocks, for blocks of pixels.
+  template <typename Value>
+  void write_row_to_pixels(int y, Value* out,
+                           void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
+    const Blocks& blocks = geometry_.blocks;
+    const int row = y + plan_.resample.rows.canvas_offset;
+    const int first = plan_.resample.columns.canvas_offset;
+    const int outputs = plan_.columns.outputs;
+    const std::ptrdiff_t block = std::ptrdiff_t{3} * blocks.height * blocks.width;
+    const std::ptrdiff_t stride = round_up(outputs, kPositionBlock);
+    auto* values = reinterpret_cast<Value*>(work_.values.reserve(3 * sizeof(Value) * stride));
+    for (int c = 0; c < 3; ++c) {
+      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, outputs,
+              geometry_.tables[c], values + c * stride);
+    }
+    Value* row_of_blocks = out + place_of_row(row / blocks.height) * block +
+                           std::ptrdiff_t{3} * (row % blocks.height) * blocks.width;
+    int column = first / blocks.width;
+    int inside = first % blocks.width;
+    for (int x = 0; x < outputs; ++column, inside = 0) {
+      const int count = std::min(blocks.width - inside, outputs - x);
+      Value* target = row_of_blocks + places_[column] * block + std::ptrdiff_t{3} * inside;
+      interleave(values + x, stride, count, target);
+      x += count;
     }
   }
 

@@ -26,6 +26,7 @@ from vrs_lmeval.variants.variant_image import VariantImage
 
 SMALL_TILES = {"size": {"height": 48, "width": 48}, "crop_to_patches": True}
 SMALL_PATCHES = {"size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 90}}
+PINPOINTS = {"image_grid_pinpoints": [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144], [240, 48], [48, 240]]}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2_vl": ("Qwen2VLImageProcessor", SMALL_PATCHES),
     "qwen3_vl": ("Qwen2VLImageProcessor", {**SMALL_PATCHES, "patch_size": 16, "image_mean": [0.5] * 3}),
@@ -36,6 +37,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "got_ocr2": ("GotOcr2ImageProcessor", {"size": {"height": 50, "width": 40}}),
     "cohere2_vision": ("Cohere2VisionImageProcessor", {**SMALL_TILES, "max_patches": 8}),
     "ovis2": ("Ovis2ImageProcessor", {**SMALL_TILES, "max_patches": 9}),
+    "llava_next": ("LlavaNextImageProcessor", {"size": {"shortest_edge": 48}, "crop_size": 48, **PINPOINTS}),
+    "llava_onevision": ("LlavaOnevisionImageProcessor", {"size": {"height": 48, "width": 48}, **PINPOINTS}),
     "ovis2_nearest": ("Ovis2ImageProcessor", {**SMALL_TILES, "max_patches": 9, "use_covering_area_grid": False}),
 }
 CELLS = [

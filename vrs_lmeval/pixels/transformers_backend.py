@@ -22,6 +22,8 @@ from transformers import (
     GotOcr2Config,
     InternVLConfig,
     LlavaConfig,
+    LlavaNextConfig,
+    LlavaOnevisionConfig,
     PaliGemmaConfig,
     Qwen2_5_VLConfig,
     Qwen2VLConfig,
@@ -34,6 +36,8 @@ from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImagePr
 from transformers.models.glm4v.image_processing_pil_glm4v import Glm4vImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -103,21 +107,27 @@ class FusedSteps:
             layout = self._layout({**own, "return_tensors": None}) if flat and all(map(self._is_usual, flat)) else None
             if isinstance(layout, Layout):
                 wanted = settings.get("return_tensors", getattr(self, "return_tensors", None))
-                return layout.features(layout.compute([_pair(image) for image in flat]), wanted)
+                rows = layout.compute([_pair(image) for image in flat])
+                return layout.features(rows, layout.count_images(images), wanted)
         return super().__call__(images, *args, **settings)  # type: ignore[misc]
 
     def _is_usual(self, image: Any) -> bool:
         return isinstance(image, Image.Image | np.ndarray) and _is_fusible(image, vars(self))
 
     def _preprocess_image_like_inputs(self, images: Any, *args: Any, **settings: Any) -> BatchFeature:
-        flat = self._prepare_images_structure(images)  # type: ignore[attr-defined] # the processor's
+        prepared = self._prepare_images_structure(images)  # type: ignore[attr-defined] # the processor's
+        flat = list(flatten_images(prepared))
         is_fusible = bool(flat) and all(_is_fusible(image, settings) for image in flat)
         layout = self._layout(settings) if is_fusible else None
         if isinstance(layout, UnsupportedGeometry):
             _warn_once(f"backend {BACKEND!r} leaves images to {type(self).__name__}'s own steps: {layout}")
-        if not isinstance(layout, Layout):
-            return super()._preprocess_image_like_inputs(flat, *args, **settings)  # type: ignore[misc]
-        return layout.features(layout.compute([_pair(image) for image in flat]), settings.get("return_tensors"))
+        if isinstance(layout, Layout):
+            # LLaVA-OneVision's processor counts the images before it takes them out of their lists.
+            counts = args[0] if args else layout.count_images(prepared)
+            if layout.takes(counts):
+                rows = layout.compute([_pair(image) for image in flat])
+                return layout.features(rows, counts, settings.get("return_tensors"))
+        return super()._preprocess_image_like_inputs(prepared, *args, **settings)  # type: ignore[misc]
 
     def _layout(self, settings: dict[str, Any]) -> Layout | UnsupportedGeometry:
         """The layout of this call, in which the processor's settings fill gaps, or why the op cannot take it."""
@@ -134,7 +144,8 @@ class FusedSteps:
 
         def answer(images: list[Image.Image]) -> BatchFeature:
             own = super(FusedSteps, self)._preprocess_image_like_inputs  # type: ignore[misc]
-            return own(images, **{**settings, "return_tensors": "pt"})
+            counts = [[1] * len(images)] if isinstance(self, LlavaOnevisionImageProcessorPil) else []
+            return own(images, *counts, **{**settings, "return_tensors": "pt"})
 
         try:
             return find_layout(asked, answer)
@@ -168,6 +179,14 @@ class Glm4vImageProcessor(FusedSteps, Glm4vImageProcessorPil):  # type: ignore[m
     """GLM-4V's image processor by the fused op."""
 
 
+class LlavaNextImageProcessor(FusedSteps, LlavaNextImageProcessorPil):  # type: ignore[misc]
+    """LLaVA-NeXT's image processor by the fused op."""
+
+
+class LlavaOnevisionImageProcessor(FusedSteps, LlavaOnevisionImageProcessorPil):  # type: ignore[misc]
+    """LLaVA-OneVision's image processor by the fused op."""
+
+
 class GotOcr2ImageProcessor(FusedSteps, GotOcr2ImageProcessorPil):  # type: ignore[misc]
     """Got-OCR2's image processor by the fused op; InternVL and Aya Vision have the same."""
 
@@ -186,6 +205,8 @@ _REGISTERED = {
     GotOcr2Config: GotOcr2ImageProcessor,
     InternVLConfig: GotOcr2ImageProcessor,
     AyaVisionConfig: GotOcr2ImageProcessor,
+    LlavaNextConfig: LlavaNextImageProcessor,
+    LlavaOnevisionConfig: LlavaOnevisionImageProcessor,
 }
 
 
@@ -214,9 +235,11 @@ class FusedImageProcessor:
         flat = list(flatten_images(images))
         layout = self._find_layout(settings)
         is_fusible = bool(flat) and all(self._is_fusible(image, settings) for image in flat)
-        if layout is None or not is_fusible or (return_tensors is None and self._gives_tensors):
+        counts = [] if layout is None else layout.count_images(images)
+        is_tensor = return_tensors is None and self._gives_tensors
+        if layout is None or not is_fusible or not layout.takes(counts) or is_tensor:
             return self._wrapped(images, return_tensors=return_tensors, **settings)
-        answer = layout.features(self._compute(flat, layout), return_tensors)
+        answer = layout.features(self._compute(flat, layout), counts, return_tensors)
         if self._computed:  # they are asked for again, and the caller may change what it was given
             answer["pixel_values"] = copy.deepcopy(answer["pixel_values"])
         return answer

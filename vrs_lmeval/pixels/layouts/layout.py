@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from transformers import BatchFeature
 
+from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.pixels.geometry import Geometry
 from vrs_lmeval.pixels.preprocess import preprocess_pairs
 from vrs_lmeval.records import Perturbation
@@ -46,6 +47,17 @@ def join_spans(spans: Sequence[Span]) -> npt.NDArray[np.float32]:
     return first.batch[first.begin : last.end] if follow else np.concatenate([span.values for span in spans])
 
 
+def stack_spans(spans: Sequence[Span], length: int) -> npt.NDArray[np.float32]:
+    """(spans, length, ...), zeros after the entries of a shorter span; copied only if the spans do not lie so."""
+    entry = spans[0].batch.shape[1:]
+    if all(span.end - span.begin == length for span in spans):
+        return join_spans(spans).reshape(len(spans), length, *entry)
+    batch = np.zeros((len(spans), length, *entry), np.float32)
+    for index, span in enumerate(spans):
+        batch[index, : span.end - span.begin] = span.values
+    return batch
+
+
 class Layout(ABC):
     """The features that one processor, with its settings, gives of images.
 
@@ -59,12 +71,23 @@ class Layout(ABC):
         """One row a pair; all changes of an image that stand together by one reading of it."""
 
     @abstractmethod
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """The features of all images, from a row each."""
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
+        """The features of all images, from a row each. `counts`: how many images each entry of the batch has."""
 
-    def features(self, rows: Sequence[Row], return_tensors: Any) -> BatchFeature:
+    def count_images(self, images: Any) -> list[int]:
+        """How many images each entry has: of lists of images, each is one; otherwise each image."""
+        is_nested = isinstance(images, list | tuple) and len(images) > 0 and isinstance(images[0], list | tuple)
+        if is_nested:
+            return [sum(1 for _ in flatten_images(entry)) for entry in images]
+        return [1] * sum(1 for _ in flatten_images(images))
+
+    def takes(self, counts: Sequence[int]) -> bool:
+        """Whether entries of so many images get the processor's own bits."""
+        return True
+
+    def features(self, rows: Sequence[Row], counts: Sequence[int], return_tensors: Any) -> BatchFeature:
         """As the processor itself returns them."""
-        data = self.join(rows)
+        data = self.join(rows, counts)
         if return_tensors is None:
             data |= {name: list(data[name]) for name in self.lists}
         return BatchFeature(data, tensor_type=return_tensors)
@@ -85,7 +108,7 @@ class FixedSize(Layout):
         batch = preprocess_pairs(pairs, self.geometry)
         return [{"pixel_values": Span(batch, index, index + 1)} for index in range(len(pairs))]
 
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
         """(N, 3, height, width) float32."""
         features: dict[str, Any] = {"pixel_values": join_spans([row["pixel_values"] for row in rows])}
         return {**features, "num_crops": [0] * len(rows)} if self._counts_crops else features

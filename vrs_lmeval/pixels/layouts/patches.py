@@ -41,7 +41,7 @@ class PatchLayout(BySize):
             for index in range(len(pairs))
         ]
 
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
         """Both features, as numpy arrays."""
         return {
             "pixel_values": join_spans([row["pixel_values"] for row in rows]),

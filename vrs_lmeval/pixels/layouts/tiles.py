@@ -57,7 +57,7 @@ class TileLayout(BySize):
             for index in range(len(pairs))
         ]
 
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
         """Pixel values as a numpy array, the rest as a list with an entry an image."""
         return {
             "pixel_values": join_spans([row["pixel_values"] for row in rows]),
