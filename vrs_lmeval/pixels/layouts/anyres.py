@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from transformers.image_utils import ChannelDimension
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
 from vrs_lmeval.pixels.layouts.layout import BySize, Pair, Row, Span, stack_spans
-from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
+from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings, set_edges
 from vrs_lmeval.pixels.preprocess import empty_outputs, preprocess_pairs
 
 CanvasRule = Callable[[int, int], tuple[tuple[int, int], tuple[int, int]]]
@@ -81,9 +82,10 @@ def read_anyres(processor: Any) -> AnyResLayout | None:
         raise UnsupportedGeometry(f"image_grid_pinpoints: {pinpoints} are not all made of tiles of {edge} x {edge}")
     if not processor.do_pad:
         raise UnsupportedGeometry("do_pad: off, images of several numbers of tiles cannot stand in one batch")
+    module = import_module(owner.__module__)
     return AnyResLayout(
         read_levels(processor, arithmetic),
-        partial(_fit_canvas, import_module(owner.__module__), pinpoints),
+        partial(_fit_canvas, module.select_best_resolution, module.get_patch_output_size, pinpoints),
         edge,
         counts_images=owner.__name__.startswith(ONEVISION),
     )
@@ -91,7 +93,7 @@ def read_anyres(processor: Any) -> AnyResLayout | None:
 
 def _edge_of_tiles(processor: Any) -> int:
     """The edge of a tile, if the image as a whole, the tiles and the crop all have it."""
-    size, crop = ({k: v for k, v in dict(each or {}).items() if v} for each in (processor.size, processor.crop_size))
+    size, crop = set_edges(processor.size), set_edges(processor.crop_size)
     if set(size) not in ({"shortest_edge"}, {"height", "width"}):
         raise UnsupportedGeometry(f"size: {size} is neither a shortest_edge nor a height and a width")
     edges = {*size.values(), *crop.values()}
@@ -101,8 +103,8 @@ def _edge_of_tiles(processor: Any) -> int:
 
 
 def _fit_canvas(
-    module: Any, pinpoints: list[list[int]], height: int, width: int
+    choose: Any, fit: Any, pinpoints: list[list[int]], height: int, width: int
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    canvas = module.select_best_resolution((height, width), pinpoints)
+    canvas = choose((height, width), pinpoints)
     image = np.broadcast_to(np.uint8(0), (3, height, width))  # of which the rule reads the shape
-    return canvas, module.get_patch_output_size(image, canvas, input_data_format=module.ChannelDimension.FIRST)
+    return canvas, fit(image, canvas, input_data_format=ChannelDimension.FIRST)

@@ -11,12 +11,20 @@ from transformers import __version__ as transformers_version
 
 from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
 from vrs_lmeval.pixels.layouts.anyres import read_anyres
+from vrs_lmeval.pixels.layouts.canvases import read_canvases
+from vrs_lmeval.pixels.layouts.chains import read_chains
 from vrs_lmeval.pixels.layouts.layout import FixedSize, Layout
+from vrs_lmeval.pixels.layouts.own_size import read_own_size
+from vrs_lmeval.pixels.layouts.patched_tiles import read_patched_tiles
 from vrs_lmeval.pixels.layouts.patches import read_patches
+from vrs_lmeval.pixels.layouts.pixel_patches import read_pixel_patches
 from vrs_lmeval.pixels.layouts.tiles import read_tiles
 from vrs_lmeval.records import Perturbation
 
-_FAMILIES: Sequence[Callable[[Any], Layout | None]] = (read_patches, read_tiles, read_anyres)
+_FAMILIES: Sequence[Callable[[Any], Layout | None]] = (
+    *(read_patches, read_tiles, read_anyres, read_own_size, read_pixel_patches, read_patched_tiles, read_canvases),
+    read_chains,
+)
 
 
 def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
@@ -57,4 +65,6 @@ def _require_equal(name: str, layout: Layout, answer: Callable[[list[Image.Image
 
 
 def _same(ours: Any, theirs: Any) -> bool:
+    if not isinstance(theirs, torch.Tensor):
+        return bool(ours == theirs)
     return ours.dtype == theirs.dtype and torch.equal(ours, theirs)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
-from typing import Any
+from itertools import groupby, islice, pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,8 @@ from vrs_lmeval.variants.variant_image import QUARTER_TURNS
 
 Pair = tuple[Any, Perturbation]
 """An image (PIL, or uint8 (height, width, 3)), and the change that it is shown with."""
+
+Value = TypeVar("Value")
 
 Row = dict[str, Any]
 """One image's part of each feature: a `Span` of pixel values, or a plain value."""
@@ -38,6 +40,12 @@ class Span:
     def values(self) -> npt.NDArray[np.float32]:
         """The entries, not copied."""
         return self.batch[self.begin : self.end]
+
+
+def joined_span(spans: Sequence[Span]) -> Span:
+    """The spans as one; copied only if they do not lie so already."""
+    values = join_spans(spans)
+    return spans[0] if len(spans) == 1 else Span(values, 0, len(values))
 
 
 def join_spans(spans: Sequence[Span]) -> npt.NDArray[np.float32]:
@@ -114,6 +122,12 @@ class FixedSize(Layout):
         return {**features, "num_crops": [0] * len(rows)} if self._counts_crops else features
 
 
+def nest(values: Sequence[Value], counts: Sequence[int]) -> list[list[Value]]:
+    """The values in lists of so many, as their images stand in the entries of a batch."""
+    remaining = iter(values)
+    return [list(islice(remaining, count)) for count in counts]
+
+
 class BySize(Layout):
     """What an image becomes depends on its size; neighbours of one size are computed together."""
 
@@ -127,6 +141,20 @@ class BySize(Layout):
     @abstractmethod
     def _compute_equal(self, pairs: Sequence[Pair], height: int, width: int) -> list[Row]:
         """The rows of images that are all `height` x `width` after their change."""
+
+
+class NestedBySize(BySize):
+    """For processors that make one entry of a list of images, whatever their number."""
+
+    def count_images(self, images: Any) -> list[int]:
+        """As transformers' make_nested_list_of_images nests them."""
+        is_nested = isinstance(images, list | tuple) and all(isinstance(entry, list | tuple) for entry in images)
+        entries = images if is_nested else [images]
+        return [sum(1 for _ in flatten_images(entry)) for entry in entries]
+
+    def takes(self, counts: Sequence[int]) -> bool:
+        """Entries without an image are left to the processor."""
+        return all(counts)
 
 
 def perturbed_size(image: Any, change: Perturbation) -> tuple[int, int]:
