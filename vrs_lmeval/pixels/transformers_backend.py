@@ -52,7 +52,12 @@ class FusedImageProcessor:
         is_tensor = return_tensors is None and self._gives_tensors
         if layout is None or not is_fusible or not layout.takes(counts) or is_tensor:
             return self._wrapped(images, return_tensors=return_tensors, **settings)
-        answer = layout.features(self._compute(flat, layout), counts, return_tensors)
+        try:
+            rows = self._compute(flat, layout)
+        except UnsupportedGeometry as reason:
+            warn_once(f"vrs-hf leaves images to {type(self._wrapped).__name__}'s own steps: {reason}")
+            return self._wrapped(images, return_tensors=return_tensors, **settings)
+        answer = layout.features(rows, counts, return_tensors)
         if self._computed:  # they are asked for again, and the caller may change what it was given
             answer["pixel_values"] = copy.deepcopy(answer["pixel_values"])
         return answer

@@ -76,7 +76,10 @@ class Layout(ABC):
 
     @abstractmethod
     def compute(self, pairs: Sequence[Pair]) -> list[Row]:
-        """One row a pair; all changes of an image that stand together by one reading of it."""
+        """One row a pair; all changes of an image that stand together by one reading of it.
+
+        Raises UnsupportedGeometry for an image that must be left to the processor.
+        """
 
     @abstractmethod
     def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class PatchedTileLayout(BySize):
         edge, tile, most = self._edge, self._asked.tile_size, self._most
         grid = self._choose_grid(height, width)
         whole = self._choose_size(height, width)
+        if whole[0] * whole[1] > most * edge**2:  # of an elongated image, which the processor cannot pad either
+            raise UnsupportedGeometry(f"an image of {height} x {width} has more than {most} patches")
         tiles = grid[0] * grid[1] if grid else 0
         has_whole = tiles == 0 or (self._asked.use_thumbnail and tiles > 1)
         count = tiles + has_whole
