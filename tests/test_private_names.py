@@ -425,6 +425,14 @@ NAMES = (
             ),
         )
     ),
+    *(
+        Name("transformers.image_utils:ChannelDimension", f"pixels/layouts/{file}", "what a size rule is told")
+        for file in ("anyres", "own_size")
+    ),
+    *(
+        Name(f"{MODELS}.mllama.image_processing_mllama:{rule}", "pixels/layouts/canvases", "the tiles of an image")
+        for rule in ("convert_aspect_ratios_to_ids", "build_aspect_ratio_mask")
+    ),
     Name(
         "transformers:AutoImageProcessor.register",
         "pixels/image_processors",
@@ -439,7 +447,7 @@ NAMES = (
     Name("PIL.Image:Image.readonly", "variants/variant_image", "lazy images share their pixels", is_assigned=True),
     Name("PIL.Image:core.set_block_size", "benchmark/decoding", "large images lie in one block"),
     Name("PIL.Image:core.get_block_size", "benchmark/decoding", "a larger setting stays"),
-    Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
+    Name("PIL.Image:Image.__arrow_c_array__", "pixels/rgb_pixels", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(
         "datasets.packaged_modules.parquet.parquet:ParquetConfig",
