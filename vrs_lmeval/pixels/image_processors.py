@@ -126,8 +126,8 @@ class FusedSteps:
     def _preprocess_image_like_inputs(self, images: Any, *args: Any, **settings: Any) -> BatchFeature:
         prepared = self._prepare_images_structure(images)  # type: ignore[attr-defined] # the processor's
         flat = list(flatten_images(prepared))
-        is_fusible = bool(flat) and all(is_fusible(image, settings) for image in flat)
-        layout = self._layout(settings) if is_fusible else None
+        are_fusible = bool(flat) and all(is_fusible(image, settings) for image in flat)
+        layout = self._layout(settings) if are_fusible else None
         if isinstance(layout, UnsupportedGeometry):
             warn_once(f"backend {BACKEND!r} leaves images to {type(self).__name__}'s own steps: {layout}")
         if isinstance(layout, Layout):

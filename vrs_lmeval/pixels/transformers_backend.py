@@ -47,10 +47,10 @@ class FusedImageProcessor:
         """Images, nested or not -> the processor's features, `pixel_values` float32."""
         flat = list(flatten_images(images))
         layout = self._find_layout(settings)
-        is_fusible = bool(flat) and all(self._is_fusible(image, settings) for image in flat)
+        are_fusible = bool(flat) and all(self._is_fusible(image, settings) for image in flat)
         counts = [] if layout is None else layout.count_images(images)
         is_tensor = return_tensors is None and self._gives_tensors
-        if layout is None or not is_fusible or not layout.takes(counts) or is_tensor:
+        if layout is None or not are_fusible or not layout.takes(counts) or is_tensor:
             return self._wrapped(images, return_tensors=return_tensors, **settings)
         try:
             rows = self._compute(flat, layout)
