@@ -114,6 +114,14 @@ def test_the_fused_op_computes_them(stock: Any, tmp_path: Path, request: pytest.
 
 
 @every_processor
+def test_entries_of_several_images_are_the_processors_own(stock: Any, tmp_path: Path) -> None:
+    stock.save_pretrained(tmp_path)
+    nested = [IMAGES[:2], IMAGES[2:]]
+    ours = AutoImageProcessor.from_pretrained(tmp_path, backend="vrs")
+    assert_same(ours(nested, return_tensors="np"), stock(nested, return_tensors="np"))
+
+
+@every_processor
 def test_what_it_saves_is_the_stock_processors_folder(stock: Any, tmp_path: Path) -> None:
     stock.save_pretrained(tmp_path / "stock")
     ours = AutoImageProcessor.from_pretrained(tmp_path / "stock", backend="vrs")
