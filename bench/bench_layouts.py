@@ -1,4 +1,5 @@
-"""Times whole image processors beside the fused op: Qwen2.5-VL, InternVL3, Gemma 3; one image, and six variants of it.
+"""Times whole image processors beside the fused op, with the settings of the models named in MODELS; one image, and six
+variants of it.
 
 The features are compared with transformers' own before anything is timed. All candidates run in turn in one process on
 one thread; times are medians over the rounds, a ratio is the median of the rounds' own ratios. Rivals are shown if they
@@ -43,6 +44,15 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "Qwen2.5-VL": ("Qwen2VLImageProcessor", {"size": {"shortest_edge": 3136, "longest_edge": 12845056}}),
     "InternVL3": ("GotOcr2ImageProcessor", {"size": {"height": 448, "width": 448}, "crop_to_patches": True}),
     "Gemma 3": ("Gemma3ImageProcessor", {"size": {"height": 896, "width": 896}}),
+    "SmolVLM2": ("SmolVLMImageProcessor", {"size": {"longest_edge": 2048}, "max_image_size": {"longest_edge": 512}}),
+    "Idefics3": ("Idefics3ImageProcessor", {}),
+    "LLaVA-NeXT": ("LlavaNextImageProcessor", {"size": {"shortest_edge": 336}, "crop_size": 336}),
+    "LLaVA-OneVision": ("LlavaOnevisionImageProcessor", {}),
+    "Pixtral": ("PixtralImageProcessor", {}),
+    "Gemma 4": ("Gemma4ImageProcessor", {}),
+    "SigLIP2": ("Siglip2ImageProcessor", {}),
+    "LFM2-VL": ("Lfm2VlImageProcessor", {}),
+    "Llama 3.2 Vision": ("MllamaImageProcessor", {"size": {"height": 560, "width": 560}}),
 }
 SIZES = ((1024, 1024), (2500, 2048))
 PILLOW, TORCHVISION = "transformers, Pillow", "transformers, torchvision"
@@ -50,22 +60,23 @@ PILLOW, TORCHVISION = "transformers, Pillow", "transformers, torchvision"
 Candidates = dict[str, Callable[[], Any]]
 
 
-def list_backends() -> dict[str, str]:
-    """What is installed: transformers' backend -> the end of its classes' names."""
-    return {PILLOW: "Pil", **({TORCHVISION: ""} if find_spec("torchvision") else {})}
+def list_backends(model: str) -> dict[str, str]:
+    """What the model has and is installed: transformers' backend -> the end of its classes' names."""
+    backends = {PILLOW: "Pil", **({TORCHVISION: ""} if find_spec("torchvision") else {})}
+    return {name: ending for name, ending in backends.items() if hasattr(transformers, MODELS[model][0] + ending)}
 
 
 def candidates_for(model: str, image: Image.Image, changes: Sequence[Perturbation]) -> Candidates:
     name, settings = MODELS[model]
     shown = [pixels.perturb(image, change) for change in changes]
     candidates: Candidates = {}
-    for backend, ending in list_backends().items():
+    for backend, ending in list_backends(model).items():
         stock = getattr(transformers, name + ending)(**settings)
         layout = find_layout(stock, lambda images, stock=stock: stock(images, return_tensors="pt"))
         pairs = [(image, change) for change in changes]
         candidates[backend] = lambda stock=stock: stock(shown, return_tensors="pt")
         candidates[f"ours, {backend.split()[-1]}"] = lambda layout=layout, pairs=pairs: layout.features(
-            layout.compute(pairs), "pt"
+            layout.compute(pairs), layout.count_images(shown), "pt"
         )
         if find_spec("hf_processors_rs") and model == "Qwen2.5-VL":
             candidates[f"hf-processors-rs, {backend.split()[-1]}"] = by_rust(stock, backend, shown)
@@ -101,12 +112,14 @@ def resizes_alone(image: Image.Image, width: int, height: int) -> Candidates:
 
 def compare(candidates: Candidates) -> None:
     """Raises AssertionError if ours are not transformers' own; says so of other rivals."""
-    for backend in list_backends():
+    for backend in (name for name in (PILLOW, TORCHVISION) if name in candidates):
         expected = candidates[backend]()
         for name, run in candidates.items():
             if name.endswith(backend.split()[-1]) and name != backend:
                 actual = run()
-                same = all(torch.equal(torch.as_tensor(actual[key]), value) for key, value in expected.items())
+                same = all(
+                    torch.equal(torch.as_tensor(actual[key]), torch.as_tensor(value)) for key, value in expected.items()
+                )
                 assert same or not name.startswith("ours"), name
                 if not same:
                     print(f"  ({name}: other values than {backend})")

@@ -43,12 +43,14 @@ py::array new_batch(const std::vector<py::ssize_t>& shape) {
   return py::array_t<float>(shape, static_cast<const float*>(lease->memory), owner);
 }
 
-// The batch's memory: float32, or uint16 for bfloat16; new, or the caller's after a check.
+// The batch's memory: float32, uint16 for bfloat16, or uint8 for levels; new, or the caller's after
+// a check. `shape`: of float32.
 py::array output_array(const py::object& out, const std::vector<py::ssize_t>& shape) {
   if (out.is_none()) return new_batch(shape);
-  const bool is_known =
-      py::isinstance<py::array_t<float>>(out) || py::isinstance<py::array_t<std::uint16_t>>(out);
-  if (!is_known) throw py::type_error("out: a numpy array of float32 or uint16 is needed");
+  const bool is_known = py::isinstance<py::array_t<float>>(out) ||
+                        py::isinstance<py::array_t<std::uint16_t>>(out) ||
+                        py::isinstance<py::array_t<std::uint8_t>>(out);
+  if (!is_known) throw py::type_error("out: a numpy array of float32, uint16 or uint8 is needed");
   auto array = py::reinterpret_borrow<py::array>(out);
   const bool has_shape = array.ndim() == static_cast<py::ssize_t>(shape.size()) &&
                          std::equal(shape.begin(), shape.end(), array.shape());
@@ -82,10 +84,14 @@ py::array preprocess(const py::list& images, const JobPairs& jobs, const vrs::Ge
   if (geometry.blocks.height != 0) {
     shape = {shape[0], static_cast<py::ssize_t>(vrs::values_per_job(geometry))};
   }
+  if (py::isinstance<py::array_t<std::uint8_t>>(out)) {
+    request.output_type = vrs::OutputType::levels;
+    shape = {shape[0], py::ssize_t{geometry.crop_height}, py::ssize_t{geometry.crop_width}, 3};
+  } else if (py::isinstance<py::array_t<std::uint16_t>>(out)) {
+    request.output_type = vrs::OutputType::bfloat16;
+  }
   py::array batch = output_array(out, shape);
   request.job_stride = batch.shape(0) > 1 ? batch.strides(0) / batch.itemsize() : 0;
-  const bool is_float32 = py::isinstance<py::array_t<float>>(batch);
-  request.output_type = is_float32 ? vrs::OutputType::float32 : vrs::OutputType::bfloat16;
   void* planes = batch.mutable_data();
   {
     const py::gil_scoped_release released;
@@ -179,7 +185,7 @@ PYBIND11_MODULE(_native, module) {
   py::class_<vrs::Geometry>(module, "Geometry", py::module_local())
       .def(py::init(&vrs::python::make_geometry), py::kw_only(), py::arg("resize"), py::arg("size"),
            py::arg("crop"), py::arg("filter"), py::arg("arithmetic"), py::arg("pass_order"),
-           py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"),
+           py::arg("placement"), py::arg("pad_colour"), py::arg("table"), py::arg("normalisation"),
            py::arg("blocks") = py::none());
   module.def("preprocess", &preprocess, py::arg("images"), py::arg("jobs"), py::arg("geometry"),
              py::kw_only(), py::arg("threads") = 1, py::arg("simd") = "auto",

@@ -65,14 +65,15 @@ Perturbation perturbation_of(const PerturbationTuple& tuple) {
 Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                        std::pair<int, int> crop, const std::string& filter,
                        const std::string& arithmetic, const std::string& pass_order,
+                       const std::string& placement,
                        const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
                        const Table& table, const Normalisations& normalisation,
-                       const std::optional<std::tuple<int, int, int, int>>& blocks) {
+                       const std::optional<std::tuple<int, int, int, int, bool>>& blocks) {
   Geometry geometry;
   if (blocks) {
-    const auto [height, width, merge, repeats] = *blocks;
+    const auto [height, width, merge, repeats, channels_last] = *blocks;
     if (height < 1) throw py::value_error("geometry.blocks: height must be at least 1");
-    geometry.blocks = {height, width, merge, repeats};
+    geometry.blocks = {height, width, merge, repeats, channels_last};
   }
   geometry.resize = named<ResizeMode>(resize, "geometry.resize",
                                       {{"none", ResizeMode::none},
@@ -90,6 +91,10 @@ Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                                          {{"horizontal_first", PassOrder::horizontal_first},
                                           {"pillow12_2", PassOrder::pillow12_2},
                                           {"pillow13", PassOrder::pillow13}});
+  geometry.placement = named<Placement>(placement, "geometry.placement",
+                                        {{"centre", Placement::centre},
+                                         {"upper_left", Placement::upper_left},
+                                         {"corner", Placement::corner}});
   geometry.pad_to_square = pad_colour.has_value();
   if (pad_colour) geometry.pad_colour = *pad_colour;
   fill_tables(table, normalisation, geometry);

@@ -51,9 +51,10 @@ Perturbation perturbation_of(const PerturbationTuple& tuple);
 Geometry make_geometry(const std::string& resize, std::pair<int, int> size,
                        std::pair<int, int> crop, const std::string& filter,
                        const std::string& arithmetic, const std::string& pass_order,
+                       const std::string& placement,
                        const std::optional<std::array<std::uint8_t, 3>>& pad_colour,
                        const Table& table, const Normalisations& normalisation,
-                       const std::optional<std::tuple<int, int, int, int>>& blocks);
+                       const std::optional<std::tuple<int, int, int, int, bool>>& blocks);
 
 // The request of these arguments, checked; its output type is not set yet.
 Request make_request(const pybind11::list& images, const JobPairs& jobs, const Geometry& geometry);

@@ -45,6 +45,71 @@ PIL_BACKEND = "transformers.image_processing_backends:PilBackend"
 TORCHVISION_BACKEND = "transformers.image_processing_backends:TorchvisionBackend"
 MODELS = "transformers.models"
 
+LAYOUT_RULES = (
+    ("anyres", "llava_next", "select_best_resolution", "the canvas of an image", ("original_size",)),
+    (
+        "anyres",
+        "llava_next",
+        "get_patch_output_size",
+        "the size on it",
+        ("image", "target_resolution", "input_data_format"),
+    ),
+    ("anyres", "llava_onevision", "select_best_resolution", "the canvas of an image", ("original_size",)),
+    (
+        "anyres",
+        "llava_onevision",
+        "get_patch_output_size",
+        "the size on it",
+        ("image", "target_resolution", "input_data_format"),
+    ),
+    (
+        "own_size",
+        "pixtral",
+        "get_resize_output_image_size",
+        "the size of an image",
+        ("input_image", "size", "patch_size", "input_data_format"),
+    ),
+    (
+        "pixel_patches",
+        "gemma4",
+        "get_aspect_ratio_preserving_size",
+        "the size of an image",
+        ("height", "width", "patch_size", "max_patches", "pooling_kernel_size"),
+    ),
+    (
+        "pixel_patches",
+        "siglip2",
+        "get_image_size_for_max_num_patches",
+        "the size of an image",
+        ("image_height", "image_width", "patch_size", "max_num_patches"),
+    ),
+    (
+        "canvases",
+        "mllama",
+        "get_optimal_tiled_canvas",
+        "the canvas of an image",
+        ("image_height", "image_width", "max_image_tiles", "tile_size"),
+    ),
+    (
+        "canvases",
+        "mllama",
+        "get_image_size_fit_to_canvas",
+        "the size on it",
+        ("image_height", "image_width", "canvas_height", "canvas_width", "tile_size"),
+    ),
+    *(
+        (
+            "chains",
+            module,
+            "get_resize_output_image_size",
+            "the first size of a chain",
+            ("image", "resolution_max_side"),
+        )
+        for module in ("idefics3", "smolvlm")
+    ),
+)
+"""Functions of transformers that both backends of a model have: file, module, name, what for, parameters by name."""
+
 TILE_SETTINGS = ("original_image_size", "target_tile_size", "min_image_tiles", "max_image_tiles")
 
 NAMES = (
@@ -230,12 +295,10 @@ NAMES = (
     Name(
         f"{TORCHVISION_BACKEND}._fuse_mean_std_and_rescale_factor", "pixels/geometry", "an overridden step is noticed"
     ),
-    Name(
-        f"{PIL_BACKEND}._preprocess_image_like_inputs", "pixels/transformers_backend", 'backend="vrs" takes its place'
-    ),
+    Name(f"{PIL_BACKEND}._preprocess_image_like_inputs", "pixels/image_processors", 'backend="vrs" takes its place'),
     Name(
         f"{PIL_BACKEND}._prepare_images_structure",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         'backend="vrs" flattens with it',
         ("images",),
     ),
@@ -252,34 +315,42 @@ NAMES = (
     ),
     Name(
         f"{MODELS}.clip.image_processing_pil_clip:CLIPImageProcessorPil",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         "a base of ours",
     ),
     Name(
         f"{MODELS}.gemma3.image_processing_pil_gemma3:Gemma3ImageProcessorPil",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         "a base of ours",
     ),
     Name(
         f"{MODELS}.llava.image_processing_pil_llava:LlavaImageProcessorPil",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         "a base of ours",
     ),
     Name(
         f"{MODELS}.siglip.image_processing_pil_siglip:SiglipImageProcessorPil",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         "a base of ours",
     ),
     *(
         Name(
             f"{MODELS}.{module}.image_processing_pil_{module}:{kind}Pil",
-            "pixels/transformers_backend",
+            "pixels/image_processors",
             "a base of ours",
         )
         for module, kind in (
             ("qwen2_vl", "Qwen2VLImageProcessor"),
             ("glm4v", "Glm4vImageProcessor"),
             ("got_ocr2", "GotOcr2ImageProcessor"),
+            ("llava_next", "LlavaNextImageProcessor"),
+            ("llava_onevision", "LlavaOnevisionImageProcessor"),
+            ("pixtral", "PixtralImageProcessor"),
+            ("gemma4", "Gemma4ImageProcessor"),
+            ("siglip2", "Siglip2ImageProcessor"),
+            ("mllama", "MllamaImageProcessor"),
+            ("idefics3", "Idefics3ImageProcessor"),
+            ("smolvlm", "SmolVLMImageProcessor"),
         )
     ),
     *(
@@ -316,9 +387,57 @@ NAMES = (
         "the tiles of an image",
         TILE_SETTINGS,
     ),
+    *(
+        Name(f"{MODELS}.{module}.image_processing_{infix}{module}:{rule}", f"pixels/layouts/{file}", what, parameters)
+        for infix in ("", "pil_")
+        for file, module, rule, what, parameters in LAYOUT_RULES
+    ),
+    *(
+        Name(
+            f"{MODELS}.{module}.image_processing_{infix}{module}:{kind}{suffix}.resize_for_vision_encoder",
+            "pixels/layouts/chains",
+            "the second size of a chain",
+            ("image", "vision_encoder_max_size", "resample"),
+        )
+        for infix, suffix in (("", ""), ("pil_", "Pil"))
+        for module, kind in (("idefics3", "Idefics3ImageProcessor"), ("smolvlm", "SmolVLMImageProcessor"))
+    ),
+    *(
+        Name(
+            f"{MODELS}.lfm2_vl.image_processing_lfm2_vl:Lfm2VlImageProcessor.{rule}",
+            "pixels/layouts/patched_tiles",
+            "the tiles and sizes of an image",
+            parameters,
+        )
+        for rule, parameters in (
+            ("_get_grid_layout", ("height", "width", "min_tiles", "max_tiles", "tile_size")),
+            (
+                "_is_image_too_large",
+                (
+                    *("height", "width", "max_image_tokens", "encoder_patch_size", "downsample_factor"),
+                    "max_pixels_tolerance",
+                ),
+            ),
+            (
+                "smart_resize",
+                (
+                    *("height", "width", "downsample_factor", "min_image_tokens", "max_image_tokens"),
+                    "encoder_patch_size",
+                ),
+            ),
+        )
+    ),
+    *(
+        Name("transformers.image_utils:ChannelDimension", f"pixels/layouts/{file}", "what a size rule is told")
+        for file in ("anyres", "own_size")
+    ),
+    *(
+        Name(f"{MODELS}.mllama.image_processing_mllama:{rule}", "pixels/layouts/canvases", "the tiles of an image")
+        for rule in ("convert_aspect_ratios_to_ids", "build_aspect_ratio_mask")
+    ),
     Name(
         "transformers:AutoImageProcessor.register",
-        "pixels/transformers_backend",
+        "pixels/image_processors",
         'backend="vrs"',
         ("config_class", "image_processor_classes", "exist_ok"),
     ),
@@ -330,7 +449,7 @@ NAMES = (
     Name("PIL.Image:Image.readonly", "variants/variant_image", "lazy images share their pixels", is_assigned=True),
     Name("PIL.Image:core.set_block_size", "benchmark/decoding", "large images lie in one block"),
     Name("PIL.Image:core.get_block_size", "benchmark/decoding", "a larger setting stays"),
-    Name("PIL.Image:Image.__arrow_c_array__", "pixels/preprocess", "images are not copied (from Pillow 11.2 on)"),
+    Name("PIL.Image:Image.__arrow_c_array__", "pixels/rgb_pixels", "images are not copied (from Pillow 11.2 on)"),
     Name("accelerate.utils.memory:should_reduce_batch_size", "asking/asker", "batches are halved", ("exception",)),
     Name(
         "datasets.packaged_modules.parquet.parquet:ParquetConfig",
@@ -504,7 +623,7 @@ SUBCLASSES = {
     "variants/variant_image": ("VariantImage",),
     "asking/kept_prefixes": ("RoomyLayer",),
     "asking/weight_report": ("ReportingAutoModel",),
-    "pixels/transformers_backend": (
+    "pixels/image_processors": (
         "CLIPImageProcessor",
         "SiglipImageProcessor",
         "LlavaImageProcessor",
@@ -512,6 +631,14 @@ SUBCLASSES = {
         "Qwen2VLImageProcessor",
         "Glm4vImageProcessor",
         "GotOcr2ImageProcessor",
+        "LlavaNextImageProcessor",
+        "LlavaOnevisionImageProcessor",
+        "PixtralImageProcessor",
+        "Gemma4ImageProcessor",
+        "Siglip2ImageProcessor",
+        "MllamaImageProcessor",
+        "Idefics3ImageProcessor",
+        "SmolVLMImageProcessor",
     ),
 }
 

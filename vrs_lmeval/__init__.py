@@ -9,8 +9,8 @@ TYPE_CHECKING = False  # as in typing, whose import would be most of this packag
 if TYPE_CHECKING:
     from vrs_lmeval.bridge import register
     from vrs_lmeval.leaderboard.tables import load_runs
+    from vrs_lmeval.pixels.image_processors import register_image_processors
     from vrs_lmeval.pixels.named_perturbation import perturb
-    from vrs_lmeval.pixels.transformers_backend import register_image_processors
     from vrs_lmeval.uncertainty.reliance_interval import reliance
 
 __all__ = ["load_runs", "perturb", "register", "register_image_processors", "reliance"]
@@ -19,7 +19,7 @@ _MODULES = {
     "load_runs": "leaderboard.tables",
     "perturb": "pixels.named_perturbation",
     "register": "bridge",
-    "register_image_processors": "pixels.transformers_backend",
+    "register_image_processors": "pixels.image_processors",
     "reliance": "uncertainty.reliance_interval",
 }
 

@@ -19,10 +19,11 @@ class Geometry:
         filter: str,
         arithmetic: str,
         pass_order: str,
+        placement: str,
         pad_colour: tuple[int, int, int] | None,
         table: npt.NDArray[np.float32],
         normalisation: Sequence[tuple[float, float, float]],
-        blocks: tuple[int, int, int, int] | None = None,
+        blocks: tuple[int, int, int, int, bool] | None = None,
     ) -> None: ...
 
 def preprocess(
@@ -32,7 +33,7 @@ def preprocess(
     *,
     threads: int = 1,
     simd: str = "auto",
-    out: npt.NDArray[np.float32] | npt.NDArray[np.uint16] | None = None,
+    out: npt.NDArray[np.float32] | npt.NDArray[np.uint16] | npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.float32] | npt.NDArray[np.uint16]: ...
 def preprocess_on_device(
     images: list[npt.NDArray[np.uint8] | DeviceArray],

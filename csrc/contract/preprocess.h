@@ -4,7 +4,8 @@
 // Each job computes: perturb -> pad to square -> resize -> centre crop -> look up -> CHW.
 // The resize is antialiased, in fixed point, with uint8 between its two passes; `Arithmetic` says
 // whose bits it gives. The crop is that of transformers' image processors: it pads an image that is
-// too small with zeros. Instead of whole planes, the CPU backend can write an image as blocks.
+// too small with zeros. Instead of whole planes, the CPU backend can write an image as blocks, or
+// the levels alone.
 #pragma once
 
 #include <array>
@@ -112,6 +113,13 @@ enum class Arithmetic {
                 // bits as the axis' largest allows, horizontal first. Crop: larger after the image
 };
 
+// Where the resized image and the crop's window meet.
+enum class Placement {
+  centre,      // an odd margin is as Arithmetic says
+  upper_left,  // in the middle, an odd margin is larger after the image
+  corner,      // the first row and column of both are the same
+};
+
 // The formula of a channel's values: (level / divisor - mean) / std, each step rounded to float32.
 struct Normalisation {
   float divisor = 1;
@@ -133,12 +141,14 @@ LevelTable make_level_table(const float* values, const Normalisation& normalisat
 
 // The output of an image as blocks of height x width pixels, which fill the crop. Squares of merge
 // x merge neighbouring blocks stand together. The order of the values: [square's row][square's
-// column][block's row][block's column][channel][repeat][row][column]
+// column][block's row][block's column][channel][repeat][row][column], and without repeats
+// ... [block's column][row][column][channel] if channels_last.
 struct Blocks {
   int height = 0;  // 0: no blocks, whole planes
   int width = 0;
   int merge = 1;
-  int repeats = 1;  // each channel of a block stands there so many times
+  int repeats = 1;             // each channel of a block stands there so many times
+  bool channels_last = false;  // only without repeats
 };
 
 struct Geometry {
@@ -152,6 +162,7 @@ struct Geometry {
   Filter filter = Filter::bicubic;
   Arithmetic arithmetic = Arithmetic::pillow;
   PassOrder pass_order = PassOrder::pillow13;  // of Arithmetic::pillow
+  Placement placement = Placement::centre;
   std::array<LevelTable, 3> tables{};
   Blocks blocks;  // of the CPU backend alone
 };
@@ -159,6 +170,7 @@ struct Geometry {
 enum class OutputType {
   float32,
   bfloat16,  // the float32 value rounded to nearest, ties to even
+  levels,    // uint8, rows of packed RGB, before the tables; of the CPU backend, without blocks
 };
 
 struct Request {
@@ -181,8 +193,9 @@ struct Options {
 // Throws std::invalid_argument, which names the field, if the contract forbids the request.
 void check_request(const Request& request);
 
-// Writes values_per_job() values of `output_type` a job to `out`, 3 x crop_height x crop_width or
-// blocks, in the order of the jobs. Checks the request and the options first.
+// Writes values_per_job() values of `output_type` a job to `out`, 3 x crop_height x crop_width,
+// blocks, or crop_height x crop_width x 3 levels, in the order of the jobs. Checks the request and
+// the options first.
 void preprocess(const Request& request, const Options& options, void* out);
 
 // A device, and the stream, memory and threads to use.

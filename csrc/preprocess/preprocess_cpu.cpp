@@ -34,7 +34,15 @@ struct JobRun {
 };
 
 std::size_t bytes_per_value(OutputType type) {
-  return type == OutputType::bfloat16 ? sizeof(std::uint16_t) : sizeof(float);
+  switch (type) {
+    case OutputType::float32:
+      return sizeof(float);
+    case OutputType::bfloat16:
+      return sizeof(std::uint16_t);
+    case OutputType::levels:
+      break;
+  }
+  return sizeof(std::uint8_t);
 }
 
 // For each image a job that shows it as it is, or -1.
@@ -57,10 +65,33 @@ bool is_partial(const PerturbedRows& source) {
   return 2 * height * width <= std::int64_t{source.height()} * source.width();
 }
 
+template <typename Value>
+void fill_pixels(std::ptrdiff_t count, const std::array<Value, 3>& pixel, Value* out) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) std::copy_n(pixel.data(), 3, out + 3 * i);
+}
+
 void fill_planes(const Geometry& geometry, OutputType type,
                  const std::array<std::uint8_t, 3>& colour, void* out) {
   const Blocks& blocks = geometry.blocks;
+  const auto& tables = geometry.tables;
+  const auto [red, green, blue] = colour;
   const std::ptrdiff_t image = std::ptrdiff_t{geometry.crop_height} * geometry.crop_width;
+  if (type == OutputType::levels) {
+    fill_pixels(image, colour, static_cast<std::uint8_t*>(out));
+    return;
+  }
+  if (blocks.channels_last && type == OutputType::float32) {
+    fill_pixels<float>(image,
+                       {tables[0].values[red], tables[1].values[green], tables[2].values[blue]},
+                       static_cast<float*>(out));
+    return;
+  }
+  if (blocks.channels_last) {
+    fill_pixels<std::uint16_t>(
+        image, {tables[0].bfloat16[red], tables[1].bfloat16[green], tables[2].bfloat16[blue]},
+        static_cast<std::uint16_t*>(out));
+    return;
+  }
   const bool is_cut = blocks.height != 0;
   const std::ptrdiff_t count = is_cut ? image / (std::ptrdiff_t{blocks.height} * blocks.width) : 1;
   const std::ptrdiff_t plane = image / count * (is_cut ? blocks.repeats : 1);

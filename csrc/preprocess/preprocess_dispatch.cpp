@@ -51,6 +51,9 @@ void check_geometry(const Geometry& geometry) {
         geometry.crop_width % (std::int64_t{blocks.width} * blocks.merge) != 0) {
       reject("geometry.blocks: whole squares of merged blocks must fill the crop");
     }
+    if (blocks.channels_last && blocks.repeats != 1) {
+      reject("geometry.blocks: channels stand last only in blocks without repeats");
+    }
   }
   if (geometry.resize == ResizeMode::none) return;
   const bool has_width = geometry.resize == ResizeMode::exact;
@@ -152,6 +155,9 @@ void preprocess(const Request& request, const Options& options, void* out) {
     if (request.images[i].is_on_device) reject(indexed("images", i) + ": not in the CPU's memory");
   }
   check_options(options);
+  if (request.output_type == OutputType::levels && request.geometry.blocks.height != 0) {
+    reject("geometry.blocks: levels are written as whole images");
+  }
   if (request.job_stride != 0 && request.job_stride < values_per_job(request.geometry)) {
     reject("job_stride: shorter than a job's output");
   }
@@ -175,6 +181,9 @@ void preprocess_on_device(const Request& request, const CudaTarget& target, void
   if (target.threads < 1) reject("threads: at least 1, not " + std::to_string(target.threads));
   if (request.geometry.blocks.height != 0 || request.job_stride != 0) {
     reject("geometry.blocks: the CUDA backend writes whole planes alone, one after the other");
+  }
+  if (request.output_type == OutputType::levels) {
+    reject("output_type: the CUDA backend writes normalised values alone, not levels");
   }
   std::string reason;
   const int devices = count_devices(reason);

@@ -11,8 +11,8 @@ namespace vrs {
 namespace {
 
 // All that a plan depends on.
-using PlanKey = std::tuple<ResizeMode, int, int, int, int, Filter, Arithmetic, PassOrder, int, int,
-                           const ResampleKernels*>;
+using PlanKey = std::tuple<ResizeMode, int, int, int, int, Filter, Arithmetic, PassOrder, Placement,
+                           int, int, const ResampleKernels*>;
 
 // A benchmark's images come in a few sizes; a plan takes some 100 KB.
 constexpr std::size_t kCachedPlans = 64;
@@ -41,6 +41,7 @@ std::shared_ptr<const CpuPlan> find_cpu_plan(const Geometry& geometry, int heigh
                     geometry.filter,
                     geometry.arithmetic,
                     geometry.pass_order,
+                    geometry.placement,
                     height,
                     width,
                     &kernels};

@@ -72,6 +72,8 @@ class BandRun {
   }
 
   void run(int begin, int end) {
+    begin_ = begin;
+    end_ = end;
     plan_.resample.vertical_first ? run_vertical_first(begin, end)
                                   : run_horizontal_first(begin, end);
   }
@@ -200,10 +202,30 @@ class BandRun {
   }
 
   void write_row(int y) {
-    if (type_ == OutputType::bfloat16) {
-      write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
-    } else {
-      write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
+    switch (type_) {
+      case OutputType::float32:
+        write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
+        return;
+      case OutputType::bfloat16:
+        write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
+        return;
+      case OutputType::levels:
+        break;
+    }
+    const std::ptrdiff_t row = y + plan_.resample.rows.canvas_offset;
+    const std::ptrdiff_t pixel = row * geometry_.crop_width + plan_.resample.columns.canvas_offset;
+    interleave(levels_, plane_stride_, plan_.columns.outputs,
+               static_cast<std::uint8_t*>(out_) + 3 * pixel);
+  }
+
+  // Three planes `stride` apart -> `count` packed pixels.
+  template <typename Value>
+  static void interleave(const Value* planes, std::ptrdiff_t stride, int count, Value* pixels) {
+    const Value *red = planes, *green = planes + stride, *blue = planes + 2 * stride;
+    for (int x = 0; x < count; ++x) {
+      pixels[3 * x] = red[x];
+      pixels[3 * x + 1] = green[x];
+      pixels[3 * x + 2] = blue[x];
     }
   }
 
@@ -211,7 +233,8 @@ class BandRun {
   void write_row_of(int y, Value* out,
                     void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
     if (geometry_.blocks.height != 0) {
-      write_row_to_blocks(y, out, look_up);
+      geometry_.blocks.channels_last ? write_row_to_pixels(y, out, look_up)
+                                     : write_row_to_blocks(y, out, look_up);
       return;
     }
     const std::ptrdiff_t width = geometry_.crop_width;
@@ -224,7 +247,7 @@ class BandRun {
     }
   }
 
-  // Looks the row up once, then copies a block's part of it to each of its places.
+  // Looks the row up, then copies each block's part of it to the first of its places.
   template <typename Value>
   void write_row_to_blocks(int y, Value* out,
                            void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
@@ -246,11 +269,62 @@ class BandRun {
       for (int x = 0; x < outputs; ++column, inside = 0) {
         const int count = std::min(blocks.width - inside, outputs - x);
         Value* target = row_of_blocks + places_[column] * 3 * channel + c * channel + inside;
-        for (int repeat = 0; repeat < blocks.repeats; ++repeat) {
-          copy_run(values + x, count, target + repeat * plane);
-        }
+        copy_run(values + x, count, target);
         x += count;
       }
+    }
+    const bool is_last = (row + 1) % blocks.height == 0 || y == end_ - 1;
+    if (is_last && blocks.repeats > 1) repeat_rows(row, out);
+  }
+
+  // Copies this band's rows of a row of blocks, up to `row`, to their other places: a whole run for
+  // each channel, where rows one by one would be many short ones.
+  template <typename Value>
+  void repeat_rows(int row, Value* out) {
+    const Blocks& blocks = geometry_.blocks;
+    const int top = row - row % blocks.height;
+    const int first = std::max(top, begin_ + plan_.resample.rows.canvas_offset);
+    const std::ptrdiff_t plane = std::ptrdiff_t{blocks.height} * blocks.width;
+    const std::ptrdiff_t channel = plane * blocks.repeats;
+    const std::ptrdiff_t offset = std::ptrdiff_t{first - top} * blocks.width;
+    const std::size_t bytes = sizeof(Value) * (row + 1 - first) * blocks.width;
+    const int left = plan_.resample.columns.canvas_offset;
+    Value* row_of_blocks = out + place_of_row(row / blocks.height) * 3 * channel + offset;
+    for (int column = left / blocks.width;
+         column <= (left + plan_.columns.outputs - 1) / blocks.width; ++column) {
+      for (int c = 0; c < 3; ++c) {
+        Value* values = row_of_blocks + (places_[column] * 3 + c) * channel;
+        for (int repeat = 1; repeat < blocks.repeats; ++repeat) {
+          std::memcpy(values + repeat * plane, values, bytes);
+        }
+      }
+    }
+  }
+
+  // As write_row_to_blocks, for blocks of pixels.
+  template <typename Value>
+  void write_row_to_pixels(int y, Value* out,
+                           void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
+    const Blocks& blocks = geometry_.blocks;
+    const int row = y + plan_.resample.rows.canvas_offset;
+    const int first = plan_.resample.columns.canvas_offset;
+    const int outputs = plan_.columns.outputs;
+    const std::ptrdiff_t block = std::ptrdiff_t{3} * blocks.height * blocks.width;
+    const std::ptrdiff_t stride = round_up(outputs, kPositionBlock);
+    auto* values = reinterpret_cast<Value*>(work_.values.reserve(3 * sizeof(Value) * stride));
+    for (int c = 0; c < 3; ++c) {
+      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, outputs,
+              geometry_.tables[c], values + c * stride);
+    }
+    Value* row_of_blocks = out + place_of_row(row / blocks.height) * block +
+                           std::ptrdiff_t{3} * (row % blocks.height) * blocks.width;
+    int column = first / blocks.width;
+    int inside = first % blocks.width;
+    for (int x = 0; x < outputs; ++column, inside = 0) {
+      const int count = std::min(blocks.width - inside, outputs - x);
+      Value* target = row_of_blocks + places_[column] * block + std::ptrdiff_t{3} * inside;
+      interleave(values + x, stride, count, target);
+      x += count;
     }
   }
 
@@ -293,6 +367,8 @@ class BandRun {
   OutputType type_;
   void* out_;
   Workspace& work_;
+  int begin_ = 0;  // of the band
+  int end_ = 0;
   int groups_per_strip_;
   int plane_stride_;
   int planar_positions_;

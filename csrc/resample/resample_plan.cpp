@@ -60,20 +60,24 @@ std::int32_t to_fixed_point(double weight, int bits) {
   return static_cast<std::int32_t>(weight < 0 ? -0.5 + scaled : 0.5 + scaled);
 }
 
-// The kept outputs [begin, end) of a `resized` long axis, centre-cropped or padded to `crop`.
+// The kept outputs [begin, end) of a `resized` long axis, cropped or padded to `crop`.
 struct CropRange {
   int begin;
   int end;
   int canvas_offset;
 };
 
-CropRange centre_crop(int resized, int crop, Arithmetic arithmetic) {
+CropRange place_crop(int resized, int crop, const Geometry& geometry) {
+  const bool is_corner = geometry.placement == Placement::corner;
   if (crop <= resized) {
-    const int begin = (resized - crop) / 2;
+    const int begin = is_corner ? 0 : (resized - crop) / 2;
     return {begin, begin + crop, 0};
   }
+  if (is_corner) return {0, resized, 0};
   const int margin = crop - resized;  // an odd one is larger before the image, or after it
-  return {0, resized, arithmetic == Arithmetic::pillow ? (margin + 1) / 2 : margin / 2};
+  const bool is_larger_before =
+      geometry.placement == Placement::centre && geometry.arithmetic == Arithmetic::pillow;
+  return {0, resized, (margin + (is_larger_before ? 1 : 0)) / 2};
 }
 
 // Torch's choice: the most bits, up to 22, with which the largest weight of the axis fits an int16.
@@ -169,7 +173,7 @@ void plan_filter(int source, const AxisFilter& filter, const CropRange& range, A
 
 AxisPlan plan_axis(int source, int resized, int crop, const Geometry& geometry) {
   const bool is_int16 = geometry.arithmetic == Arithmetic::torchvision;
-  const CropRange range = centre_crop(resized, crop, geometry.arithmetic);
+  const CropRange range = place_crop(resized, crop, geometry);
   AxisPlan plan;
   plan.outputs = range.end - range.begin;
   plan.canvas_offset = range.canvas_offset;

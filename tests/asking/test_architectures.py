@@ -27,7 +27,18 @@ SLICE_BARE = ["llava", "qwen2_5_vl"]
 
 FUSED = {
     *("llava", "vipllava", "paligemma", "gemma3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe", "qwen3_5"),
-    *("glm4v", "internvl", "aya_vision", "cohere2_vision", "ovis2"),
+    *(
+        "glm4v",
+        "internvl",
+        "aya_vision",
+        "cohere2_vision",
+        "ovis2",
+        "llava_next",
+        "llava_onevision",
+        "pixtral",
+        "mistral3",
+    ),
+    *("gemma4", "gemma4_e", "lfm2_vl", "mllama", "idefics3", "smolvlm"),
 }
 """Architectures whose pixels the fused op computes; transformers' own processors compute those of the others."""
 

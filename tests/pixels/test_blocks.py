@@ -13,8 +13,8 @@ from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.pixels import torch_op
-from vrs_lmeval.pixels.geometry import Blocks, Geometry
-from vrs_lmeval.pixels.preprocess import build_info, empty_outputs, preprocess, preprocess_pairs
+from vrs_lmeval.pixels.geometry import Blocks, Geometry, Placement
+from vrs_lmeval.pixels.preprocess import build_info, empty_outputs, preprocess, preprocess_pairs, resize_pairs
 from vrs_lmeval.pixels.reference import preprocess_reference
 from vrs_lmeval.records import Perturbation
 
@@ -24,6 +24,16 @@ GEOMETRIES = {
     "patches": Geometry("exact", (48, 72), (48, 72), blocks=Blocks(6, 6, merge=2, repeats=2)),
     "merge of three": Geometry("exact", (36, 54), (36, 54), blocks=Blocks(4, 6, merge=3, repeats=1)),
     "tiles": Geometry("exact", (64, 96), (64, 96), blocks=Blocks(32, 48)),
+    "channels last": Geometry("exact", (48, 72), (48, 72), blocks=Blocks(6, 6, merge=2, channels_last=True)),
+    "channels last, corner": Geometry(
+        "exact", (33, 50), (36, 54), placement="corner", blocks=Blocks(4, 6, channels_last=True)
+    ),
+    "padded after": Geometry("exact", (33, 50), (36, 60), placement="upper_left", blocks=Blocks(12, 20)),
+    "corner": Geometry("exact", (33, 50), (36, 60), placement="corner", blocks=Blocks(12, 20)),
+    "corner, cropped": Geometry("exact", (33, 50), (24, 60), placement="corner", blocks=Blocks(12, 20)),
+    "torchvision, padded after": Geometry(
+        "exact", (33, 50), (36, 61), placement="upper_left", arithmetic="torchvision", blocks=Blocks(12, 61)
+    ),
     "one block": Geometry("exact", (33, 47), (33, 47), blocks=Blocks(33, 47)),
     "padded and cropped": Geometry("shortest_edge", (40, 40), (64, 36), blocks=Blocks(8, 4, merge=1, repeats=3)),
     "tall, vertical first": Geometry("exact", (8, 64), (8, 64), blocks=Blocks(4, 16, merge=2)),
@@ -43,6 +53,41 @@ def test_a_hand_worked_order() -> None:
     red = preprocess([levels], IDENTITY, of_columns)[0, 0][:, 0, 0].reshape(8, 2)
     expected = [[0, 4], [1, 5], [8, 12], [9, 13], [2, 6], [3, 7], [10, 14], [11, 15]]
     np.testing.assert_array_equal(red, expected)
+
+
+def test_channels_last_by_hand() -> None:
+    """A 2 x 4 image of levels 0..23, cut into two blocks of 2 x 2: a block's pixels, row by row."""
+    levels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    blocks = Blocks(2, 2, channels_last=True)
+    geometry = Geometry("none", (1, 1), (2, 4), rescale=None, mean=None, std=None, blocks=blocks)
+    left, right = preprocess([levels], IDENTITY, geometry)[0, 0].reshape(2, 12)
+    np.testing.assert_array_equal(left, [0, 1, 2, 3, 4, 5, 12, 13, 14, 15, 16, 17])
+    np.testing.assert_array_equal(right, [6, 7, 8, 9, 10, 11, 18, 19, 20, 21, 22, 23])
+
+
+@pytest.mark.parametrize(
+    ("placement", "row"),
+    [("centre", [0, 0, 7, 9, 0]), ("upper_left", [0, 7, 9, 0, 0]), ("corner", [7, 9, 0, 0, 0])],
+)
+def test_placements_by_hand(placement: Placement, row: list[int]) -> None:
+    """Two pixels in a row of five."""
+    levels = np.repeat(np.array([7, 9], np.uint8).reshape(1, 2, 1), 3, axis=2)
+    geometry = Geometry("none", (1, 1), (1, 5), rescale=None, mean=None, std=None, placement=placement)
+    np.testing.assert_array_equal(preprocess([levels], IDENTITY, geometry)[0, 0, 1, 0], row)
+    np.testing.assert_array_equal(resize_pairs([(levels, IDENTITY[0])], geometry)[0, 0, :, 2], row)
+
+
+@every_geometry
+def test_levels_are_the_values_before_the_tables(geometry: Geometry) -> None:
+    bare = replace(geometry, blocks=None, rescale=None, mean=None, std=None)
+    pairs = [(image, change) for image in IMAGES for change in SIX_VARIANTS]
+    expected = np.moveaxis(preprocess_pairs(pairs, bare), 1, 3)
+    np.testing.assert_array_equal(resize_pairs(pairs, bare), expected)
+
+
+def test_levels_are_whole_images() -> None:
+    with pytest.raises(ValueError, match=r"geometry\.blocks: levels are written as whole images"):
+        resize_pairs([(IMAGES[0], IDENTITY[0])], GEOMETRIES["tiles"])
 
 
 @every_geometry
@@ -106,6 +151,18 @@ def test_the_outputs_of_preprocess_may_not_lie_apart() -> None:
     wide = np.zeros((2, 4, *geometry.output_shape()), np.float32)
     with pytest.raises(ValueError, match="out: must be contiguous"):
         preprocess(IMAGES, SIX_VARIANTS[:3], geometry, out=wide[:, :3])
+
+
+def test_channels_last_and_repeats_are_refused_together() -> None:
+    with pytest.raises(ValueError, match=r"geometry\.blocks: channels stand last only in blocks without repeats"):
+        preprocess(IMAGES, IDENTITY, replace(GEOMETRIES["patches"], blocks=Blocks(6, 6, 2, 2, channels_last=True)))
+
+
+@pytest.mark.parametrize("placement", ["upper_left", "corner"])
+def test_the_cuda_backend_places_images_as_the_cpu_does(native_on_cpu: ModuleType, placement: Placement) -> None:
+    geometry = Geometry("exact", (33, 50), (36, 61), placement=placement)
+    actual = preprocess_on_device(native_on_cpu, IMAGES, IDENTITY, geometry)
+    np.testing.assert_array_equal(actual, preprocess(IMAGES, IDENTITY, geometry))
 
 
 def test_the_cuda_backend_names_what_it_cannot_write(native_on_cpu: ModuleType) -> None:

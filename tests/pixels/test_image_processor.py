@@ -18,17 +18,27 @@ from transformers import AutoImageProcessor, AutoProcessor
 from transformers.image_processing_utils import BaseImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+from transformers.models.gemma4.image_processing_pil_gemma4 import Gemma4ImageProcessorPil
 from transformers.models.glm4v.image_processing_pil_glm4v import Glm4vImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
+from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3ImageProcessorPil
 from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
+from transformers.models.llava_onevision.image_processing_pil_llava_onevision import LlavaOnevisionImageProcessorPil
+from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
+from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImageProcessorPil
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
+from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
 import vrs_lmeval
-from vrs_lmeval.pixels import transformers_backend as image_processor
+from vrs_lmeval.pixels import image_processors as image_processor
 from vrs_lmeval.pixels.layouts import known
+from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
 
 SMALL = {"size": {"shortest_edge": 48}, "crop_size": {"height": 48, "width": 48}}
+PINPOINTS = [[48, 96], [96, 48], [96, 96]]
 STOCK = [
     CLIPImageProcessorPil(**SMALL),
     LlavaImageProcessorPil(**SMALL, do_pad=True),
@@ -37,6 +47,14 @@ STOCK = [
     Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 20}),
     Glm4vImageProcessorPil(size={"shortest_edge": 112 * 112, "longest_edge": 28 * 28 * 40}),
     GotOcr2ImageProcessorPil(size={"height": 32, "width": 32}, crop_to_patches=True, max_patches=4),
+    LlavaNextImageProcessorPil(**SMALL, image_grid_pinpoints=PINPOINTS),
+    LlavaOnevisionImageProcessorPil(size={"height": 48, "width": 48}, image_grid_pinpoints=PINPOINTS),
+    PixtralImageProcessorPil(size={"longest_edge": 80}),
+    Gemma4ImageProcessorPil(max_soft_tokens=70, patch_size=4),
+    Siglip2ImageProcessorPil(max_num_patches=40, do_convert_rgb=True),
+    MllamaImageProcessorPil(size={"height": 48, "width": 48}),
+    Idefics3ImageProcessorPil(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}),
+    SmolVLMImageProcessorPil(size={"longest_edge": 96}, max_image_size={"longest_edge": 32}),
 ]
 IMAGES = [Image.fromarray(synthetic_image(70, 50)), pil_image("RGBA", 33, 90), pil_image("L", 60, 60)]
 
@@ -93,6 +111,14 @@ def test_the_fused_op_computes_them(stock: Any, tmp_path: Path, request: pytest.
     stock.save_pretrained(tmp_path)
     request.getfixturevalue("fused_op_alone")
     assert_same(AutoImageProcessor.from_pretrained(tmp_path, backend="vrs")(IMAGES, return_tensors="np"), expected)
+
+
+@every_processor
+def test_entries_of_several_images_are_the_processors_own(stock: Any, tmp_path: Path) -> None:
+    stock.save_pretrained(tmp_path)
+    nested = [IMAGES[:2], IMAGES[2:]]
+    ours = AutoImageProcessor.from_pretrained(tmp_path, backend="vrs")
+    assert_same(ours(nested, return_tensors="np"), stock(nested, return_tensors="np"))
 
 
 @every_processor
@@ -197,7 +223,7 @@ def test_settings_in_another_form_are_those_of_the_processor(ours_of: Any, stock
         for each in (ours, stock):
             vars(each).update(written)
     assert_same(ours(IMAGES, return_tensors="np"), stock(IMAGES, return_tensors="np"))
-    wrapped = image_processor.FusedImageProcessor(stock_of())
+    wrapped = FusedImageProcessor(stock_of())
     given = {name: value for name, value in written.items() if name in ("size", "crop_size")}
     assert_same(wrapped(IMAGES, return_tensors="np", **given), stock_of()(IMAGES, return_tensors="np", **given))
 

@@ -26,6 +26,15 @@ from vrs_lmeval.variants.variant_image import VariantImage
 
 SMALL_TILES = {"size": {"height": 48, "width": 48}, "crop_to_patches": True}
 SMALL_PATCHES = {"size": {"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 90}}
+PINPOINTS = {"image_grid_pinpoints": [[48, 96], [96, 48], [96, 96], [144, 48], [48, 144], [240, 48], [48, 240]]}
+SMALL_LFM2 = {
+    "tile_size": 64,
+    "encoder_patch_size": 8,
+    "max_image_tokens": 16,
+    "min_image_tokens": 4,
+    "do_convert_rgb": True,
+}
+CHAIN = {"size": {"longest_edge": 192}, "max_image_size": {"longest_edge": 48}}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "qwen2_vl": ("Qwen2VLImageProcessor", SMALL_PATCHES),
     "qwen3_vl": ("Qwen2VLImageProcessor", {**SMALL_PATCHES, "patch_size": 16, "image_mean": [0.5] * 3}),
@@ -36,6 +45,23 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "got_ocr2": ("GotOcr2ImageProcessor", {"size": {"height": 50, "width": 40}}),
     "cohere2_vision": ("Cohere2VisionImageProcessor", {**SMALL_TILES, "max_patches": 8}),
     "ovis2": ("Ovis2ImageProcessor", {**SMALL_TILES, "max_patches": 9}),
+    "llava_next": ("LlavaNextImageProcessor", {"size": {"shortest_edge": 48}, "crop_size": 48, **PINPOINTS}),
+    "llava_onevision": ("LlavaOnevisionImageProcessor", {"size": {"height": 48, "width": 48}, **PINPOINTS}),
+    "pixtral": ("PixtralImageProcessor", {"size": {"longest_edge": 160}}),
+    "pixtral_wide": (
+        "PixtralImageProcessor",
+        {"size": {"height": 90, "width": 200}, "patch_size": {"height": 14, "width": 20}},
+    ),
+    "gemma4": ("Gemma4ImageProcessor", {"max_soft_tokens": 70, "patch_size": 8}),
+    "siglip2": ("Siglip2ImageProcessor", {"max_num_patches": 100, "patch_size": 14, "do_convert_rgb": True}),
+    "lfm2_vl": ("Lfm2VlImageProcessor", SMALL_LFM2),
+    "lfm2_vl_whole": ("Lfm2VlImageProcessor", {**SMALL_LFM2, "do_image_splitting": False, "return_row_col_info": True}),
+    "mllama": ("MllamaImageProcessor", {"size": {"height": 60, "width": 60}}),
+    "idefics3": ("Idefics3ImageProcessor", CHAIN),
+    "idefics3_rows": ("Idefics3ImageProcessor", {**CHAIN, "size": {"longest_edge": 100}, "return_row_col_info": True}),
+    "idefics3_once": ("Idefics3ImageProcessor", {**CHAIN, "do_resize": False}),
+    "smolvlm": ("SmolVLMImageProcessor", {**CHAIN, "size": {"longest_edge": 144}}),
+    "smolvlm_whole": ("SmolVLMImageProcessor", {**CHAIN, "do_image_splitting": False}),
     "ovis2_nearest": ("Ovis2ImageProcessor", {**SMALL_TILES, "max_patches": 9, "use_covering_area_grid": False}),
 }
 CELLS = [
@@ -72,6 +98,9 @@ def assert_same(actual: Any, expected: Any) -> None:
     for name, theirs in expected.items():
         ours = actual[name]
         assert type(ours) is type(theirs)
+        if isinstance(theirs, list):
+            assert ours == theirs
+            continue
         assert ours.dtype == theirs.dtype
         assert ours.shape == theirs.shape
         assert torch.equal(ours, theirs), f"{name}: {int((ours != theirs).sum())} of {theirs.numel()} differ"
@@ -85,7 +114,19 @@ def test_200_images(case: str, backend: str, settings: dict[str, Any], part: int
     stock = make(case, backend, **settings)
     images = [draw_image(number) for number in range(4 * part, 4 * part + 4)]
     fused = FusedImageProcessor(stock)
-    assert_same(fused(images, return_tensors="pt"), stock(images, return_tensors="pt"))
+    # LFM2-VL's own steps cannot stack an elongated image, of more patches than they pad to, with others.
+    for batch in [[image] for image in images] if case.startswith("lfm2") else [images]:
+        assert_same(fused(batch, return_tensors="pt"), stock(batch, return_tensors="pt"))
+
+
+@pytest.mark.skipif(not find_spec("torchvision"), reason="LFM2-VL has a torchvision backend alone")
+def test_an_image_of_too_many_patches_is_left_to_the_processor(caplog: pytest.LogCaptureFixture) -> None:
+    """6 x 320 becomes 16 x 464: 116 patches of 8 x 8, where 64 are the most."""
+    stock, image = make("lfm2_vl", ""), Image.fromarray(synthetic_image(6, 320))
+    expected = stock([image], return_tensors="pt")
+    assert expected["pixel_values"].shape == (1, 116, 192)
+    assert_same(FusedImageProcessor(stock)([image], return_tensors="pt"), expected)
+    assert "an image of 6 x 320 has more than 64 patches" in caplog.text
 
 
 @every_cell
@@ -125,6 +166,19 @@ def test_it_returns_what_the_processor_returns(case: str, return_tensors: str | 
         assert type(actual[name]) is type(theirs)
         for ours, other in zip(actual[name], theirs, strict=True):
             np.testing.assert_array_equal(ours, other, strict=True)
+
+
+NESTED = ("llava_onevision", "mllama", "idefics3", "smolvlm", "gemma4")
+
+
+@pytest.mark.parametrize(("case", "backend"), [cell for cell in CELLS if cell[0] in NESTED])
+def test_entries_of_several_images_are_the_processors_own(case: str, backend: str) -> None:
+    """OneVision's cuts only images that are alone; two of these pad entries of fewer images."""
+    stock = make(case, backend)
+    fused = FusedImageProcessor(stock)
+    first, second, third = (draw_image(number) for number in (3, 4, 5))
+    for images in ([[first], [second]], [[first, second], [third]], [first, second], first):
+        assert_same(fused(images, return_tensors="pt"), stock(images, return_tensors="pt"))
 
 
 @pytest.mark.parametrize("backend", [backend for case, backend in CELLS if case == "qwen2_vl"])
@@ -185,7 +239,8 @@ def test_another_computation_under_the_same_names_is_noticed(monkeypatch: pytest
         FusedImageProcessor(make("qwen2_vl", "Pil"))
 
 
-def test_a_copy_computes_the_same() -> None:
-    fused = FusedImageProcessor(make("qwen2_vl", "Pil"))
+@every_cell
+def test_a_copy_computes_the_same(case: str, backend: str) -> None:
+    fused = FusedImageProcessor(make(case, backend))
     image = draw_image(5)
     assert_same(copy.deepcopy(fused)([image], return_tensors="pt"), fused([image], return_tensors="pt"))

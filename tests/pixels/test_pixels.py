@@ -234,6 +234,7 @@ def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
         filter="bicubic",
         arithmetic="pillow",
         pass_order=GEOMETRY.pass_order,
+        placement="centre",
         pad_colour=None,
         table=GEOMETRY.table(),
         normalisation=[(1.0, 0.0, 1.0)] * 3,  # not the table's: the table counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ Resize = Literal["none", "exact", "shortest_edge"]
 Filter = Literal["bilinear", "bicubic", "lanczos"]
 Arithmetic = Literal["pillow", "torchvision"]
 PassOrder = Literal["horizontal_first", "pillow12_2", "pillow13"]
+Placement = Literal["centre", "upper_left", "corner"]
 Triple = tuple[float, float, float]
 
 _FILTER_OF_RESAMPLING: dict[int, Filter] = {
@@ -43,17 +44,19 @@ class Blocks:
     """The output as blocks of `height` x `width` pixels that fill it: patches of a vision tower, or tiles.
 
     Squares of `merge` x `merge` neighbouring blocks stand together, row by row; in a block, each of the three channels
-    stands `repeats` times. The CPU backend writes them; CUDA writes whole planes alone.
+    stands `repeats` times, or the channels of each pixel stand together (`channels_last`, without repeats). The CPU
+    backend writes them; CUDA writes whole planes alone.
     """
 
     height: int
     width: int
     merge: int = 1
     repeats: int = 1
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         """Raises ValueError for a number below one."""
-        if min(astuple(self)) < 1:
+        if min(self.height, self.width, self.merge, self.repeats) < 1:
             raise ValueError(f"geometry.blocks: all numbers must be at least 1, not {self}")
 
 
@@ -63,7 +66,9 @@ class Geometry:
 
     Sizes are (height, width) in pixels. `resize` "shortest_edge" makes the shorter edge `size[0]` and ignores
     `size[1]`; "exact" ignores the aspect ratio. `crop` is also the output's size: smaller images are padded
-    with level 0. `pad_colour` (RGB) pads the image to a square before the resize, None does not.
+    with level 0. `placement` "centre" puts an odd margin as the crop of `arithmetic` does, "upper_left" puts more of
+    it after the image, and with "corner" image and crop begin at the same pixel. `pad_colour` (RGB) pads the image to
+    a square before the resize, None does not.
     `arithmetic` says whose bits the result has: those of Pillow and transformers' Pillow-backed processors, or those
     of torch's uint8 resize on a CPU and transformers' torchvision-backed processors. `pass_order` matters only to
     the first. The output value of level v is `(v * rescale - mean) / std`; None leaves a step out. `blocks` says how
@@ -81,13 +86,17 @@ class Geometry:
     pass_order: PassOrder = field(default_factory=installed_pass_order)
     arithmetic: Arithmetic = "pillow"
     blocks: Blocks | None = None
+    placement: Placement = "centre"
 
     def output_shape(self) -> tuple[int, ...]:
-        """The shape of one image's output: (3, height, width), or (blocks, 3, repeats, block height, block width)."""
+        """The shape of one image's output: (3, height, width), or (blocks, 3, repeats, block height, block width), or
+        (blocks, block height, block width, 3) where channels stand last."""
         height, width = self.crop
         if self.blocks is None:
             return 3, height, width
         count = (height // self.blocks.height) * (width // self.blocks.width)
+        if self.blocks.channels_last:
+            return count, self.blocks.height, self.blocks.width, 3
         return count, 3, self.blocks.repeats, self.blocks.height, self.blocks.width
 
     @staticmethod

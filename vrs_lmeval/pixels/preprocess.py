@@ -19,13 +19,15 @@ from PIL import Image
 
 from vrs_lmeval import _native
 from vrs_lmeval.pixels import cuda_memory
-from vrs_lmeval.pixels.geometry import Arithmetic, Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.rgb_pixels import as_rgb, borrow_pixels
 from vrs_lmeval.records import Perturbation
 
 if TYPE_CHECKING:
     import torch
 
-    ImageLike: TypeAlias = npt.NDArray[np.uint8] | Image.Image | torch.Tensor
+    from vrs_lmeval.pixels.rgb_pixels import ImageLike
+
     DeviceLike: TypeAlias = str | int | torch.device
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "perturb",
     "preprocess",
     "preprocess_pairs",
+    "resize_pairs",
 ]
 
 OutputType = Literal["float32", "bfloat16"]
@@ -190,6 +193,26 @@ def preprocess_pairs(
     return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, device, out, shape)
 
 
+def resize_pairs(pairs: Sequence[tuple[ImageLike, Perturbation]], geometry: Geometry) -> npt.NDArray[np.uint8]:
+    """The uint8 levels of each (image, perturbation) before the tables, (N, height, width, 3), by the CPU.
+
+    `geometry` must have no blocks. Otherwise as `preprocess_pairs`.
+    """
+    images = {id(image): image for image, _ in pairs}
+    index_of = {identity: index for index, identity in enumerate(images)}
+    shape = (len(pairs), *geometry.crop, 3)
+    count = math.prod(shape)
+    levels: npt.NDArray[np.uint8] = empty_outputs((-(-count // 4),)).view(np.uint8)[:count].reshape(shape)
+    _native.preprocess(
+        [borrow_pixels(image, geometry.arithmetic) for image in images.values()],
+        [(index_of[id(image)], _native_perturbation(change)) for image, change in pairs],
+        _native_geometry(geometry),
+        threads=_usable_cpus(),
+        out=levels,
+    )
+    return levels
+
+
 def empty_outputs(shape: Sequence[int]) -> npt.NDArray[np.float32]:
     """Memory for outputs, not set, from that of batches which are gone: new memory of this size costs page faults."""
     return _native.new_batch(list(shape))
@@ -200,32 +223,6 @@ def perturb(image: Image.Image, perturbation: Perturbation) -> Image.Image:
     return Image.fromarray(_native.perturb(as_rgb(image), _native_perturbation(perturbation)))
 
 
-def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[np.uint8]:
-    """(height, width, 3) uint8, converted as transformers' backend of that arithmetic does; RGB arrays are not copied.
-
-    Transparency is composited over white: by Pillow for PIL images, in float for arrays, with rounding by the
-    Pillow backend and without by the torchvision one. Grey is repeated.
-    """
-    if isinstance(image, Image.Image):
-        return _rgb_of_pil(image)
-    array = np.asarray(image)
-    if array.dtype != np.uint8:
-        raise TypeError(f"images: uint8 levels are needed, not {array.dtype}")
-    if array.ndim == 2:
-        array = array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise ValueError(
-            f"images: shape must be (height, width) or (height, width, 1 | 3 | 4), not {array.shape}; "
-            "move the channels of a (3, height, width) array to the end"
-        )
-    if array.shape[2] == 1:
-        return np.repeat(array, 3, axis=2)
-    if array.shape[2] == 4:
-        return _composite_over_white(array, arithmetic)
-    has_packed_rows = array.strides[1:] == (3, 1)
-    return array if has_packed_rows else np.ascontiguousarray(array)
-
-
 def build_info() -> dict[str, object]:
     """How the extension was built, for provenance: version, compiler, backends."""
     return _native.build_info()
@@ -234,42 +231,6 @@ def build_info() -> dict[str, object]:
 def count_devices() -> tuple[int, str]:
     """How many CUDA devices the op can use; if none, the reason: no device, no driver, or no CUDA in this build."""
     return _native.count_devices()
-
-
-def _borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
-    """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
-
-    Pillow lends its own memory (four bytes a pixel) if the image fits one of its 16 MB blocks.
-    """
-    if not isinstance(image, Image.Image):
-        return as_rgb(image, arithmetic)
-    is_plain_rgb = image.mode == "RGB" and image.info.get("transparency") is None
-    if is_plain_rgb and hasattr(image, "__arrow_c_array__"):  # Pillow >= 11.2
-        try:
-            _, array = image.__arrow_c_array__()
-            return _native.view_rgbx(array, image.height, image.width)
-        except ValueError:
-            pass  # more than one block
-    return _rgb_of_pil(image)
-
-
-def _rgb_of_pil(image: Image.Image) -> npt.NDArray[np.uint8]:
-    if "A" in image.getbands() or image.info.get("transparency") is not None:
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))  # convert would copy RGB as well
-
-
-def _composite_over_white(rgba: npt.NDArray[np.uint8], arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
-    if arithmetic == "torchvision":  # transformers' TorchvisionBackend.convert_to_rgb
-        shares = rgba.astype(np.float32) * np.float32(1 / 255)
-        blended = shares[:, :, :3] * shares[:, :, 3:] + (1 - shares[:, :, 3:])
-        truncated: npt.NDArray[np.uint8] = (blended * np.float32(255.999)).astype(np.uint8)
-        return truncated
-    opacity = rgba[:, :, 3:] / 255
-    blended = opacity * rgba[:, :, :3] + (1 - opacity) * 255
-    rgb: npt.NDArray[np.uint8] = np.round(blended).astype(np.uint8)
-    return rgb
 
 
 def _run_jobs(
@@ -298,7 +259,7 @@ def _run_jobs(
     native_shape = (3, *geometry.crop) if geometry.blocks is None else (math.prod(geometry.output_shape()),)
     target = None if out is None else _writable_values(out, shape, dtype, geometry).reshape(len(jobs), *native_shape)
     batch = _native.preprocess(
-        [_borrow_pixels(image, geometry.arithmetic) for image in images],
+        [borrow_pixels(image, geometry.arithmetic) for image in images],
         native_jobs,
         _native_geometry(geometry),
         threads=threads,
@@ -326,7 +287,7 @@ def _run_on_device(
 ) -> torch.Tensor:
     result: torch.Tensor = cuda_memory.empty_batch(shape, dtype, device) if out is None else out
     output_type = _check_output(result, shape, dtype)
-    pixels = [cuda_memory.pack_pixels(image) or _borrow_pixels(image, geometry.arithmetic) for image in images]
+    pixels = [cuda_memory.pack_pixels(image) or borrow_pixels(image, geometry.arithmetic) for image in images]
     launch = partial(
         _native.preprocess_on_device,
         [each.address() if isinstance(each, cuda_memory.DevicePixels) else each for each in pixels],
@@ -392,6 +353,7 @@ def _geometry_arguments(geometry: Geometry) -> dict[str, Any]:
         "filter": geometry.filter,
         "arithmetic": geometry.arithmetic,
         "pass_order": geometry.pass_order,
+        "placement": geometry.placement,
         "pad_colour": geometry.pad_colour,
         "table": geometry.table(),
         "normalisation": geometry.normalisation(),

@@ -10,12 +10,21 @@ from PIL import Image
 from transformers import __version__ as transformers_version
 
 from vrs_lmeval.pixels.geometry import Geometry, UnsupportedGeometry
+from vrs_lmeval.pixels.layouts.anyres import read_anyres
+from vrs_lmeval.pixels.layouts.canvases import read_canvases
+from vrs_lmeval.pixels.layouts.chains import read_chains
 from vrs_lmeval.pixels.layouts.layout import FixedSize, Layout
+from vrs_lmeval.pixels.layouts.own_size import read_own_size
+from vrs_lmeval.pixels.layouts.patched_tiles import read_patched_tiles
 from vrs_lmeval.pixels.layouts.patches import read_patches
+from vrs_lmeval.pixels.layouts.pixel_patches import read_pixel_patches
 from vrs_lmeval.pixels.layouts.tiles import read_tiles
 from vrs_lmeval.records import Perturbation
 
-_FAMILIES: Sequence[Callable[[Any], Layout | None]] = (read_patches, read_tiles)
+_FAMILIES: Sequence[Callable[[Any], Layout | None]] = (
+    *(read_patches, read_tiles, read_anyres, read_own_size, read_pixel_patches, read_patched_tiles, read_canvases),
+    read_chains,
+)
 
 
 def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
@@ -49,11 +58,13 @@ def _require_equal(name: str, layout: Layout, answer: Callable[[list[Image.Image
     images = [whole.crop((90, 60, 167, 95)), whole.crop((40, 20, 71, 133))]
     expected = answer(images)
     rows = layout.compute([(image, Perturbation.identity()) for image in images])
-    actual = layout.features(rows, "pt")
+    actual = layout.features(rows, layout.count_images(images), "pt")
     is_equal = set(expected) == set(actual) and all(_same(actual[each], expected[each]) for each in expected)
     if not is_equal:
         raise UnsupportedGeometry(f"{name} of transformers {transformers_version} gives other pixels than the fused op")
 
 
 def _same(ours: Any, theirs: Any) -> bool:
+    if not isinstance(theirs, torch.Tensor):
+        return bool(ours == theirs)
     return ours.dtype == theirs.dtype and torch.equal(ours, theirs)

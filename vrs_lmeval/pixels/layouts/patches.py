@@ -12,7 +12,7 @@ import numpy as np
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
 from vrs_lmeval.pixels.layouts.layout import BySize, Pair, Row, Span, join_spans
-from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
+from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings, set_edges
 from vrs_lmeval.pixels.preprocess import preprocess_pairs
 
 SizeRule = Callable[[int, int], tuple[int, int]]
@@ -41,7 +41,7 @@ class PatchLayout(BySize):
             for index in range(len(pairs))
         ]
 
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
         """Both features, as numpy arrays."""
         return {
             "pixel_values": join_spans([row["pixel_values"] for row in rows]),
@@ -61,7 +61,7 @@ def read_patches(processor: Any) -> PatchLayout | None:
         raise UnsupportedGeometry("do_resize: off, the image's own size need not be a multiple of the patch")
     edge, merge = processor.patch_size, processor.merge_size
     patches = Blocks(edge, edge, merge, processor.temporal_patch_size)
-    edges = {name: value for name, value in dict(processor.size).items() if value is not None}
+    edges = set_edges(processor.size)
     if set(edges) != {"shortest_edge", "longest_edge"}:
         raise UnsupportedGeometry(f"size: {edges} does not hold shortest_edge and longest_edge alone")
     rule = import_module(owner.__module__).smart_resize

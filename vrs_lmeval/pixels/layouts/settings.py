@@ -25,6 +25,11 @@ def own_class(processor: Any, names: Collection[str]) -> Any:
     return None
 
 
+def set_edges(size: Any) -> dict[str, int]:
+    """Of a processor's `size`, the edges that are set."""
+    return {name: value for name, value in dict(size or {}).items() if value is not None}
+
+
 def require_known_settings(processor: Any, own: Collection[str]) -> None:
     """Raise UnsupportedGeometry if a setting that is neither known nor one of `own` is on.
 

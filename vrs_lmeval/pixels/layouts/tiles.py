@@ -11,7 +11,7 @@ from typing import Any
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry, UnsupportedGeometry, arithmetic_of, read_levels, require_steps
 from vrs_lmeval.pixels.layouts.layout import BySize, Pair, Row, Span, join_spans
-from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings
+from vrs_lmeval.pixels.layouts.settings import own_class, require_known_settings, set_edges
 from vrs_lmeval.pixels.preprocess import empty_outputs, preprocess_pairs
 
 GridRule = Callable[[int, int], tuple[int, int]]
@@ -57,7 +57,7 @@ class TileLayout(BySize):
             for index in range(len(pairs))
         ]
 
-    def join(self, rows: Sequence[Row]) -> dict[str, Any]:
+    def join(self, rows: Sequence[Row], counts: Sequence[int]) -> dict[str, Any]:
         """Pixel values as a numpy array, the rest as a list with an entry an image."""
         return {
             "pixel_values": join_spans([row["pixel_values"] for row in rows]),
@@ -77,7 +77,7 @@ def read_tiles(processor: Any) -> TileLayout | None:
     require_known_settings(processor, own | {"patch_size"} if name == COHERE2 else own)
     if not processor.do_resize:
         raise UnsupportedGeometry("do_resize: off, an image of one tile would keep its size")
-    size = {edge: value for edge, value in dict(processor.size).items() if value is not None}
+    size = set_edges(processor.size)
     if set(size) != {"height", "width"}:
         raise UnsupportedGeometry(f"size: {size} is not a height and a width")
     tile = size["height"], size["width"]

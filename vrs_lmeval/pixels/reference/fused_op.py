@@ -30,14 +30,21 @@ def process_one(image: Levels, geometry: Geometry) -> npt.NDArray[np.float32]:
         image = pad_to_square(image, geometry.pad_colour)
     height, width = resized_size(geometry, *image.shape[:2])
     image = resize(image, height, width, geometry)
-    image = centre_crop(image, *geometry.crop, larger_before=geometry.arithmetic == "pillow")
+    if geometry.placement == "corner":
+        image = corner_crop(image, *geometry.crop)
+    else:
+        larger_before = geometry.placement == "centre" and geometry.arithmetic == "pillow"
+        image = centre_crop(image, *geometry.crop, larger_before=larger_before)
     table = geometry.table()
     planes = np.stack([table[channel][image[:, :, channel]] for channel in range(3)])
     return planes if geometry.blocks is None else cut_into_blocks(planes, geometry.blocks)
 
 
 def cut_into_blocks(planes: npt.NDArray[np.float32], blocks: Blocks) -> npt.NDArray[np.float32]:
-    """(3, height, width) -> (blocks, 3, repeats, block height, block width): squares by row, blocks of one by row."""
+    """(3, height, width) -> (blocks, 3, repeats, block height, block width): squares by row, blocks of one by row.
+
+    Where channels stand last: (blocks, block height, block width, 3).
+    """
     side = blocks.merge
     square_height, square_width = side * blocks.height, side * blocks.width
     cut = []
@@ -46,7 +53,8 @@ def cut_into_blocks(planes: npt.NDArray[np.float32], blocks: Blocks) -> npt.NDAr
             for top in range(square_top, square_top + square_height, blocks.height):
                 for left in range(square_left, square_left + square_width, blocks.width):
                     block = planes[:, top : top + blocks.height, left : left + blocks.width]
-                    cut.append(np.repeat(block[:, None], blocks.repeats, axis=1))
+                    repeated = np.repeat(block[:, None], blocks.repeats, axis=1)
+                    cut.append(np.moveaxis(block, 0, 2) if blocks.channels_last else repeated)
     return np.array(cut)
 
 
@@ -83,6 +91,14 @@ def centre_crop(image: Levels, height: int, width: int, *, larger_before: bool) 
     rows_from, rows_to = _overlap(image.shape[0], height, larger_before)
     columns_from, columns_to = _overlap(image.shape[1], width, larger_before)
     canvas[rows_to, columns_to] = image[rows_from, columns_from]
+    return canvas
+
+
+def corner_crop(image: Levels, height: int, width: int) -> Levels:
+    """The image's first rows and columns, with level 0 after a smaller one."""
+    canvas = np.zeros((height, width, 3), dtype=np.uint8)
+    kept = image[:height, :width]
+    canvas[: kept.shape[0], : kept.shape[1]] = kept
     return canvas
 
 
