@@ -121,6 +121,18 @@ void check_gaps(const std::vector<std::uint8_t>& out, const vrs::Request& reques
   }
 }
 
+// Pixels of a device's memory are no addresses here.
+void expect_no_device_image(const vrs::ImageView& image) {
+  std::uint8_t nothing = kUntouched;
+  ++calls;
+  try {
+    vrs::perturb(image, {}, &nothing);
+  } catch (const std::invalid_argument&) {
+    return;
+  }
+  fail("perturb() took an image of a device");
+}
+
 // The job alone, and the identity on its perturbed image: both give the job's part of the batch.
 void check_job(const vrs::Request& request, std::size_t index, const std::uint8_t* expected) {
   const vrs::Job& job = request.jobs[index];
@@ -161,6 +173,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const vrs::Request& request = drawn.request;
   if (is_refused(request) || is_refused_by_preprocess(drawn)) {
     expect_refusal(drawn);
+    for (const vrs::ImageView& image : request.images) {
+      if (image.is_on_device) expect_no_device_image(image);
+    }
     return 0;
   }
   if (vrs::values_per_job(request.geometry) > kMostValues) return 0;
