@@ -1,7 +1,7 @@
 """One drawn call of the extension's binding: sound arguments, or some of them replaced by anything.
 
-It answers as the naive twin does, or raises TypeError or ValueError; it writes nothing besides its output. Draws come from a
-`random.Random`: Hypothesis hands one in that it can shrink, `fuzz_binding.py` one with a seed.
+It answers as the naive twin does, or raises TypeError or ValueError. Draws come from a `random.Random`: Hypothesis
+hands one in that it can shrink, `fuzz_binding.py` one with a seed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ UNALIGNED = np.frombuffer(bytearray(4 * 3 * 64 * 64 * 4 + 1), np.uint8)[1:].view
 
 
 def list_odd_values() -> list[Any]:
-    """What no argument should be, or what lies at the edge of it. No size between 65536 and what memory can never hold."""
+    """What no argument should be, or its edge. No size between 65536 and what memory can never hold."""
     level = np.zeros((2, 2, 3), np.uint8)
     return [
         *(None, True, -1, 0, 1, 2**31 - 1, 2**31, -(2**31), 2**62, 2**64, 10**40, 0.5, float("nan"), float("inf")),
-        *("", "auto", "bicubic", "a\0b", "\ud800", "long" * 1000, b"\xff", b"", (), [], {}, [None], (1, 2), [[1]], object()),
+        *("", "auto", "bicubic", "a\0b", "\ud800", "long" * 1000, b"\xff", b"", (), [], {}, [None], (1, 2), [[1]]),
+        object(),
         *((4096, 2, 2, 3, 6), (0, 0, 0, 0, 0), ("identity", [], 0, 0), ("blank", [1.0, 2.0], 0, 0), 1j),
         *(level, level[:, :, :1], level[:0], level[::-1, ::-1], level.T, level.astype(np.float32), level.astype(">i4")),
         *(np.zeros((3, 256), np.float64), np.full((3, 256), np.nan, np.float32), np.array([object()]), np.float32(2)),
@@ -52,8 +53,10 @@ def draw_image(draw: Random) -> np.ndarray:
     row = channels * width
     form = draw.choice(("whole", "copy", "upside down", "rows apart", "one row"))
     if form == "rows apart":
-        return LEVELS[begin : begin + height * (row + 7)].reshape(height, row + 7)[:, :row].reshape(
-            height, width, channels, copy=None
+        return (
+            LEVELS[begin : begin + height * (row + 7)]
+            .reshape(height, row + 7)[:, :row]
+            .reshape(height, width, channels, copy=None)
         )
     image = LEVELS[begin : begin + height * row].reshape(height, width, channels)
     if form == "one row":

@@ -1,7 +1,7 @@
-"""A program: loads a build of the extension, makes drawn calls of its binding (`binding_calls.py`), and prints how many.
+"""A program: loads a build of the extension, makes drawn calls of its binding (`binding_calls.py`), prints how many.
 
-Arguments: the extension's path, how many calls, a seed, how many seconds at most. For a build with sanitizers, which a process has to
-start with; pytest itself is too heavy for that.
+Arguments: the extension's path, how many calls, a seed, how many seconds at most. For a build with sanitizers, whose
+library has to come first in a process.
 """
 
 import random

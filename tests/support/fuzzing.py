@@ -1,4 +1,4 @@
-"""For how long a test searches: one round in `make test`, a minute in `make test-all`, longer by `make fuzz SECONDS=...`."""
+"""For how long a test searches: a round in `make test`, a minute in `make test-all`, longer by `make fuzz`."""
 
 from __future__ import annotations
 
