@@ -224,6 +224,40 @@ def test_upside_down_view_is_read_by_its_stride() -> None:
     np.testing.assert_array_equal(pixels(image[::-1]), pixels(image[::-1].copy()))
 
 
+def test_a_column_of_pixels_is_read_whatever_its_strides() -> None:
+    """Turned by numpy, it keeps a stride for its axis of one entry that says nothing."""
+    row = synthetic_image(1, 40)
+    column = row.transpose(1, 0, 2)
+    assert column.strides[1] != 3
+    np.testing.assert_array_equal(pixels(column), pixels(column.copy()))
+
+
+def test_addresses_of_a_device_are_not_read_on_the_cpu() -> None:
+    with pytest.raises(ValueError, match="image: not in the CPU's memory"):
+        _native.perturb((4096, 2, 2, 3, 6), ("identity", (), 0, 0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"image: \(address, height, width, channels, row stride\) is needed"):
+        _native.perturb((1, 2), ("identity", (), 0, 0))  # type: ignore[arg-type]
+
+
+def test_an_output_that_is_not_aligned_is_refused() -> None:
+    out = np.frombuffer(bytearray(4 * 3 * 32 * 32 + 1), np.uint8)[1:].view(np.float32).reshape(1, 1, 3, 32, 32)
+    with pytest.raises(ValueError, match="out: must be aligned to its values"):
+        preprocess([synthetic_image(9, 9)], [Perturbation.identity()], GEOMETRY, out=out)
+
+
+@pytest.mark.parametrize("size", [(2**33, 2**33), (-1, -9), (2**63 - 1, 1)])
+def test_sizes_that_no_image_has_are_refused(size: tuple[int, int]) -> None:
+    image = Image.fromarray(synthetic_image(3, 3))
+    with pytest.raises(ValueError, match="not one list of four bytes per pixel"):
+        _native.view_rgbx(image.__arrow_c_array__()[1], *size)
+
+
+def test_more_threads_than_there_can_be_bands_change_nothing() -> None:
+    image = synthetic_image(9, 9)
+    most = preprocess([image], [Perturbation.identity()], GEOMETRY, threads=2**31 - 1)
+    np.testing.assert_array_equal(most, preprocess([image], [Perturbation.identity()], GEOMETRY))
+
+
 def test_the_fourth_channel_is_ignored_by_the_extension() -> None:
     image = synthetic_image(45, 37)
     rgbx = np.concatenate([image, synthetic_image(45, 37, content="noise")[:, :, :1]], axis=2)
