@@ -22,6 +22,7 @@ from vrs_lmeval.pixels import reference as preprocess_reference
 from vrs_lmeval.pixels.preprocess import (
     Geometry,
     UnsupportedGeometry,
+    _native_geometry,
     as_rgb,
     build_info,
     count_devices,
@@ -232,11 +233,16 @@ def test_a_column_of_pixels_is_read_whatever_its_strides() -> None:
     np.testing.assert_array_equal(pixels(column), pixels(column.copy()))
 
 
-def test_addresses_of_a_device_are_not_read_on_the_cpu() -> None:
-    with pytest.raises(ValueError, match="image: not in the CPU's memory"):
-        _native.perturb((4096, 2, 2, 3, 6), ("identity", (), 0, 0))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"image: \(address, height, width, channels, row stride\) is needed"):
-        _native.perturb((1, 2), ("identity", (), 0, 0))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ((4096, 2, 2, 3, 6), ValueError, "images[0]: not in the CPU's memory"),
+        ((1, 2), TypeError, "images[0]: (address, height, width, channels, row stride) is needed"),
+    ],
+)
+def test_addresses_of_a_device_are_not_read_on_the_cpu(image: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        _native.preprocess([image], [(0, ("identity", (), 0, 0))], _native_geometry(GEOMETRY))
 
 
 def test_an_output_that_is_not_aligned_is_refused() -> None:
