@@ -26,7 +26,7 @@ vrs_lmeval.register()
 control, runs, limit = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 for _ in range(runs):
     results = lm_eval.simple_evaluate(
-        model="vrs-hf", model_args={"pretrained": control}, tasks=["vrs_vqa_rad"],
+        model="vrs-hf", model_args=f"pretrained={control}", tasks=["vrs_vqa_rad"],
         batch_size=16, limit=limit, apply_chat_template=True,
     )
     questions = len(results["samples"]["vrs_vqa_rad"])
