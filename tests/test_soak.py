@@ -27,7 +27,7 @@ control, runs, limit = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 for _ in range(runs):
     results = lm_eval.simple_evaluate(
         model="vrs-hf", model_args=f"pretrained={control}", tasks=["vrs_vqa_rad"],
-        batch_size=16, limit=limit, apply_chat_template=True,
+        batch_size=16, limit=limit, apply_chat_template=True, device="cpu",
     )
     questions = len(results["samples"]["vrs_vqa_rad"])
     told = {"vrs": results["results"]["vrs_vqa_rad"]["vrs,none"], "questions": questions}
