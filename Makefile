@@ -9,7 +9,7 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
-.PHONY: demo study quick test test-all test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
+.PHONY: demo study quick test test-all fuzz test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
 
 demo: $(VENV)/.installed
 	@echo "Asking two small models that ship with the package 486 requests each: about a minute, nothing is downloaded."
@@ -33,6 +33,11 @@ test: $(VENV)/.installed-dev lint types
 # With what `make test` takes a sample of: all architectures in all cells, and 2,000 geometries of images.
 test-all: $(VENV)/.installed-dev lint types
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "whole or not whole"
+
+# Searches for what breaks the extension, the readers of rows and results, and the answer cache: SECONDS for each.
+SECONDS ?= 600
+fuzz: $(VENV)/.installed-dev
+	VRS_FUZZ_SECONDS=$(SECONDS) $(BIN)/pytest -s -m "whole or not whole" tests/fuzz
 
 # Every architecture in every cell; `make test` runs ten of them in a few.
 test-models: $(VENV)/.installed-dev

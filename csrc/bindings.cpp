@@ -72,6 +72,9 @@ py::array output_array(const py::object& out, const std::vector<py::ssize_t>& sh
     throw py::value_error("out: its entries must follow each other");
   }
   if (!array.writeable()) throw py::value_error("out: must be writeable");
+  if ((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0) {
+    throw py::value_error("out: must be aligned to its values");
+  }
   return array;
 }
 
@@ -152,7 +155,9 @@ py::array_t<std::uint8_t> view_rgbx(const py::capsule& arrow_array, py::ssize_t 
   const auto* pixels =
       static_cast<const ArrowArray*>(PyCapsule_GetPointer(arrow_array.ptr(), "arrow_array"));
   if (pixels == nullptr) throw py::error_already_set();
-  if (pixels->length != height * width || pixels->offset != 0 || pixels->n_children != 1 ||
+  const auto is_edge = [](py::ssize_t edge) { return edge >= 1 && edge <= vrs::kMaxEdge; };
+  if (!is_edge(height) || !is_edge(width) || pixels->length != height * width ||
+      pixels->offset != 0 || pixels->n_children != 1 ||
       pixels->children[0]->length != 4 * height * width || pixels->children[0]->offset != 0 ||
       pixels->children[0]->n_buffers != 2) {
     throw py::value_error("arrow_array: not one list of four bytes per pixel");

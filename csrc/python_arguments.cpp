@@ -25,7 +25,12 @@ void fill_tables(const Table& table, const Normalisations& normalisation, Geomet
 
 ImageView view_of(const py::handle& object, const std::string& name) {
   if (py::isinstance<py::tuple>(object)) {
-    const auto [address, height, width, channels, row_stride] = object.cast<DeviceArray>();
+    py::detail::make_caster<DeviceArray> device_array;
+    if (!device_array.load(object, true)) {
+      throw py::type_error(name + ": (address, height, width, channels, row stride) is needed");
+    }
+    const auto [address, height, width, channels, row_stride] =
+        py::detail::cast_op<DeviceArray>(device_array);
     const auto* pixels = reinterpret_cast<const std::uint8_t*>(address);
     return {pixels, height, width, channels, row_stride, true};
   }
@@ -34,7 +39,10 @@ ImageView view_of(const py::handle& object, const std::string& name) {
   }
   const auto array = py::reinterpret_borrow<py::array>(object);
   if (array.ndim() != 3) throw py::value_error(name + ": shape must be (height, width, channels)");
-  if (array.size() > 0 && (array.strides(2) != 1 || array.strides(1) != array.shape(2))) {
+  // The stride of an axis of one entry says nothing: numpy leaves any there.
+  const bool is_apart = (array.shape(2) > 1 && array.strides(2) != 1) ||
+                        (array.shape(1) > 1 && array.strides(1) != array.shape(2));
+  if (array.size() > 0 && is_apart) {
     throw py::value_error(name + ": the pixels of a row must be contiguous");
   }
   ImageView view;

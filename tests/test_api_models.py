@@ -3,14 +3,20 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from support.chat_server import is_canary, read_cards, reply, serve
 from support.oracles import QUESTIONS, gold, recognise, write_benchmark
+
+from vrs_lmeval.leaderboard.board import make_leaderboard
+from vrs_lmeval.leaderboard.board_report import make_board_json
+from vrs_lmeval.leaderboard.runs import read_folders
 
 pytestmark = pytest.mark.models
 
@@ -104,10 +110,16 @@ def test_a_task_of_likelihoods_is_refused_before_anything_is_sent(server, tmp_pa
     assert not server.asked
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(3, marks=pytest.mark.whole)])
-def test_runs_that_are_killed_at_any_moment_go_on(tmp_path, kills):
+CHAINS = max(1, int(os.environ.get("VRS_KILLS", "3")) // 3)
+"""Of three kills each: `VRS_KILLS=180` makes the row of docs/reliability.md again."""
+
+
+@pytest.mark.parametrize(
+    ("kills", "chain"), [(1, 0), *(pytest.param(3, chain, marks=pytest.mark.whole) for chain in range(CHAINS))]
+)
+def test_runs_that_are_killed_at_any_moment_go_on(tmp_path, kills, chain):
     """Killed at moments drawn by a key; what was answered is not asked again."""
-    in_flight, draw = 2, random.Random("killed runs")
+    in_flight, draw = 2, random.Random(f"killed runs {chain}")
     moments = [draw.randint(2, 4) for _ in range(kills)]  # questions after which each run is killed; 16 are to be asked
     running, answered = [], []
 
@@ -136,4 +148,31 @@ def test_runs_that_are_killed_at_any_moment_go_on(tmp_path, kills):
     # Of what was answered, at most what was on its way back when a run was killed is asked once more.
     assert len(set(answered)) == 16
     assert len(answered) <= 16 + len(moments) * in_flight
+    assert_right(read_results(tmp_path))
+
+
+KILLS_WHILE_WRITING = int(os.environ.get("VRS_KILLS_WHILE_WRITING", "1"))
+
+
+@pytest.mark.whole
+def test_runs_that_are_killed_while_results_are_written_go_on(server, tmp_path):
+    """Killed some milliseconds after the harness says that it saves; the board of what lies there stands each time."""
+    arguments = f"model=seeing,base_url={server.url},num_concurrent=2,canary=False,cache_dir={tmp_path / 'kept'}"
+    run(tmp_path, "vrs-api", arguments, "vrs_vqa_rad", "--apply_chat_template")
+    asked, cut = len(server.asked), 0
+    for kill in range(KILLS_WHILE_WRITING):
+        shutil.rmtree(tmp_path / "results", ignore_errors=True)
+        process = start(tmp_path, "vrs-api", arguments, "vrs_vqa_rad", "--apply_chat_template")
+        while "Saving" not in (line := process.stdout.readline()) and line:
+            pass
+        time.sleep(random.Random(f"while writing {kill}").uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+        cut += process.returncode == -signal.SIGKILL
+        runs, problems = read_folders([tmp_path / "results"])
+        make_board_json(make_leaderboard(runs, {}, problems)).encode()
+    assert cut >= KILLS_WHILE_WRITING / 2
+    shutil.rmtree(tmp_path / "results", ignore_errors=True)
+    run(tmp_path, "vrs-api", arguments, "vrs_vqa_rad", "--apply_chat_template")
+    assert len(server.asked) == asked  # all was kept
     assert_right(read_results(tmp_path))

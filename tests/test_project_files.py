@@ -142,7 +142,7 @@ def unsafe_calls(text):
 
 
 @pytest.mark.slow
-def test_no_source_runs_text_as_code_as_security_md_says():
+def test_no_source_runs_text_as_code_as_the_page_on_security_says():
     sources = sorted((ROOT / "vrs_lmeval").rglob("*.py"))
     found = {name_of(path): calls for path in sources if (calls := list(unsafe_calls(path.read_text())))}
     assert (found, len(sources) > 80) == ({}, True)
@@ -151,7 +151,7 @@ def test_no_source_runs_text_as_code_as_security_md_says():
 @pytest.mark.parametrize(
     "text", ["eval(a)", "pickle.load(a)", "run(a, shell=True)", "torch.load(a)", "load(a, trust_remote_code=b)"]
 )
-def test_a_call_that_security_md_denies_would_be_found(text):
+def test_a_call_that_the_page_on_security_denies_would_be_found(text):
     assert list(unsafe_calls(f"x = 1\ny = {text}")) == [f"line 2: {text.partition('(')[0]}"]
 
 

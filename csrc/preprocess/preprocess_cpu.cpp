@@ -125,7 +125,8 @@ bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, 
 std::vector<Band> split_into_bands(const std::vector<JobRun>& runs, int threads) {
   constexpr int kMinRows = 32;  // fewer would mostly repeat the rows that neighbouring bands share
   const int jobs = static_cast<int>(runs.size());
-  const int bands_per_job = threads == 1 ? 1 : (2 * threads + jobs - 1) / std::max(jobs, 1);
+  const int useful = std::min(threads, kMaxEdge);  // no job has more bands; twice any int overflows
+  const int bands_per_job = threads == 1 ? 1 : (2 * useful + jobs - 1) / std::max(jobs, 1);
   std::vector<Band> bands;
   for (int j = 0; j < jobs; ++j) {
     const int rows = runs[j].plan->rows.outputs;

@@ -166,6 +166,7 @@ void preprocess(const Request& request, const Options& options, void* out) {
 
 void perturb(const ImageView& image, const Perturbation& perturbation, std::uint8_t* out) {
   check_image(image, "image");
+  if (image.is_on_device) reject("image: not in the CPU's memory");
   check_perturbation(perturbation, "perturbation");
   const PerturbedImage perturbed(image, perturbation, perturb_kernels_for("auto"));
   const std::ptrdiff_t pitch = std::ptrdiff_t{3} * perturbed.width();

@@ -25,6 +25,7 @@ PAGES = {
         "/docs/metrics",
         "/docs/leaderboard",
         "/docs/reliability",
+        "/docs/security",
         "/docs/study",
         "/docs/command_line",
         "/docs/site/python",

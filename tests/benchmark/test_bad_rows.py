@@ -11,7 +11,8 @@ from support.stores import encode, gradient
 
 from vrs_lmeval.benchmark import table
 from vrs_lmeval.benchmark.bad_rows import VARIABLE, choose_on_error
-from vrs_lmeval.benchmark.images import UnreadableImageError
+from vrs_lmeval.benchmark.images import UnreadableImageError, encoded_image
+from vrs_lmeval.benchmark.row_checks import check_encodable, read_gold_text
 from vrs_lmeval.benchmark.samples import load_benchmark
 from vrs_lmeval.benchmark.sources import DatasetSource, MalformedDataError
 from vrs_lmeval.benchmark.task_keys import take_source
@@ -169,3 +170,18 @@ def test_a_zip_member_that_unpacks_to_too_much_is_refused(folder, monkeypatch):
     assert load_benchmark(source).evidence["skipped_rows"]["rows"] == "1"
     with pytest.raises(UnreadableImageError, match=r"bomb.png in .*images.zip unpacks to 100,000 bytes, more than"):
         load_benchmark(replace(source, on_error="stop"))
+
+
+def test_a_number_is_no_images_bytes():
+    """`bytes` would take it for a length, and make so many zeros."""
+    with pytest.raises(ValueError, match="expected the bytes of an image, got int"):
+        encoded_image({"bytes": 10**12, "path": None}, None)
+
+
+def test_an_answer_may_be_a_number_that_no_float_holds():
+    assert read_gold_text(10**400, "answer", "row 0") == "1" + "0" * 400
+
+
+def test_text_that_utf_8_cannot_write_is_told():
+    with pytest.raises(MalformedDataError, match=r"row 0: 'what\\ud800' holds half of a surrogate pair"):
+        check_encodable(["yes", "what\ud800"], "row 0")

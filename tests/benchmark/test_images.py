@@ -1,6 +1,7 @@
 """Images: ids by pixels, conversion to RGB, bounded memory, errors that name the row."""
 
 import io
+import random
 import re
 import struct
 import warnings
@@ -152,10 +153,11 @@ def find_reason(data):
     return None
 
 
+FORMATS = ("BMP", "DDS", "GIF", "ICNS", "JPEG", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", sorted({"BMP", "DDS", "GIF", "ICNS", "JPEG", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP"})
-)
+@pytest.mark.parametrize("name", FORMATS)
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_any_damaged_file_is_read_or_names_its_row(name, data):
@@ -163,10 +165,47 @@ def test_any_damaged_file_is_read_or_names_its_row(name, data):
     place = data.draw(st.integers(0, len(whole) - 1))
     noise = data.draw(st.binary(min_size=1, max_size=8))
     damaged = whole[:place] + noise + whole[place + len(noise) * data.draw(st.booleans()) :]
+    assert_read_or_named(damaged)
+
+
+def assert_read_or_named(damaged):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's words on what it could read all the same
         reason = find_reason(damaged)
     assert reason is None or re.match(r"set, row 7: cannot read the image: .*\S", reason)
+
+
+def damage(whole, draw):
+    """Bits flipped, cut, a part overwritten with noise, zeros, the largest values or another part, a part cut out."""
+    content = bytearray(whole)
+    place, length = draw.randrange(len(whole)), draw.choice((1, 2, 4, 8, 64))
+    kind = draw.choice(("bits", "bits", "cut", "noise", "zeros", "largest", "copied", "out"))
+    if kind == "bits":
+        for _ in range(draw.choice((1, 1, 4, 30))):
+            content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+    elif kind == "cut":
+        del content[place:]
+    elif kind == "out":
+        del content[place : place + length]
+    else:
+        other = draw.randrange(len(whole))
+        put = {"noise": draw.randbytes(length), "zeros": bytes(length), "largest": b"\xff" * length}
+        content[place : place + length] = put.get(kind, whole[other : other + length])
+    return bytes(content)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", FORMATS)
+def test_two_thousand_damaged_files_of_a_format_are_read_or_named(name):
+    wholes = [encode(gradient(24, 18), name), encode(gradient(90, 70), name)]
+    for case in range(2000):
+        key = f"{name} {case}"
+        draw = random.Random(key)
+        damaged = damage(draw.choice(wholes), draw)
+        try:
+            assert_read_or_named(damaged)
+        except Exception as error:
+            raise AssertionError(f"damage(..., random.Random({key!r}))") from error
 
 
 def test_exif_rotation_is_applied():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.sanitized_build import CLANGS
 
 from vrs_lmeval import _native
 
@@ -48,6 +50,18 @@ def test_a_build_without_nvcc_computes_the_same_bits_with_every_instruction_set(
     assert names[-1] == "portable"
     can_compile = "VRS_HAS_AVXVNNI - Success" in configured.stdout
     assert ("avxvnni" in names) == ("avx512vnni" in names and can_compile)
+
+
+@pytest.mark.skipif(not any(map(shutil.which, CLANGS)) or shutil.which("g++") is None, reason="no clang beside g++")
+def test_clang_compiles_the_instruction_sets_that_gcc_does(tmp_path):
+    """A warning's option that one of them does not know would count as an instruction set that it lacks."""
+    clang = next(filter(shutil.which, CLANGS))
+    compiled = []
+    for compiler in ("g++", clang):
+        configured = configure(tmp_path / compiler, "-DVRS_CUDA=OFF", f"-DCMAKE_CXX_COMPILER={compiler}")
+        assert configured.returncode == 0, configured.stdout
+        compiled.append(set(re.findall(r"VRS_COMPILES_(\w+) - Success", configured.stdout)))
+    assert compiled[1] >= compiled[0] - {"AVXVNNI"}  # its check asks for a builtin that clang may lack
 
 
 def test_cuda_that_is_asked_for_and_missing_is_an_error(tmp_path):

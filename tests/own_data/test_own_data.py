@@ -60,6 +60,14 @@ def read_rows(task="my_task"):
     return json.loads(Path(task, "questions.json").read_text(encoding="utf-8"))
 
 
+def test_text_that_no_file_can_hold_is_told_by_its_row(folder):
+    row = {"image": "0.png", "question": "Is it?", "answer": "no"}
+    Path("q.json").write_text(json.dumps([row, row | {"image": "1.png", "answer": "half \ud800"}]))
+    output = " ".join(make_task("q.json", "--images", "scans", code=2).split())
+    assert "entry 2" in output
+    assert "holds half of a surrogate pair" in output
+
+
 def test_a_table_becomes_a_task_that_asks_its_questions(folder):
     output = make_task(write_table(), "--images", "scans")
     for said in (

@@ -94,6 +94,8 @@ def test_lists_stay_lists():
         ("q.csv", b"image,image\na,b\n", "q.csv, row 1: two columns are called 'image'"),
         ("q.csv", b"image,question\na,b\nc,d,e\n", "q.csv, row 3: has more cells than the 2 columns"),
         ("q.jsonl", b'{"a": 1}\n{"a": \n', "q.jsonl, line 2: not valid JSON"),
+        ("q.json", b"[" * 100_000, "q.json: not valid JSON"),
+        ("q.jsonl", b'{"a": ' + b"[" * 900 + b"]" * 900 + b"}", "q.jsonl: a column holds lists in lists, too deep"),
         ("q.json", b'{"a": 1}', "q.json: expected a list of objects"),
         ("q.json", b'[{"a": 1}, 2]', "q.json, entry 2: expected an object"),
         ("q.xlsx", b"no zip", "q.xlsx: cannot be read as an Excel file"),

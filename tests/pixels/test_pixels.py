@@ -22,6 +22,7 @@ from vrs_lmeval.pixels import reference as preprocess_reference
 from vrs_lmeval.pixels.preprocess import (
     Geometry,
     UnsupportedGeometry,
+    _native_geometry,
     as_rgb,
     build_info,
     count_devices,
@@ -222,6 +223,45 @@ def test_borrowed_pil_memory_outlives_nothing_and_changes_nothing() -> None:
 def test_upside_down_view_is_read_by_its_stride() -> None:
     image = synthetic_image(45, 37)
     np.testing.assert_array_equal(pixels(image[::-1]), pixels(image[::-1].copy()))
+
+
+def test_a_column_of_pixels_is_read_whatever_its_strides() -> None:
+    """Turned by numpy, it keeps a stride for its axis of one entry that says nothing."""
+    row = synthetic_image(1, 40)
+    column = row.transpose(1, 0, 2)
+    assert column.strides[1] != 3
+    np.testing.assert_array_equal(pixels(column), pixels(column.copy()))
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ((4096, 2, 2, 3, 6), ValueError, "images[0]: not in the CPU's memory"),
+        ((1, 2), TypeError, "images[0]: (address, height, width, channels, row stride) is needed"),
+    ],
+)
+def test_addresses_of_a_device_are_not_read_on_the_cpu(image: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=re.escape(message)):
+        _native.preprocess([image], [(0, ("identity", (), 0, 0))], _native_geometry(GEOMETRY))
+
+
+def test_an_output_that_is_not_aligned_is_refused() -> None:
+    out = np.frombuffer(bytearray(4 * 3 * 32 * 32 + 1), np.uint8)[1:].view(np.float32).reshape(1, 1, 3, 32, 32)
+    with pytest.raises(ValueError, match="out: must be aligned to its values"):
+        preprocess([synthetic_image(9, 9)], [Perturbation.identity()], GEOMETRY, out=out)
+
+
+@pytest.mark.parametrize("size", [(2**33, 2**33), (-1, -9), (2**63 - 1, 1)])
+def test_sizes_that_no_image_has_are_refused(size: tuple[int, int]) -> None:
+    image = Image.fromarray(synthetic_image(3, 3))
+    with pytest.raises(ValueError, match="not one list of four bytes per pixel"):
+        _native.view_rgbx(image.__arrow_c_array__()[1], *size)
+
+
+def test_more_threads_than_there_can_be_bands_change_nothing() -> None:
+    image = synthetic_image(9, 9)
+    most = preprocess([image], [Perturbation.identity()], GEOMETRY, threads=2**31 - 1)
+    np.testing.assert_array_equal(most, preprocess([image], [Perturbation.identity()], GEOMETRY))
 
 
 def test_the_fourth_channel_is_ignored_by_the_extension() -> None:

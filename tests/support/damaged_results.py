@@ -106,6 +106,15 @@ def damage_folder(path, draw):
 
 def damage_run(folder, key):
     """One damage to the run in `folder`, the same for the same key."""
-    draw = random.Random(key)
-    path = next(folder.glob(draw.choice(("results_*", "samples_*"))))
-    (damage_folder if draw.random() < 0.15 else damage_file)(path, draw)
+    damage_drawn(folder, random.Random(key))
+
+
+def damage_drawn(folder, draw):
+    """One damage by a `random.Random`; none where the file that it draws is gone or no text any more."""
+    path = next(folder.glob(draw.choice(("results_*", "samples_*"))), None)
+    if path is None or not path.is_file():
+        return
+    try:
+        (damage_folder if draw.random() < 0.15 else damage_file)(path, draw)
+    except (ValueError, IndexError, RecursionError):  # damaged before
+        path.write_bytes(b"")

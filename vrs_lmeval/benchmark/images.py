@@ -30,8 +30,11 @@ def encoded_image(value: Any, folder: Path | None) -> EncodedImage:
     Accepts the undecoded form of `datasets.Image` (`{"bytes": ..., "path": ...}`), raw bytes, a PIL image,
     or a path, which is relative to `folder`. Raises ValueError for anything else.
     """
-    if isinstance(value, dict) and value.get("bytes") is not None:
-        return bytes(value["bytes"])
+    content = value.get("bytes") if isinstance(value, dict) else None
+    if isinstance(content, bytes | bytearray | memoryview):  # a number would be taken for a length
+        return bytes(content)
+    if content is not None:
+        raise ValueError(f"expected the bytes of an image, got {type(content).__name__}")
     if isinstance(value, dict) and value.get("path"):
         value = value["path"]
     if isinstance(value, bytes | Image.Image):

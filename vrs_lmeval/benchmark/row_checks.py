@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from vrs_lmeval.benchmark.sources import MalformedDataError
@@ -61,13 +61,25 @@ ROWS_NAMED = 5
 
 def read_gold_text(value: Any, column: str, where: str) -> str:
     """A gold as text; numbers are. Raises MalformedDataError for anything else: NaN, a truth value, a struct, bytes."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    is_number = is_number and not isinstance(value, bool)
     if not isinstance(value, str) and not is_number:
         raise MalformedDataError(
             f"{where}: column {column!r} should hold an answer as text, it holds {_shorten(repr(value))} "
             f"({type(value).__name__}); name the column that holds the text, or give the task a row_shape"
         )
     return str(value)
+
+
+def check_encodable(texts: Iterable[str | None], where: str) -> None:
+    """Raises MalformedDataError for text that no UTF-8 file holds: half of a surrogate pair, which JSON can write."""
+    for text in filter(None, texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise MalformedDataError(
+                f"{where}: {_shorten(ascii(text))} holds half of a surrogate pair, which UTF-8 cannot write"
+            ) from error
 
 
 def check_question(question: str, options: Sequence[str], where: str) -> None:

@@ -14,7 +14,13 @@ from vrs_lmeval.benchmark.bad_rows import BadRows
 from vrs_lmeval.benchmark.decoding import EncodedImage
 from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError, hash_image_set
 from vrs_lmeval.benchmark.region_files import RegionFiles, describe_regions
-from vrs_lmeval.benchmark.row_checks import check_question, count_unanswerable, is_outside_options, read_gold_text
+from vrs_lmeval.benchmark.row_checks import (
+    check_encodable,
+    check_question,
+    count_unanswerable,
+    is_outside_options,
+    read_gold_text,
+)
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.row_text import MISSING_OPTION, collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.sources import (
@@ -130,7 +136,12 @@ def _read_row(
         ]
         if not image_ids:
             raise MalformedDataError(f"{where}: column {columns.image!r} holds no image")
-        sample = _make_sample(row, tuple(image_ids), source, columns, where)
+        try:
+            sample = _make_sample(row, tuple(image_ids), source, columns, where)
+        except MalformedDataError:
+            raise
+        except (ValueError, TypeError, ArithmeticError) as error:  # a number of 5,000 digits as an option ...
+            raise MalformedDataError(f"{where}: cannot be read: {error}") from error
         samples.append(replace(sample, regions=region_files.find(shown, where)))
     return samples
 
@@ -155,7 +166,8 @@ def _shape_row(source: DatasetSource, table: Table, index: int, where: str) -> l
             f"{where}: no {error.args[0]!r} in it, which {source.shape!r} rows have; "
             f"it has {', '.join(map(str, table.rows[index]))}"
         ) from error
-    except (ValueError, TypeError, SyntaxError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, SyntaxError, AttributeError, IndexError, RecursionError, MemoryError) as error:
+        # The last two: `ast.literal_eval` of a text that is nested too deep, by Python's version.
         raise MalformedDataError(f"{where}: not a row of shape {source.shape!r}: {error}") from error
 
 
@@ -232,6 +244,9 @@ def _make_sample(
     golds = tuple(find_gold_option(gold, options) or gold for gold in _golds(row, columns.answer, where))
     answer_type = _optional_text(row, columns.answer_type)
     image_id = hash_image_set(image_ids)
+    named = (columns.question_type, columns.modality, columns.paraphrase_group, "set" if source.shape else None)
+    question_type, modality, paraphrase_group, set_id = (_optional_text(row, column) for column in named)
+    check_encodable((question, *golds, *options, question_type, modality, paraphrase_group, set_id), where)
     identity = "\n".join((image_id, question, *golds, *options))
     return Sample(
         sample_id=hashlib.sha256(identity.encode()).hexdigest()[:16],
@@ -242,11 +257,11 @@ def _make_sample(
         if answer_type
         else decide_answer_type(question, golds, source.closed_rule, options),
         options=options,
-        question_type=_optional_text(row, columns.question_type),
-        modality=_optional_text(row, columns.modality),
         image_ids=image_ids if len(image_ids) > 1 else (),
-        set_id=_optional_text(row, "set") if source.shape else None,
-        paraphrase_group=_optional_text(row, columns.paraphrase_group),
+        question_type=question_type,
+        modality=modality,
+        set_id=set_id,
+        paraphrase_group=paraphrase_group,
     )
 
 

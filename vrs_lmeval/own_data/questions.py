@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vrs_lmeval.benchmark.images import ImageStore, UnreadableImageError
-from vrs_lmeval.benchmark.row_checks import check_question, is_unanswerable
+from vrs_lmeval.benchmark.row_checks import check_encodable, check_question, is_unanswerable
 from vrs_lmeval.benchmark.row_text import collapse_spaces, drop_option_letters, find_gold_option
 from vrs_lmeval.benchmark.samples import decide_answer_type
 from vrs_lmeval.benchmark.sources import MalformedDataError
@@ -102,6 +102,8 @@ def _make_row(reader: _Reader, row: TableRow) -> Mapping[str, Any] | None:
     answer_type = _read_answer_type(reader, row, question, golds, options)
     try:
         check_question(question, options, "")
+        others = (reader.text(row, role) for role in ("question_type", "modality"))
+        check_encodable((question, *golds, *options, *others), "")
     except MalformedDataError as error:
         reader.add_problem(row, "question", str(error).removeprefix(": "))
     if len(reader.problems) > before:

@@ -166,7 +166,7 @@ def _read_json(path: Path, text: str, is_lines: bool) -> OwnTable:
         else:
             content = json.loads(text)
             found = list(enumerate(content, start=1)) if isinstance(content, list) else [(0, None)]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         at = f", line {number}" if is_lines else ""
         raise OwnDataError(f"{path}{at}: not valid JSON: {error}") from error
     for number, entry in found:
@@ -176,10 +176,13 @@ def _read_json(path: Path, text: str, is_lines: bool) -> OwnTable:
                 f"{where}: expected {'an object' if number else 'a list of objects'} with the columns as keys"
             )
     names = tuple(dict.fromkeys(chain.from_iterable(entry for _, entry in found)))
-    rows = tuple(
-        TableRow(number, f"{word} {number}", {name: _text(entry.get(name)) for name in names})
-        for number, entry in found
-    )
+    try:
+        rows = tuple(
+            TableRow(number, f"{word} {number}", {name: _text(entry.get(name)) for name in names})
+            for number, entry in found
+        )
+    except RecursionError as error:
+        raise OwnDataError(f"{path}: a column holds lists in lists, too deep to be read") from error
     return OwnTable(path, names, rows, "JSON lines" if is_lines else "JSON")
 
 

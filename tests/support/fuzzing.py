@@ -1,0 +1,33 @@
+"""For how long a test searches: a round in `make test`, a minute in `make test-all`, longer by `make fuzz`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+SECONDS = int(os.environ.get("VRS_FUZZ_SECONDS", "60"))
+
+for_a_round_or_longer = pytest.mark.parametrize(
+    "seconds", [0, pytest.param(SECONDS, marks=pytest.mark.whole)], ids=["a round", "longer"]
+)
+
+search = settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=False,  # Hypothesis would repeat one round where CI is set
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+"""A round: new examples each time, so that a longer search is many of them."""
+
+
+def repeat(a_round: Callable[[], None], seconds: int) -> None:
+    """One round at least."""
+    end = time.monotonic() + seconds
+    a_round()
+    while time.monotonic() < end:
+        a_round()
