@@ -9,6 +9,8 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/conversion/test_convert_llava.py tests/test_controls.py
 SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
+unexport PYTHONDONTWRITEBYTECODE # where it is set, each of the hundred processes of a test run compiles the package anew
+
 .PHONY: demo study quick test test-all fuzz test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
 
 demo: $(VENV)/.installed
