@@ -95,6 +95,8 @@ def damage_folder(path, draw):
     if kind == "odd name":
         (path.parent / "results_\x1b[2J\udcff\n.json").write_text("{")
         return
+    if place.is_dir() and not place.is_symlink():
+        place.rmdir()
     place.unlink(missing_ok=True)
     if kind == "pipe":
         os.mkfifo(place)
@@ -111,7 +113,7 @@ def damage_run(folder, key):
 
 def damage_drawn(folder, draw):
     """One damage by a `random.Random`; none where the file that it draws is gone or no text any more."""
-    path = next(folder.glob(draw.choice(("results_*", "samples_*"))), None)
+    path = min(folder.glob(draw.choice(("results_*", "samples_*"))), default=None)
     if path is None or not path.is_file():
         return
     try:
