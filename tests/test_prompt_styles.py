@@ -84,6 +84,7 @@ def evaluate(tasks, oracle):
     return results, model.requests
 
 
+@pytest.mark.slow
 def test_both_styles_ask_the_same_questions_of_the_same_images_in_another_prompt():
     results, requests = evaluate(["vrs_medvqa", "vrs_medvqa_cot"], lambda task, question, image: "yes")
     for task in ("vrs_vqa_rad", "vrs_slake", "vrs_pathvqa", "vrs_pmc_vqa"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,12 @@ RUNS = 3
 LIMIT = int(os.environ.get("VRS_SOAK_LIMIT", "0")) or None
 
 PROGRAM = """
-import gc, json, os, sys, threading
+import ctypes, gc, json, os, sys, threading
 import lm_eval, vrs_lmeval
 
 def measure():
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory that the allocator keeps: 140 to 200 MB, another amount each time
     resident = int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     files, threads = (len(os.listdir(f"/proc/self/{name}")) for name in ("fd", "task"))
     return {"resident": resident, "files": files, "threads": threads}
@@ -39,7 +41,7 @@ for _ in range(runs):
 @pytest.mark.whole
 @pytest.mark.models
 @pytest.mark.skipif("VRS_DATA_DIR" not in os.environ, reason="no VRS_DATA_DIR")
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="no /proc")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no glibc")
 def test_nothing_grows_over_three_runs():
     command = [sys.executable, "-c", PROGRAM, str(CONTROL), str(RUNS), json.dumps(LIMIT)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -51,4 +53,4 @@ def test_nothing_grows_over_three_runs():
     assert first["questions"] == last["questions"] == (LIMIT or 451)
     assert first["vrs"] == last["vrs"]
     assert (last["files"], last["threads"]) == (first["files"], first["threads"])
-    assert last["resident"] <= 1.1 * first["resident"]  # allocators keep some memory for what comes next
+    assert last["resident"] <= 1.1 * first["resident"]

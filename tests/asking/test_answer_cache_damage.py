@@ -14,6 +14,8 @@ from support.kept_answers import ANSWERS, PAGE, ROWS, fill, find_all
 
 from vrs_lmeval.asking.answer_cache import FILE_NAME, AnswerCache
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):

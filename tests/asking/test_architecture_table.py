@@ -10,6 +10,8 @@ from support.architectures import ARCHITECTURES
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 import write_architecture_table as tool
 
+pytestmark = pytest.mark.models
+
 
 def test_the_page_lists_the_architectures_of_the_matrix():
     assert tool.list_titles(tool.PAGE.read_text()) == [each.title for each in ARCHITECTURES.values()]

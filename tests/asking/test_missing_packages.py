@@ -8,6 +8,8 @@ from support.architectures import ARCHITECTURES
 
 from vrs_lmeval.asking.missing_packages import NEEDED_BY, explain_missing_package, find_fault
 
+pytestmark = pytest.mark.models
+
 WITHOUT = """
 import importlib.util, sys
 HIDDEN = {hidden!r}

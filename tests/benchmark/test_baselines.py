@@ -196,6 +196,7 @@ def test_majority_on_the_real_vqa_rad_is_what_was_counted(vqa_rad):
     assert accuracy(vqa_rad, "majority", is_polar) == (53.0, 251)
 
 
+@pytest.mark.slow
 @REAL_DATA
 def test_question_only_on_the_real_vqa_rad_is_near_what_was_counted(vqa_rad):
     share, count = accuracy(vqa_rad, "question_only")

@@ -261,6 +261,7 @@ def test_images_come_as_bytes_paths_and_pil(tmp_path):
         encoded_image(None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(16 << 20, 64 << 20), (128 << 20, 128 << 20)])
 def test_a_decoded_image_of_over_four_megapixels_lies_in_one_block(before, after):
     """Then the fused op reads it where it lies; a process that set larger blocks keeps them."""

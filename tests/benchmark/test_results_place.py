@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lm_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lm_eval.utils import sanitize_model_name, simple_parse_args_string
@@ -86,6 +86,7 @@ MODEL_ARGS = st.dictionaries(
 
 
 @given(MODEL_ARGS)
+@example({"pretrained": "007"})  # a number to the harness
 def test_the_folder_is_the_one_that_the_harness_makes(given_args):
     text = ",".join(f"{key}={value}" for key, value in given_args.items())
     name = GeneralConfigTracker._get_model_name(simple_parse_args_string(text))

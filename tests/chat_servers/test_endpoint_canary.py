@@ -12,6 +12,8 @@ from vrs_lmeval.chat_servers.chat_endpoint import Address, ChatEndpoint
 from vrs_lmeval.chat_servers.endpoint_canary import CardAnswers, ask_cards, ask_pairs, count_equal, judge
 from vrs_lmeval.chat_servers.request_pace import Pace
 
+pytestmark = pytest.mark.slow
+
 SIX = CARDS[:6]
 
 

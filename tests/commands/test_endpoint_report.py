@@ -6,6 +6,8 @@ from typer.testing import CliRunner
 
 from vrs_lmeval.cli import app
 
+pytestmark = pytest.mark.slow
+
 
 def good(asked):
     """It reads cards, keeps `max_tokens`, and gives logprobs where they are asked for."""

@@ -39,6 +39,7 @@ def test_a_limit_is_a_number_of_questions_and_likelihoods_write_nothing():
     assert "no answer is written: likelihoods" in shown
 
 
+@pytest.mark.slow
 def test_hours_at_a_given_rate():
     assert "time: about 13.5 hours at 0.01 requests a second (as given)" in plan(
         "--tasks", "vrs_sample", "--rate", "0.01"

@@ -9,6 +9,8 @@ from vrs_lmeval.bridge import tasks_folder
 from vrs_lmeval.cli import app
 from vrs_lmeval.commands.preview_sheet import CELL, COLUMNS, MARGIN, arrange, draw_sheet
 
+pytestmark = pytest.mark.slow
+
 WIDE = {"COLUMNS": "300"}
 
 

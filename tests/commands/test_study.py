@@ -180,6 +180,7 @@ def study(tmp_path, text=PLAN):
     return CliRunner().invoke(cli.app, ["study", str(plan), "--output", str(tmp_path / "out")])
 
 
+@pytest.mark.slow
 def test_a_study_runs_all_once_and_builds_the_page(tmp_path, lm_eval):
     calls, _ = lm_eval
     for _ in range(2):
@@ -190,6 +191,7 @@ def test_a_study_runs_all_once_and_builds_the_page(tmp_path, lm_eval):
     assert "some/org_one" in (tmp_path / "out" / "leaderboard.csv").read_text() or "org_one" in shown.output
 
 
+@pytest.mark.slow
 def test_a_changed_argument_runs_again(tmp_path, lm_eval):
     calls, _ = lm_eval
     study(tmp_path)
@@ -214,6 +216,7 @@ def test_a_run_that_a_signal_killed_is_told_so(tmp_path, code, told):
     assert study_runs.explain_end(code, tmp_path / "log") == told
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_said_and_tried_again_and_costs_the_others_nothing(tmp_path, lm_eval):
     calls, broken = lm_eval
     broken.add("org/one")

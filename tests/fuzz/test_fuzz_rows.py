@@ -100,6 +100,7 @@ def check(benchmark, rows):
         assert all(image in list(benchmark.images) for image in sample.images)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(SOUND))
 def test_any_odd_text_in_a_row_is_asked_or_told(key, monkeypatch):
     for text in TEXTS:

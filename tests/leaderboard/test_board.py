@@ -402,6 +402,7 @@ def test_a_metric_of_another_shape_is_left_out(tmp_path, name, value):
     assert f'{samples}, line 1: not a logged VRS sample (ValueError("{name}: ' in left.reason.replace("('", '("')
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_format_and_says_what_it_left_out(tmp_path):
     write_board(tmp_path / "runs")
     (tmp_path / "runs" / "broken").mkdir()

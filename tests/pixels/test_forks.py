@@ -32,6 +32,7 @@ def test_a_forked_child_starts_threads_of_its_own() -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.slow
 def test_a_child_forked_amid_the_work_of_another_thread_goes_on() -> None:
     image, is_over = synthetic_image(40, 40), threading.Event()
 

@@ -147,6 +147,7 @@ def test_the_stock_processor_is_not_asked(case: str, backend: str, monkeypatch: 
     assert_same(fused([image], return_tensors="pt"), expected)
 
 
+@pytest.mark.slow
 @every_cell
 def test_variants_in_one_pass_are_the_materialised_images(case: str, backend: str) -> None:
     stock = make(case, backend)
@@ -179,6 +180,7 @@ def test_it_returns_what_the_processor_returns(case: str, return_tensors: str | 
 NESTED = ("llava_onevision", "mllama", "idefics3", "smolvlm", "gemma4")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "backend"), [cell for cell in CELLS if cell[0] in NESTED])
 def test_entries_of_several_images_are_the_processors_own(case: str, backend: str) -> None:
     """OneVision's cuts only images that are alone; two of these pad entries of fewer images."""
@@ -247,6 +249,7 @@ def test_another_computation_under_the_same_names_is_noticed(monkeypatch: pytest
         FusedImageProcessor(make("qwen2_vl", "Pil"))
 
 
+@pytest.mark.slow
 @every_cell
 def test_a_copy_computes_the_same(case: str, backend: str) -> None:
     fused = FusedImageProcessor(make(case, backend))

@@ -203,6 +203,7 @@ def test_kinds_of_image_agree() -> None:
         np.testing.assert_array_equal(pixels(same), expected)
 
 
+@pytest.mark.slow
 def test_pil_images_too_large_to_borrow_are_copied() -> None:
     image = synthetic_image(2100, 2100)  # over 16 MB at four bytes a pixel
     np.testing.assert_array_equal(pixels(Image.fromarray(image)), pixels(image))

@@ -41,6 +41,7 @@ def test_it_gives_the_bits_of_pixels(dtype: Any, backend: str | None) -> None:
     assert torch.equal(actual, expected * 2)
 
 
+@pytest.mark.slow
 def test_torchs_own_checks_of_an_op_pass() -> None:
     arguments = (tensors(), encode_perturbations(PERTURBATIONS), encode_geometry(GEOMETRY), "bfloat16", 1)
     torch.library.opcheck(torch.ops.vrs.preprocess.default, arguments)

@@ -19,6 +19,8 @@ from vrs_lmeval.bridge import register, tasks_folder
 from vrs_lmeval.cli import app
 from vrs_lmeval.commands.study import NAMED_BY, read_study
 
+pytestmark = pytest.mark.models
+
 STUDY = Path(__file__).parents[2] / "studies" / "medical_vlms" / "study.yaml"
 CONTENT = yaml.safe_load(STUDY.read_text())
 TASKS = "vrs_sample,vrs_sample_mc"

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lm_eval.utils import handle_arg_string
+
 PROBE_BYTES = 2**20
 """Written and removed: a full disk or a quota is not seen in a folder's permissions."""
 
@@ -64,7 +66,7 @@ def _parse(model_args: Sequence[str]) -> dict[str, Any]:
             parsed = json.loads(model_args[0])
             return parsed if isinstance(parsed, dict) else {}
     pairs = (part.partition("=") for text in model_args for part in text.split(","))
-    return {key.strip(): value for key, _, value in pairs}
+    return {key.strip(): handle_arg_string(value) for key, _, value in pairs}
 
 
 def _read_values(arguments: Sequence[str], *options: str) -> list[str]:

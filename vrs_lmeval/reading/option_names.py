@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from vrs_lmeval.reading.normalisation import fold, normalise
 
 
+@lru_cache(maxsize=1024)  # asked for at each comparison with an answer
 def name_options(options: tuple[str, ...]) -> tuple[str, ...]:
     """A name for each option: its normalised words. Equal texts share a name; different texts never do.
 
