@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lm_eval.utils import handle_arg_string
-
 PROBE_BYTES = 2**20
 """Written and removed: a full disk or a quota is not seen in a folder's permissions."""
 
@@ -61,6 +59,8 @@ def find_folder(output: Path, model_args: Sequence[str]) -> Path:
 
 
 def _parse(model_args: Sequence[str]) -> dict[str, Any]:
+    from lm_eval.utils import handle_arg_string
+
     if len(model_args) == 1 and model_args[0].lstrip().startswith("{"):
         with suppress(ValueError):
             parsed = json.loads(model_args[0])
