@@ -29,6 +29,7 @@ from vrs_lmeval.benchmark.sources import LOCAL_FOLDER
 from vrs_lmeval.benchmark.task_keys import TaskKeyError, check_keys, take_source
 from vrs_lmeval.benchmark.training_text import load_training_text
 from vrs_lmeval.commands.run_summary import promise_summary
+from vrs_lmeval.commands.stopped_run import promise_last_line
 from vrs_lmeval.metrics.question import CEILING, CLAIM, LIKELIHOODS, MAJORITY, QUESTION_ONLY, majority_by
 from vrs_lmeval.metrics.scored_question import Shown, score_question
 from vrs_lmeval.metrics.selection import choose_metrics, columns_of, name_part
@@ -89,6 +90,7 @@ class VrsTask(ConfigurableTask):  # type: ignore[misc] # lm_eval ships no types
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Load the whole split: partners are drawn among all of its images, whatever the limit or the prompt style."""
+        promise_last_line()
         whole = load_benchmark(self._source)
         images = whole.images
         self._images_shown = {sample.image_id: sample.images for sample in whole.samples}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lm_eval.loggers.evaluation_tracker import GeneralConfigTracker
 from lm_eval.utils import sanitize_model_name, simple_parse_args_string
 
-from vrs_lmeval.benchmark.results_place import ResultsPlaceError, check_results_place, find_folder
+from vrs_lmeval.benchmark.results_place import ResultsPlaceError, check_results_place, find_folder, read_model_args
 
 TASKS = ["vrs_sample", "vrs_medxpertqa_mm_cot"]
 
@@ -91,7 +91,8 @@ def test_the_folder_is_the_one_that_the_harness_makes(given_args):
     text = ",".join(f"{key}={value}" for key, value in given_args.items())
     name = GeneralConfigTracker._get_model_name(simple_parse_args_string(text))
     if name is not None:
-        assert find_folder(Path("x"), [text]) == Path("x", sanitize_model_name(name))
+        given = read_model_args(["run", "--model_args", text, "--tasks", "x"])
+        assert find_folder(Path("x"), given) == Path("x", sanitize_model_name(name))
 
 
 @pytest.mark.models

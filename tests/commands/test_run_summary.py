@@ -2,7 +2,6 @@
 
 import io
 import os
-import sys
 import time
 
 import pytest
@@ -10,6 +9,7 @@ from rich.console import Console
 from support.control_runs import TASKS
 from support.results import draw_rows, write_run
 
+from vrs_lmeval.commands import stopped_run
 from vrs_lmeval.commands.run_summary import show_end
 
 
@@ -46,7 +46,7 @@ def test_what_an_earlier_run_wrote_is_not_this_runs(two_tasks):
 def test_a_run_that_wrote_nothing_says_so_where_no_traceback_does(two_tasks, monkeypatch):
     arguments = ["run", "--output_path", str(two_tasks), "--log_samples"]
     assert f"no results were written to {two_tasks}" in say(time.time() + 60, arguments)
-    monkeypatch.setattr(sys, "last_value", KeyError("x"), raising=False)
+    monkeypatch.setattr(stopped_run, "_ends", ["stopped by SIGTERM"])
     assert say(time.time() + 60, arguments) == ""
 
 

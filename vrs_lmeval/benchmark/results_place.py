@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def check_results_place(arguments: Sequence[str], tasks: Iterable[str]) -> None:
     output = next(iter(_read_values(arguments, "--output_path", "-o")), None)
     if output is None:
         return
-    folder = find_folder(Path(output), _read_values(arguments, "--model_args", "-a"))
+    folder = find_folder(Path(output), read_model_args(arguments))
     longest = max((f"samples_{task}_{DATE}.jsonl" for task in tasks), key=len, default=f"results_{DATE}.json")
     made: list[Path] = []
     try:
@@ -49,18 +49,19 @@ def check_results_place(arguments: Sequence[str], tasks: Iterable[str]) -> None:
                 each.rmdir()
 
 
-def find_folder(output: Path, model_args: Sequence[str]) -> Path:
-    """The folder of a run's files, as the harness makes it of `--output_path` and `--model_args`."""
+def find_folder(output: Path, given: Mapping[str, Any]) -> Path:
+    """The folder of a run's files, as the harness makes it of `--output_path` and a model's arguments."""
     if output.suffix == ".json":
         return output.parent
-    given = _parse(model_args)
     name = next((str(given[key]) for key in _NAMES_OF_A_MODEL if key in given), "model")
     return output / re.sub(r"[\"<>:/|\\?*\[\]]+", "__", name)
 
 
-def _parse(model_args: Sequence[str]) -> dict[str, Any]:
+def read_model_args(arguments: Sequence[str]) -> dict[str, Any]:
+    """What `lm_eval ARGUMENTS` gives the model: pairs parted by commas or spaces, or JSON."""
     from lm_eval.utils import handle_arg_string
 
+    model_args = _read_values(arguments, "--model_args", "-a")
     if len(model_args) == 1 and model_args[0].lstrip().startswith("{"):
         with suppress(ValueError):
             parsed = json.loads(model_args[0])

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from vrs_lmeval.commands.run_summary import SWITCH as SUMMARY_SWITCH
+from vrs_lmeval.commands.stopped_run import SWITCH as SUMMARY_SWITCH
 
 LOG = "lm_eval.log"
 

@@ -20,12 +20,10 @@ from rich.table import Table
 
 from vrs_lmeval.bridge import is_lm_eval_command
 from vrs_lmeval.commands.plain_console import make_console
+from vrs_lmeval.commands.stopped_run import SWITCH, ends_early
 from vrs_lmeval.leaderboard.comparison import Comparison, compare_runs
 from vrs_lmeval.leaderboard.report import HEADINGS, format_interval, make_paragraph
 from vrs_lmeval.leaderboard.runs import Run, read_results, read_run
-
-SWITCH = "VRS_LMEVAL_SUMMARY"
-"""0 in the environment: the command that started lm_eval says more itself."""
 
 KEPT = "Answers are kept where cache_dir= was given: the same command with another --output_path asks nothing twice."
 
@@ -61,7 +59,7 @@ def show_end(started: float, arguments: Sequence[str], console: Console) -> None
     # lm_eval makes a folder for each model there; what lies deeper, or beside a file that was named, is not looked at.
     files = [path for pattern in ("results_*.json", "*/results_*.json") for path in folder.glob(pattern)]
     new = [path for path in files if path.stat().st_mtime >= started]
-    if not new and not _ended_in_error():
+    if not new and not ends_early():
         _say(console, f"\nno results were written to {folder}: see above for 'Could not save results'. {KEPT}")
         return
     runs = [run for path in sorted(new) for run in _read(path)]
@@ -70,11 +68,6 @@ def show_end(started: float, arguments: Sequence[str], console: Console) -> None
     show_runs(runs, console)
     shown = shlex.quote(str(folder))
     _say(console, f"more: vrs compare {shown}, beside other models: vrs leaderboard {shown} ... --html board.html")
-
-
-def _ended_in_error() -> bool:
-    """Whether a traceback is what this process ends with."""
-    return getattr(sys, "last_value", None) is not None
 
 
 def _read(path: Path) -> list[Run]:

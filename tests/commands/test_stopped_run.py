@@ -1,0 +1,102 @@
+"""A run of lm_eval that is stopped: one line at its end, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vrs_lmeval.commands import stopped_run
+from vrs_lmeval.commands.stopped_run import tell_what_is_kept
+
+CONTROL = Path(__file__).parents[2] / "controls" / "sighted"
+LOST = "nothing of it is kept. With cache_dir=FOLDER in --model_args"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--model_args", "pretrained=x,cache_dir=kept/here"], "answers that came are kept in kept/here, and the same"),
+        (["--model_args", "pretrained=x", "cache_dir=kept"], "answers that came are kept in kept, and the same"),
+        (['--model_args={"pretrained": "x", "cache_dir": "kept"}'], "answers that came are kept in kept, and the same"),
+        (["-a", "cache_dir=\x1b[2J"], "are kept in \ufffd[2J, and"),
+        (["--model_args", "pretrained=x"], LOST),
+        (["--tasks", "vrs_sample"], LOST),
+        (["--config", "run.yaml"], "are kept if it named a cache"),
+        (["--model", "hf", "--use_cache", "here"], "are kept if it named a cache"),
+    ],
+)
+def test_what_is_kept_is_told_by_the_arguments(arguments, said):
+    assert said in tell_what_is_kept(["run", *arguments])
+
+
+def test_an_error_is_shown_as_ever_with_the_line_below_it(monkeypatch, capsys):
+    monkeypatch.setattr(stopped_run, "_ends", [])
+    shown = []
+    error = ValueError("x")
+    stopped_run._make_hook(lambda *given: shown.append(given))(ValueError, error, None)
+    assert shown == [(ValueError, error, None)]
+    assert stopped_run.ends_early()
+    stopped_run._tell(["--model_args", "cache_dir=kept"])
+    told = capsys.readouterr().err
+    assert told.startswith("\nvrs_lmeval: ended by the error above; answers that came are kept in kept,")
+
+
+def test_a_run_that_reaches_its_end_says_nothing(capsys):
+    assert not stopped_run.ends_early()
+    stopped_run._tell(["--model_args", "cache_dir=kept"])
+    assert capsys.readouterr().err == ""
+
+
+def start(*model_args):
+    """As a terminal starts it: Ctrl-C is not ignored, as it is for what a shell starts behind `&`."""
+    given = ",".join([f"pretrained={CONTROL}", *model_args])
+    options = f"--model vrs-hf --model_args {given} --tasks vrs_sample --batch_size 1 --apply_chat_template --limit 40"
+    return subprocess.Popen(
+        [sys.executable, "-m", "lm_eval", "run", *options.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def stop(process, number):
+    """Send the signal while questions are asked; (exit code, all that was printed)."""
+    printed = ""
+    while "questions/s" not in printed:
+        character = process.stdout.read(1)
+        assert character, printed
+        printed += character
+    process.send_signal(number)
+    rest, _ = process.communicate(timeout=60)
+    return process.returncode, printed + rest
+
+
+@pytest.mark.models
+def test_ctrl_c_says_where_answers_are_kept_and_the_same_command_goes_on(tmp_path):
+    code, printed = stop(start(f"cache_dir={tmp_path}"), signal.SIGINT)
+    assert code == -signal.SIGINT  # a shell's 130
+    assert "Traceback" not in printed
+    *_, last = printed.splitlines()
+    assert last == (
+        f"vrs_lmeval: stopped by Ctrl-C; answers that came are kept in {tmp_path}, "
+        "and the same command goes on from there."
+    )
+    again, _ = start(f"cache_dir={tmp_path}").communicate(timeout=120)
+    assert "|vrs_sample|" in again
+    assert "stopped" not in again
+
+
+@pytest.mark.models
+def test_sigterm_without_a_cache_says_that_nothing_is_kept():
+    code, printed = stop(start(), signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert "Traceback" not in printed
+    *_, last = printed.splitlines()
+    assert last.startswith(f"vrs_lmeval: stopped by SIGTERM; {LOST}")
