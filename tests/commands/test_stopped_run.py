@@ -52,12 +52,12 @@ def test_a_run_that_reaches_its_end_says_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-def start(*model_args):
+def start(*model_args, launcher=()):
     """As a terminal starts it: Ctrl-C is not ignored, as it is for what a shell starts behind `&`."""
     given = ",".join([f"pretrained={CONTROL}", *model_args])
     options = f"--model vrs-hf --model_args {given} --tasks vrs_sample --batch_size 1 --apply_chat_template --limit 40"
     return subprocess.Popen(
-        [sys.executable, "-m", "lm_eval", "run", *options.split()],
+        [sys.executable, *launcher, "-m", "lm_eval", "run", *options.split()],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,14 +66,14 @@ def start(*model_args):
     )
 
 
-def stop(process, number):
-    """Send the signal while questions are asked; (exit code, all that was printed)."""
+def stop(process, number, find=lambda process: process.pid):
+    """Send the signal to the process that is found while questions are asked; (exit code, all that was printed)."""
     printed = ""
     while "questions/s" not in printed:
         character = process.stdout.read(1)
         assert character, printed
         printed += character
-    process.send_signal(number)
+    os.kill(find(process), number)
     rest, _ = process.communicate(timeout=60)
     return process.returncode, printed + rest
 
@@ -100,3 +100,24 @@ def test_sigterm_without_a_cache_says_that_nothing_is_kept():
     assert "Traceback" not in printed
     *_, last = printed.splitlines()
     assert last.startswith(f"vrs_lmeval: stopped by SIGTERM; {LOST}")
+
+
+def find_second(launched):
+    """The process of rank 1 that `accelerate launch` started."""
+    children = Path(f"/proc/{launched.pid}/task/{launched.pid}/children").read_text().split()
+    [second] = [
+        int(child) for child in children if b"RANK=1" in Path(f"/proc/{child}/environ").read_bytes().split(b"\0")
+    ]
+    return second
+
+
+@pytest.mark.whole
+@pytest.mark.models
+@pytest.mark.skipif(not os.path.exists("/proc/self/environ"), reason="no /proc")
+def test_a_worker_that_dies_ends_the_run_which_goes_on(tmp_path):
+    two = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
+    code, printed = stop(start(f"cache_dir={tmp_path}", launcher=two), signal.SIGKILL, find_second)
+    assert code == 1
+    assert f"vrs_lmeval: stopped by SIGTERM; answers that came are kept in {tmp_path}, and the same" in printed
+    again, _ = start(f"cache_dir={tmp_path}", launcher=two).communicate(timeout=120)
+    assert again.count("|vrs_sample|") == 1

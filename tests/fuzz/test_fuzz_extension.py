@@ -40,7 +40,7 @@ def test_the_entry_points_take_arbitrary_bytes(tmp_path, monkeypatch):
 def test_the_binding_takes_any_arguments():
     extension = build("_native")
     environment = {
-        "LD_PRELOAD": str(find_runtime()),
+        "LD_PRELOAD": " ".join(map(str, find_runtime())),
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONPATH": str(BINDING.parents[1]),
     }

@@ -37,12 +37,17 @@ def is_clang() -> bool:
     return "clang" in find_compiler()[-1]
 
 
-def find_runtime() -> Path | None:
-    """The sanitizers' library, which has to come first in a process that loads the module; None where it is missing."""
-    name = "libclang_rt.asan-x86_64.so" if is_clang() else "libasan.so"
-    command = [*find_compiler(), f"-print-file-name={name}"]
-    path = Path(subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip())
-    return path if path.is_absolute() and path.exists() else None
+def find_runtime() -> list[Path]:
+    """The libraries that have to come first in a process that loads the module, the sanitizers' first; [] without it.
+
+    GCC's looks for C++'s when it starts, and would find none: Python itself does not load it.
+    """
+    names = ["libclang_rt.asan-x86_64.so"] if is_clang() else ["libasan.so", "libstdc++.so.6"]
+    commands = [[*find_compiler(), f"-print-file-name={name}"] for name in names]
+    paths = [
+        Path(subprocess.run(each, capture_output=True, text=True, check=False).stdout.strip()) for each in commands
+    ]
+    return paths if all(path.is_absolute() and path.exists() for path in paths) else []
 
 
 def reason_to_skip() -> str | None:
