@@ -239,6 +239,19 @@ def test_every_execution_gives_the_same_bits(hw: tuple[int, int], simd: str, thr
         assert_same_bits(pixels, expected)
 
 
+@pytest.mark.parametrize(("simd", "threads"), EXECUTIONS)
+def test_zero_keeps_its_sign(simd: str, threads: int) -> None:
+    """By a negative factor level 0 is -0; a fuzzer found kernels that computed 0 in place of it."""
+    image = Image.new("RGB", (40, 40))
+    processor = clip(32, rescale_factor=-1 / 255, image_mean=[0.0] * 3, image_std=[0.5] * 3)
+    expected = expected_pixels(processor, image)
+    assert np.signbit(expected).all()
+    batch = preprocess(
+        [image], [Perturbation.identity()], Geometry.from_image_processor(processor), simd=simd, threads=threads
+    )
+    np.testing.assert_array_equal(np.signbit(batch[0, 0]), np.signbit(expected))
+
+
 def test_concurrent_callers_agree() -> None:
     image = synthetic_image(300, 400)
     expected = preprocess([image] * 4, [Perturbation.identity()], Geometry(), threads=2)
