@@ -1,7 +1,6 @@
 // Rounds a channel's level table to bfloat16, and checks whether kernels may compute its values.
 #include <algorithm>
-#include <cstdint>
-#include <cstring>
+#include <cmath>
 
 #include "pixel_ops.h"
 #include "preprocess.h"
@@ -9,12 +8,9 @@
 namespace vrs {
 namespace {
 
-// Unlike ==, tells 0 from -0.
-bool have_same_bits(float a, float b) {
-  std::uint32_t bits_of_a, bits_of_b;
-  std::memcpy(&bits_of_a, &a, sizeof a);
-  std::memcpy(&bits_of_b, &b, sizeof b);
-  return bits_of_a == bits_of_b;
+// Unlike ==, tells 0 from -0; kernels that compute would round NaN to a number.
+bool are_the_same_number(float a, float b) {
+  return a == b && std::signbit(a) == std::signbit(b);
 }
 
 }  // namespace
@@ -28,7 +24,8 @@ LevelTable make_level_table(const float* values, const Normalisation& normalisat
   const Normalisation& n = normalisation;
   for (int level = 0; level < 256 && table.is_arithmetic; ++level) {
     const float share = divide(static_cast<float>(level), n.divisor, 1 / n.divisor);
-    table.is_arithmetic = have_same_bits(divide(share - n.mean, n.std, 1 / n.std), values[level]);
+    table.is_arithmetic =
+        are_the_same_number(divide(share - n.mean, n.std, 1 / n.std), values[level]);
   }
   return table;
 }
