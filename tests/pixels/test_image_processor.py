@@ -271,3 +271,19 @@ def test_a_pickled_processor_is_the_same() -> None:
     ours = pickle.loads(pickle.dumps(image_processor.CLIPImageProcessor(**SMALL)))
     assert ours.backend == "vrs"
     assert_same(ours(IMAGES, return_tensors="np"), STOCK[0](IMAGES, return_tensors="np"))
+
+
+@pytest.mark.parametrize("step", ["preprocess", "_preprocess"])
+def test_a_subclass_keeps_its_own_steps(step: str) -> None:
+    def upside_down(self: Any, images: Any, *args: Any, **settings: Any) -> Any:
+        turned = [np.flipud(image) if isinstance(image, np.ndarray) else image.rotate(180) for image in images]
+        return getattr(base, step)(self, turned, *args, **settings)
+
+    images = [Image.fromarray(synthetic_image(70, 50)), Image.fromarray(synthetic_image(33, 90))]
+    answers = []
+    for base in (CLIPImageProcessorPil, image_processor.CLIPImageProcessor):
+        processor = type("UpsideDown", (base,), {step: upside_down})(**SMALL)
+        answers.append(processor(images, return_tensors="pt")["pixel_values"])
+    stock, ours = answers
+    assert torch.equal(ours, stock)
+    assert not torch.equal(ours, CLIPImageProcessorPil(**SMALL)(images, return_tensors="pt")["pixel_values"])
