@@ -25,7 +25,7 @@ study: $(VENV)/.installed-study
 # of lm_eval, nothing that takes a second.
 # Files that hold nothing else are not even imported.
 quick: $(VENV)/.installed-dev
-	$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or slow or whole)" $(addprefix --ignore=, \
+	@$(BIN)/pytest -n auto -m "not (native or models or browser or cuda_on_cpu or slow or whole)" $(addprefix --ignore=, \
 	    $(shell grep -rlE '^(pytestmark = .*|    )pytest\.mark\.(native|models|slow|whole)\b' tests --include='test_*.py'))
 
 # A file's tests stay in one worker: they share what it builds.

@@ -52,6 +52,7 @@ def test_names_are_read_as_lm_eval_reads_them(arguments, names):
     assert read_asked_names(arguments) == names
 
 
+@pytest.mark.slow
 @given(st.lists(st.text()))
 def test_any_arguments_are_read(arguments):
     assert all(name == name.strip() != "" for name in read_asked_names(arguments))

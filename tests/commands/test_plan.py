@@ -12,6 +12,8 @@ from vrs_lmeval.bridge import tasks_folder
 from vrs_lmeval.cli import app
 from vrs_lmeval.commands.plan import Pace, PlanError, read_pace
 
+pytestmark = pytest.mark.slow
+
 CONTROLS = Path(__file__).parents[2] / "controls"
 
 
@@ -39,7 +41,6 @@ def test_a_limit_is_a_number_of_questions_and_likelihoods_write_nothing():
     assert "no answer is written: likelihoods" in shown
 
 
-@pytest.mark.slow
 def test_hours_at_a_given_rate():
     assert "time: about 13.5 hours at 0.01 requests a second (as given)" in plan(
         "--tasks", "vrs_sample", "--rate", "0.01"
@@ -97,7 +98,6 @@ def test_money_is_that_of_all_models(tmp_path):
     assert f"money: at most {2 * 486 * 32 * 10 / 1e6:,.2f} " in shown
 
 
-@pytest.mark.slow
 def test_tasks_of_others_are_named_and_a_file_is_counted(tmp_path):
     own, sample = tmp_path / "own.yaml", next(tasks_folder().rglob("vrs_sample.yaml"))
     own.write_text(f"include: {sample}\ntask: my_sample\n")

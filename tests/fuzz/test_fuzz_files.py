@@ -19,6 +19,8 @@ from vrs_lmeval.leaderboard.board import make_leaderboard
 from vrs_lmeval.leaderboard.board_report import make_board_csv, make_board_json, make_board_markdown
 from vrs_lmeval.leaderboard.runs import read_folders
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

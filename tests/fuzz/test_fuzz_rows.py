@@ -17,6 +17,8 @@ from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
 from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MalformedDataError
 from vrs_lmeval.benchmark.table import Table
 
+pytestmark = pytest.mark.slow
+
 PICTURE = {"bytes": encode(gradient(6, 5), "PNG"), "path": None}
 
 TEXTS = [
@@ -100,7 +102,6 @@ def check(benchmark, rows):
         assert all(image in list(benchmark.images) for image in sample.images)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", sorted(SOUND))
 def test_any_odd_text_in_a_row_is_asked_or_told(key, monkeypatch):
     for text in TEXTS:
