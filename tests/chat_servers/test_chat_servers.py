@@ -388,6 +388,15 @@ def test_the_harness_cache_is_refused_with_the_reason(tmp_path):
         CachingLM(make(server), str(tmp_path / "harness"))
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C counts, also where a shell started the tests behind `&`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_says_what_is_kept(tmp_path, caplog):
     def behave(asked):
         if asked.number == 6:
