@@ -26,12 +26,12 @@ Pool& pool() {
 }
 
 void release(const Block& block) {
-  cudaEventDestroy(block.event);
-  cudaFreeHost(block.bytes);
+  has_succeeded(cudaEventDestroy(block.event));  // nothing is left to do where it has not
+  has_succeeded(cudaFreeHost(block.bytes));
 }
 
 bool is_idle(const Block& block) {
-  return cudaEventQuery(block.event) == cudaSuccess;
+  return has_succeeded(cudaEventQuery(block.event));
 }
 
 // Takes the smallest idle block of `device` that has `size` bytes; an empty block if there is none.
@@ -67,12 +67,14 @@ void give_back(const Block& block) {
 // relaxed capture mode. This object sets that mode for its life.
 class RelaxedCapture {
  public:
-  RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
-  ~RelaxedCapture() { cudaThreadExchangeStreamCaptureMode(&mode_); }
+  RelaxedCapture() { exchange(); }
+  ~RelaxedCapture() { exchange(); }
   RelaxedCapture(const RelaxedCapture&) = delete;
   RelaxedCapture& operator=(const RelaxedCapture&) = delete;
 
  private:
+  void exchange() { has_succeeded(cudaThreadExchangeStreamCaptureMode(&mode_)); }
+
   cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
 };
 
@@ -85,7 +87,7 @@ Block make_block(std::size_t size, int device) {
   check_cuda(cudaHostAlloc(&bytes, block.size, cudaHostAllocDefault), "lock memory of the host");
   block.bytes = static_cast<std::uint8_t*>(bytes);
   const cudaError_t error = cudaEventCreateWithFlags(&block.event, cudaEventDisableTiming);
-  if (error != cudaSuccess) cudaFreeHost(bytes);
+  if (error != cudaSuccess) has_succeeded(cudaFreeHost(bytes));
   check_cuda(error, "create an event");
   return block;
 }
@@ -111,7 +113,7 @@ PinnedMemory::~PinnedMemory() {
   if (is_captured_) return;
   const RelaxedCapture relaxed;
   // Without the event nobody knows when the block is free, so it is given up, not lent again.
-  if (cudaEventRecord(block_.event, stream_) == cudaSuccess) give_back(block_);
+  if (has_succeeded(cudaEventRecord(block_.event, stream_))) give_back(block_);
 }
 
 }  // namespace vrs

@@ -18,6 +18,7 @@ void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream);
 template <typename Job, typename Launch>
 void for_launches(const JobList<Job>& list, const Launch& launch) {
   for (int begin = 0; begin < list.count; begin += kMaxJobsPerLaunch) {
+    cudaGetLastError();  // what other code left there is not this launch's
     launch(list.jobs + begin,
            static_cast<unsigned>(std::min(list.count - begin, kMaxJobsPerLaunch)));
     check_cuda(cudaGetLastError(), "launch a kernel");

@@ -256,7 +256,7 @@ class CurrentDevice {
     check_cuda(cudaGetDevice(&previous_), "tell the current device");
     check_cuda(cudaSetDevice(device), "choose the device");
   }
-  ~CurrentDevice() { cudaSetDevice(previous_); }
+  ~CurrentDevice() { has_succeeded(cudaSetDevice(previous_)); }
   CurrentDevice(const CurrentDevice&) = delete;
   CurrentDevice& operator=(const CurrentDevice&) = delete;
 
@@ -303,8 +303,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
 int count_cuda_devices(std::string& reason) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaSuccess && count > 0) return count;
-  cudaGetLastError();  // clears the error: the next launch would report it as its own
+  if (has_succeeded(error) && count > 0) return count;
   reason = error == cudaSuccess ? "no device" : cudaGetErrorString(error);
   return 0;
 }
