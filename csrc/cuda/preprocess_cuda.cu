@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "contract/pixel_ops.h"
+#include "current_device.h"
 #include "cuda_check.h"
 #include "cuda_layout.h"
 #include "cuda_work.h"
@@ -248,21 +249,6 @@ void launch_resamples(const JobList<ResampleJob>& list, cudaStream_t stream) {
     GPU_LAUNCH((resample<Value>), dim3(most, count), dim3(kThreads), stream, jobs);
   });
 }
-
-// Makes `device` the one that this thread's CUDA calls mean, during this object's life.
-class CurrentDevice {
- public:
-  explicit CurrentDevice(int device) {
-    check_cuda(cudaGetDevice(&previous_), "tell the current device");
-    check_cuda(cudaSetDevice(device), "choose the device");
-  }
-  ~CurrentDevice() { has_succeeded(cudaSetDevice(previous_)); }
-  CurrentDevice(const CurrentDevice&) = delete;
-  CurrentDevice& operator=(const CurrentDevice&) = delete;
-
- private:
-  int previous_ = 0;
-};
 
 // Every launch of the graph would read the pixels of the time when it was captured.
 void refuse_captured_uploads(const Request& request, cudaStream_t stream) {

@@ -127,8 +127,35 @@ void check_errors() {
   }
 }
 
+int current_device() {
+  int device = -1;
+  cudaGetDevice(&device);
+  return device;
+}
+
+// Since CUDA 12 choosing a device makes a context there, on which nobody may have counted: each
+// process of a node would take memory of device 0.
+void check_devices() {
+  machine().devices = 3;
+  machine().contexts = 0b010;  // as torch has made one where its memory is
+  Example example(1, 40, 50, false);
+  example.target.device = 1;
+  expect_success(example, "on device 1");
+  expect(machine().contexts == 0b010, "a device that nothing uses stays as it is");
+
+  machine().contexts |= 0b100;
+  cudaSetDevice(2);
+  expect_success(example, "on device 1, where 2 is current");
+  expect(current_device() == 2, "a device that is in use is current again");
+  example.target.device = 2;
+  fail_next("cudaSetDevice", cudaErrorInvalidDevice);
+  expect_success(example, "on the current device, which is not chosen again");
+  expect(machine().contexts == 0b110, "device 0 is still unused");
+}
+
 const std::map<std::string, void (*)()> kChecks = {
     {"errors", check_errors},
+    {"devices", check_devices},
 };
 
 }  // namespace

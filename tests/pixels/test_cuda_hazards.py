@@ -22,7 +22,7 @@ from support.cuda_on_cpu import (
 
 pytestmark = pytest.mark.native
 
-HAZARDS = ("errors",)
+HAZARDS = ("errors", "devices")
 
 
 @pytest.fixture(

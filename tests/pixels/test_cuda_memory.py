@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,6 +88,27 @@ def test_rgb_on_a_device_is_copied_only_where_its_rows_are_not_packed() -> None:
     whole = torch.zeros((8, 20, 3), dtype=torch.uint8)
     assert pack(whole[:, 4:13]).data_ptr() == whole[:, 4:].data_ptr()
     assert pack(whole[:, ::2]).stride() == (30, 3, 1)
+
+
+def test_work_is_queued_while_its_device_is_torch_s_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = [0]
+
+    @contextmanager
+    def choose(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", choose)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=device.index))
+    queued: list[tuple[int, int, int]] = []
+
+    def launch(*, device: int, stream: int, **_: Any) -> None:
+        queued.append((current[-1], device, stream))
+
+    cuda_memory.queue(launch, on_cuda(1, is_contiguous=lambda: True, data_ptr=lambda: 64))
+    assert queued == [(1, 1, 1)]
+    assert current == [0]
 
 
 def pack(image: torch.Tensor) -> torch.Tensor:
