@@ -45,6 +45,10 @@ __global__ void __launch_bounds__(kThreads) map_contrasts(const ContrastJob* job
   }
 }
 
+void load_contrast_kernels() {
+  load_kernels(sum_channels, map_contrasts);
+}
+
 void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream) {
   constexpr std::int64_t kPixels = std::int64_t{kThreads} * kPixelsPerThread;
   const auto most = static_cast<std::int64_t>(list.most_rows) * list.most_columns;

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <vector>
 
+#include "capture.h"
 #include "cuda_check.h"
 #include "pinned_memory.h"
 
@@ -63,21 +64,6 @@ void give_back(const Block& block) {
   kept.blocks.erase(smallest);
 }
 
-// While some stream of the process is captured, CUDA refuses allocations, unless the thread has the
-// relaxed capture mode. This object sets that mode for its life.
-class RelaxedCapture {
- public:
-  RelaxedCapture() { exchange(); }
-  ~RelaxedCapture() { exchange(); }
-  RelaxedCapture(const RelaxedCapture&) = delete;
-  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
-
- private:
-  void exchange() { has_succeeded(cudaThreadExchangeStreamCaptureMode(&mode_)); }
-
-  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed;
-};
-
 Block make_block(std::size_t size, int device) {
   Block block;
   block.size = 1;
@@ -93,12 +79,6 @@ Block make_block(std::size_t size, int device) {
 }
 
 }  // namespace
-
-bool is_capturing(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  check_cuda(cudaStreamIsCapturing(stream, &status), "ask whether the stream is captured");
-  return status != cudaStreamCaptureStatusNone;
-}
 
 PinnedMemory::PinnedMemory(std::size_t bytes, cudaStream_t stream)
     : stream_(stream), is_captured_(is_capturing(stream)) {

@@ -33,6 +33,4 @@ class PinnedMemory {
   Block block_;
 };
 
-bool is_capturing(cudaStream_t stream);
-
 }  // namespace vrs

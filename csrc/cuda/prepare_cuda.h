@@ -10,9 +10,19 @@
 
 namespace vrs {
 
+// Each file of kernels has a function that loads all of its own to the current device.
+void load_contrast_kernels();
+void load_prepare_kernels();
+
 void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream);
 void launch_cells(const JobList<CellJob>& list, cudaStream_t stream);
 void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream);
+
+template <typename... Kernels>
+void load_kernels(Kernels... kernels) {
+  cudaFuncAttributes attributes;
+  (check_cuda(cudaFuncGetAttributes(&attributes, kernels), "load a kernel"), ...);
+}
 
 // Calls launch(jobs, count) for as many jobs at a time as a grid takes.
 template <typename Job, typename Launch>

@@ -6,12 +6,15 @@
 // number of chunks, so the memory of a block does not depend on sizes. "Along" is the axis of the
 // first pass, columns unless vertical_first; "lines" is the other axis.
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 
+#include "capture.h"
 #include "contract/pixel_ops.h"
-#include "current_device.h"
 #include "cuda_check.h"
 #include "cuda_layout.h"
 #include "cuda_work.h"
+#include "current_device.h"
 #include "gpu.h"
 #include "perturbed_pixels.h"
 #include "pinned_memory.h"
@@ -250,6 +253,19 @@ void launch_resamples(const JobList<ResampleJob>& list, cudaStream_t stream) {
   });
 }
 
+// Loads every kernel to the current device once. CUDA would do so at a kernel's first launch, which
+// fails if the stream is captured.
+void load_all_kernels(int device) {
+  static std::atomic<std::uint64_t> loaded{0};  // a bit for each device; beyond them: every time
+  const std::uint64_t bit = device < 64 ? std::uint64_t{1} << device : 0;
+  if ((loaded & bit) != 0) return;
+  const RelaxedCapture relaxed;
+  load_contrast_kernels();
+  load_prepare_kernels();
+  load_kernels(resample<float>, resample<std::uint16_t>, resample<std::uint8_t>);
+  loaded |= bit;
+}
+
 // Every launch of the graph would read the pixels of the time when it was captured.
 void refuse_captured_uploads(const Request& request, cudaStream_t stream) {
   if (!is_capturing(stream)) return;
@@ -266,6 +282,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   const CurrentDevice current(target.device);
   const auto stream = static_cast<cudaStream_t>(target.stream);
   refuse_captured_uploads(request, stream);
+  load_all_kernels(target.device);
   WorkLayout layout(request);
   void* device = target.allocate(layout.device_bytes());
   const PinnedMemory pinned(layout.upload_bytes(), stream);

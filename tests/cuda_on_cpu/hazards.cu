@@ -77,7 +77,7 @@ class Example {
     }
     vrs::Request on_cpu = request;
     for (vrs::ImageView& image : on_cpu.images) image.is_on_device = false;
-    std::vector<float> expected(batch_.size(), -1);
+    std::vector<float> expected(batch_.size(), -1);  // room for either type
     vrs::preprocess(on_cpu, {1, "portable"}, expected.data());
     const bool is_equal = std::memcmp(expected.data(), batch_.data(), 4 * batch_.size()) == 0;
     return is_equal ? "" : "other bits than the CPU's";
@@ -153,8 +153,33 @@ void check_devices() {
   expect(machine().contexts == 0b110, "device 0 is still unused");
 }
 
+// A kernel is loaded when it is first launched, which cannot be while its stream is captured. Nor
+// can memory be allocated then, by this thread or another, unless its capture mode is relaxed.
+void check_capture() {
+  for (const auto type : {vrs::OutputType::float32, vrs::OutputType::bfloat16}) {
+    Example example(1, 40, 50, true);
+    example.add_every_kind();
+    example.request.output_type = type;
+    CUstream_st stream{true};
+    example.target.stream = &stream;
+    machine().captured_streams = 1;
+    expect_success(example, "the first call of a process is captured");
+    const std::size_t kept = machine().locked_bytes;
+    expect(kept > 0, "the graph reads tables in locked memory");
+    expect_success(example, "a second capture");
+    expect(machine().locked_bytes > kept, "each captured call has locked memory of its own");
+    stream.is_captured = false;
+    expect_success(example, "a call while another stream is captured");
+    machine().captured_streams = 0;
+  }
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  cudaThreadExchangeStreamCaptureMode(&mode);
+  expect(mode == cudaStreamCaptureModeGlobal, "the thread's capture mode is as it was");
+}
+
 const std::map<std::string, void (*)()> kChecks = {
     {"errors", check_errors},
+    {"capture", check_capture},
     {"devices", check_devices},
 };
 
