@@ -276,6 +276,23 @@ void refuse_captured_uploads(const Request& request, cudaStream_t stream) {
   }
 }
 
+// Queues the transfer of all pieces: each is packed while the ones before are transferred.
+CudaWork upload(WorkLayout& layout, std::uint8_t* device, void* out, const CudaTarget& target) {
+  const auto stream = static_cast<cudaStream_t>(target.stream);
+  CudaWork work;
+  for (const UploadPiece& piece : layout.upload()) {
+    const PinnedMemory pinned(piece.bytes, stream);
+    if (piece.begin == 0) {
+      work = layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out);
+    }
+    pack_rows(piece, pinned.bytes(), target.threads);
+    check_cuda(cudaMemcpyAsync(device + piece.begin, pinned.bytes(), piece.bytes,
+                               cudaMemcpyHostToDevice, stream),
+               "copy the images to the device");
+  }
+  return work;
+}
+
 }  // namespace
 
 void preprocess_cuda(const Request& request, const CudaTarget& target, void* out) {
@@ -285,12 +302,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   load_all_kernels(target.device);
   WorkLayout layout(request);
   void* device = target.allocate(layout.device_bytes());
-  const PinnedMemory pinned(layout.upload_bytes(), stream);
-  const CudaWork work =
-      layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out, target.threads);
-  check_cuda(cudaMemcpyAsync(device, pinned.bytes(), layout.upload_bytes(), cudaMemcpyHostToDevice,
-                             stream),
-             "copy the images to the device");
+  const CudaWork work = upload(layout, static_cast<std::uint8_t*>(device), out, target);
   launch_contrasts(work.contrasts, stream);
   launch_cells(work.cells, stream);
   launch_blurs(work.blurs, stream);

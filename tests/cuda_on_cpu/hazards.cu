@@ -1,15 +1,18 @@
 // What the backend does on a machine that fails, is busy, has several devices or captures a graph:
 // `hazards NAME` ends with 0 where all is well, and says what is not.
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <functional>
 #include <map>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "contract/preprocess.h"
 #include "cuda/cuda_check.h"
+#include "cuda/upload_pieces.h"
 #include "machine.h"
 #include "perturb/perturb.h"
 
@@ -177,10 +180,72 @@ void check_capture() {
   expect(mode == cudaStreamCaptureModeGlobal, "the thread's capture mode is as it was");
 }
 
+constexpr std::size_t kMegabyte = std::size_t{1} << 20;
+
+// Images of the host go to the device while others are still copied to locked memory, of which
+// little is needed then.
+void check_uploads() {
+  Example small(5, 40, 50, false);
+  expect_success(small, "small images");
+  expect(machine().uploads.size() == 1, "small images are one transfer");
+
+  machine().uploads.clear();
+  Example large(3, 3001, 1401, false);
+  large.target.threads = 2;
+  expect_success(large, "large images");
+  std::size_t sum = 0, most = 0;
+  for (const std::size_t bytes : machine().uploads) {
+    sum += bytes;
+    most = std::max(most, bytes);
+  }
+  expect(machine().uploads.size() >= 5, "large images are several transfers");
+  expect(sum >= 3 * std::size_t{3} * 3001 * 1401 && sum < 37 * kMegabyte,
+         "all is transferred once");
+  expect(most <= 8 * kMegabyte, "no transfer is large");
+  expect(machine().most_locked_bytes <= 24 * kMegabyte, "locked memory is used again");
+}
+
+// Pieces hold every row once, in order and without gaps, and are no larger than they must be.
+void check_pieces() {
+  std::mt19937 engine(1);
+  const auto draw = [&](int most) { return std::size_t{1} + engine() % most; };
+  for (int i = 0; i < 2000; ++i) {
+    const std::size_t table_bytes = draw(100), most_bytes = draw(300);
+    std::vector<vrs::ImageView> images(draw(4));
+    std::vector<vrs::PixelCopy> copies;
+    std::size_t offset = table_bytes;
+    for (vrs::ImageView& image : images) {
+      image.height = static_cast<int>(draw(30));
+      copies.push_back({&image, offset, draw(40)});
+      offset += image.height * copies.back().pitch;
+    }
+    std::size_t reached = 0, copy = 0;
+    int row = 0;
+    for (const vrs::UploadPiece& piece : vrs::cut_upload(table_bytes, copies, most_bytes)) {
+      expect(piece.begin == reached, "a piece begins where the one before ends");
+      std::size_t filled = piece.begin == 0 ? table_bytes : 0;
+      expect(filled > 0 || !piece.bands.empty(), "no piece is empty");
+      const std::size_t need = filled > 0 ? filled : piece.bands[0].copy.pitch;
+      for (const vrs::RowBand& band : piece.bands) {
+        expect(band.copy.image == &images[copy] && band.begin == row && band.end > row,
+               "every row");
+        expect(band.offset == filled, "a band follows the one before");
+        filled += (band.end - band.begin) * band.copy.pitch;
+        row = band.end;
+        if (row == images[copy].height) ++copy, row = 0;
+      }
+      expect(piece.bytes == filled && filled <= std::max(most_bytes, need),
+             "a piece is as large as it may");
+      reached += piece.bytes;
+    }
+    expect(reached == offset && copy == images.size(), "all images");
+    if (!all_right) return;
+  }
+}
+
 const std::map<std::string, void (*)()> kChecks = {
-    {"errors", check_errors},
-    {"capture", check_capture},
-    {"devices", check_devices},
+    {"pieces", check_pieces},   {"uploads", check_uploads}, {"errors", check_errors},
+    {"capture", check_capture}, {"devices", check_devices},
 };
 
 }  // namespace
