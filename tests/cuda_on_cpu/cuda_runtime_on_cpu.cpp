@@ -289,6 +289,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   RETURN_ORDERED_FAILURE();
   RETURN_IF_FORBIDDEN_BY_CAPTURE();
   if (event == nullptr) return remember(cudaErrorInvalidResourceHandle);
+  ++cuda_on_cpu::machine().waits;
   event->queries_until_ready = 0;
   event->is_awaited = false;
   return cudaSuccess;

@@ -12,6 +12,7 @@
 
 #include "contract/preprocess.h"
 #include "cuda/cuda_check.h"
+#include "cuda/pinned_memory.h"
 #include "cuda/upload_pieces.h"
 #include "machine.h"
 #include "perturb/perturb.h"
@@ -243,9 +244,74 @@ void check_pieces() {
   }
 }
 
+// Locked memory is bounded where the host is far ahead of the device, and afterwards.
+void check_locked_memory() {
+  machine().is_busy = true;
+  Example example(2, 3001, 1401, false);  // 25 MB
+  for (int i = 0; i < 30; ++i) example.run();
+  expect(machine().most_locked_bytes > 400 * kMegabyte, "some calls do not wait for the device");
+  expect(machine().most_locked_bytes <= 512 * kMegabyte, "what waits for the device is bounded");
+  machine().is_busy = false;
+  Example(1, 40, 50, false).run();
+  expect(machine().locked_bytes <= 256 * kMegabyte, "what stays is bounded");
+}
+
+// The pool's own rules, by small limits.
+void check_pool() {
+  vrs::PinnedPool pool({64 << 10, 32 << 10});
+  const auto lend = [&pool](std::size_t bytes) {
+    return vrs::PinnedMemory(bytes, nullptr, pool).bytes();
+  };
+  lend(5 << 10);
+  expect(machine().locked_bytes == 8 << 10, "whole pages");
+  lend(8 << 10);
+  expect(machine().locked_bytes == 8 << 10, "an idle block is lent again");
+  lend(100 << 10);
+  expect(machine().most_locked_bytes <= (100 << 10) + (4 << 10),
+         "older blocks make room for a large one");
+  expect(machine().locked_bytes == 0, "what is beyond the limit is freed when it is given back");
+
+  machine().is_busy = true;
+  std::uint8_t* const first = lend(30 << 10);
+  lend(30 << 10);
+  const int waits = machine().waits;
+  expect(lend(20 << 10) == first, "the oldest block is lent again");
+  expect(machine().waits == waits + 1, "when the device has read it");
+  {
+    const vrs::PinnedMemory one(30 << 10, nullptr, pool), other(30 << 10, nullptr, pool),
+        third(9 << 10, nullptr, pool);
+    expect(machine().locked_bytes > 64 << 10, "a block beyond the limit where all are lent");
+  }
+  machine().is_busy = false;
+  lend(1);
+  expect(machine().locked_bytes <= 32 << 10,
+         "idle blocks beyond the limit are freed by a later call");
+
+  // Blocks that were lost or not had do not count: there is room for two more.
+  fail_next("cudaEventRecord", cudaErrorInvalidResourceHandle);
+  lend(30 << 10);
+  fail_next("cudaHostAlloc", cudaErrorMemoryAllocation);
+  bool has_thrown = false;
+  try {
+    lend(60 << 10);
+  } catch (const std::runtime_error&) {
+    has_thrown = true;
+  }
+  expect(has_thrown, "a failure is thrown");
+  machine().is_busy = true;
+  std::uint8_t* const second = lend(30 << 10);
+  expect(lend(30 << 10) != second, "room for two blocks");
+  expect(lend(30 << 10) == second, "and no more");
+}
+
 const std::map<std::string, void (*)()> kChecks = {
-    {"pieces", check_pieces},   {"uploads", check_uploads}, {"errors", check_errors},
-    {"capture", check_capture}, {"devices", check_devices},
+    {"locked_memory", check_locked_memory},
+    {"pool", check_pool},
+    {"pieces", check_pieces},
+    {"uploads", check_uploads},
+    {"errors", check_errors},
+    {"capture", check_capture},
+    {"devices", check_devices},
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Machine {
   // What was seen.
   std::uint64_t contexts = 0;  // a bit for each device that has a primary context
   std::size_t locked_bytes = 0, most_locked_bytes = 0;
+  int waits = 0;                     // for events
   std::vector<std::size_t> uploads;  // bytes of each copy to the device
   std::vector<dim3> grids;           // of each launch
 };
