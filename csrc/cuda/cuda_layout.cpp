@@ -85,15 +85,16 @@ class WorkWriter final : public DeviceWriter {
   }
 
   template <typename Job, typename SizeOf>
-  JobList<Job> place_list(const std::vector<Job>& jobs, const SizeOf& size_of) {
+  JobList<Job> place_list(std::vector<Job>& jobs, const SizeOf& size_of) {
+    const auto pixels_of_job = [&](const Job& job) {
+      return std::int64_t{size_of(job).height} * size_of(job).width;
+    };
+    std::stable_sort(jobs.begin(), jobs.end(), [&](const Job& a, const Job& b) {
+      return pixels_of_job(a) > pixels_of_job(b);
+    });
     JobList<Job> list;
-    list.count = static_cast<int>(jobs.size());
     list.jobs = place(jobs.data(), jobs.size());
-    for (const Job& job : jobs) {
-      const auto size = size_of(job);
-      list.most_rows = std::max(list.most_rows, size.height);
-      list.most_columns = std::max(list.most_columns, size.width);
-    }
+    for (const Job& job : jobs) list.sizes.push_back({size_of(job).height, size_of(job).width});
     return list;
   }
 

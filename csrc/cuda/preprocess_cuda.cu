@@ -243,13 +243,12 @@ namespace {
 
 template <typename Value>
 void launch_resamples(const JobList<ResampleJob>& list, cudaStream_t stream) {
-  const auto tiles = [&](int height, int width) {
-    return static_cast<unsigned>((list.most_rows + height - 1) / height) *
-           static_cast<unsigned>((list.most_columns + width - 1) / width);
+  const auto count = [](const Size& size) {  // of whichever pass comes first
+    return std::max(count_tiles(size, kTileLines, kTileAlong),
+                    count_tiles(size, kTileAlong, kTileLines));
   };
-  const unsigned most = std::max(tiles(kTileLines, kTileAlong), tiles(kTileAlong, kTileLines));
-  for_launches(list, [&](const ResampleJob* jobs, unsigned count) {
-    GPU_LAUNCH((resample<Value>), dim3(most, count), dim3(kThreads), stream, jobs);
+  for_launches(list, count, [&](const ResampleJob* jobs, dim3 grid) {
+    GPU_LAUNCH((resample<Value>), grid, dim3(kThreads), stream, jobs);
   });
 }
 

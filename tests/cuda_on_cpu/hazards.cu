@@ -304,14 +304,46 @@ void check_pool() {
   expect(lend(30 << 10) == second, "and no more");
 }
 
+std::uint64_t count_blocks() {
+  std::uint64_t blocks = 0;
+  for (const dim3& grid : machine().grids) blocks += std::uint64_t{grid.x} * grid.y;
+  return blocks;
+}
+
+// Jobs of different sizes share launches, but a small one has no blocks for the largest one's rows
+// and another one's columns.
+void check_grids() {
+  Example tall(1, 1200, 2, true), wide(1, 2, 1200, true), small(1, 3, 3, true);
+  std::uint64_t alone = 0;
+  std::size_t launches = 0;
+  for (Example* each : {&tall, &wide, &small}) {
+    each->add_every_kind();
+    machine().grids.clear();
+    expect_success(*each, "one image");
+    alone += count_blocks();
+    launches = machine().grids.size();
+  }
+  Example both(0, 1, 1, true);
+  for (int i = 0; i < 12; ++i) {  // in an order that mixes them
+    const int size = i % 3;
+    const Example& each = size == 0 ? tall : size == 1 ? wide : small;
+    both.request.images.push_back(each.request.images[0]);
+    for (vrs::Job job : each.request.jobs) {
+      job.image = i;
+      both.request.jobs.push_back(job);
+    }
+  }
+  machine().grids.clear();
+  expect_success(both, "twelve images");
+  expect(count_blocks() <= 2 * 4 * alone, "at most as many blocks without work as with it");
+  expect(machine().grids.size() <= 3 * launches, "jobs of a size share a launch");
+}
+
 const std::map<std::string, void (*)()> kChecks = {
-    {"locked_memory", check_locked_memory},
-    {"pool", check_pool},
-    {"pieces", check_pieces},
-    {"uploads", check_uploads},
-    {"errors", check_errors},
-    {"capture", check_capture},
-    {"devices", check_devices},
+    {"grids", check_grids},     {"locked_memory", check_locked_memory},
+    {"pool", check_pool},       {"pieces", check_pieces},
+    {"uploads", check_uploads}, {"errors", check_errors},
+    {"capture", check_capture}, {"devices", check_devices},
 };
 
 }  // namespace
