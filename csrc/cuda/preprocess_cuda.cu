@@ -314,12 +314,4 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   }
 }
 
-int count_cuda_devices(std::string& reason) {
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (has_succeeded(error) && count > 0) return count;
-  reason = error == cudaSuccess ? "no device" : cudaGetErrorString(error);
-  return 0;
-}
-
 }  // namespace vrs

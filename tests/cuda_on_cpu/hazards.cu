@@ -2,6 +2,7 @@
 // `hazards NAME` ends with 0 where all is well, and says what is not.
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -339,11 +340,41 @@ void check_grids() {
   expect(machine().grids.size() <= 3 * launches, "jobs of a size share a launch");
 }
 
+// Why there is no device, in words that say what to do.
+void check_reasons() {
+  const auto expect_reason = [](const std::string& wanted) {
+    std::string reason;
+    const int devices = vrs::count_devices(reason);
+    expect(devices == 0 && reason == wanted, "'" + reason + "', not '" + wanted + "'");
+    expect(cudaPeekAtLastError() == cudaSuccess, "the error is not kept");
+  };
+  machine().driver_version = 0;
+  expect_reason("no NVIDIA driver, or none that this process can reach");
+  expect(Example(1, 4, 4, false).message_of_run() ==
+             "device: no CUDA device 0 among 0 (no NVIDIA driver, or none that this process can "
+             "reach)",
+         "the op says it too");
+  machine().driver_version = 12040;
+  expect_reason(
+      "the NVIDIA driver goes up to CUDA 12.4, this build needs CUDA 13.0: update the driver, or "
+      "install "
+      "vrs_lmeval again with the nvcc of CUDA 12 on PATH");
+  machine().driver_version = 13010;
+  machine().devices = 0;
+  unsetenv("CUDA_VISIBLE_DEVICES");
+  expect_reason("no CUDA-capable device is detected");
+  setenv("CUDA_VISIBLE_DEVICES", "", 1);
+  expect_reason("no CUDA-capable device is detected; CUDA_VISIBLE_DEVICES is ''");
+  fail_next("cudaGetDeviceCount", cudaErrorInitializationError);
+  expect_reason(
+      "initialization error: CUDA was used before this process was forked; start processes by "
+      "'spawn'");
+}
+
 const std::map<std::string, void (*)()> kChecks = {
-    {"grids", check_grids},     {"locked_memory", check_locked_memory},
-    {"pool", check_pool},       {"pieces", check_pieces},
-    {"uploads", check_uploads}, {"errors", check_errors},
-    {"capture", check_capture}, {"devices", check_devices},
+    {"reasons", check_reasons}, {"grids", check_grids},     {"locked_memory", check_locked_memory},
+    {"pool", check_pool},       {"pieces", check_pieces},   {"uploads", check_uploads},
+    {"errors", check_errors},   {"capture", check_capture}, {"devices", check_devices},
 };
 
 }  // namespace

@@ -22,7 +22,7 @@ from support.cuda_on_cpu import (
 
 pytestmark = pytest.mark.native
 
-HAZARDS = ("errors", "devices", "capture", "uploads", "pieces", "locked_memory", "pool", "grids")
+HAZARDS = ("errors", "devices", "capture", "uploads", "pieces", "locked_memory", "pool", "grids", "reasons")
 
 
 @pytest.fixture(
