@@ -20,11 +20,19 @@ from vrs_lmeval.pixels.preprocess import count_devices, preprocess
 from vrs_lmeval.pixels.torch_op import Preprocess
 from vrs_lmeval.records import Perturbation
 
-DEVICES, REASON = count_devices()
 IDENTITY = [Perturbation.identity()]
 
-if os.environ.get("VRS_REQUIRE_GPU") != "1":
-    pytestmark = pytest.mark.skipif(DEVICES == 0 or not torch.cuda.is_available(), reason=f"no CUDA device: {REASON}")
+
+@pytest.fixture(autouse=True)
+def _device() -> None:
+    """Asked for when a test runs: what is forked from a process that has asked cannot use CUDA."""
+    number, reason = count_devices()
+    if number > 0 and torch.cuda.is_available():
+        return
+    message = f"no CUDA device: {reason or 'torch finds none'}"
+    if os.environ.get("VRS_REQUIRE_GPU") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def assert_equal_on_device(images: Any, changes: list[Perturbation], geometry: Geometry, **options: Any) -> None:
