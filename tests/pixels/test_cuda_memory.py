@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,28 @@ def test_the_device_is_that_of_the_arguments(images: Any, out: Any, device: Any,
 def test_what_does_not_agree_is_named(images: Any, out: Any, device: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         cuda_memory.find_device(images, out, device)
+
+
+def test_a_refused_capture_may_warn_that_its_graph_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch does at the end of a capture that failed; a warning is an error in our tests."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("images[0]: while a CUDA graph is captured, images must lie on the device")
+
+    @contextmanager
+    def capture(_: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            warnings.warn("The CUDA Graph is empty. This usually means that", UserWarning, stacklevel=1)
+
+    path = Path(__file__).with_name("test_cuda_device.py")
+    on_a_device: Any = ModuleType("on_a_device")
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(on_a_device))
+    monkeypatch.setattr(on_a_device, "preprocess", refuse)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    on_a_device.test_images_of_the_host_are_refused_while_a_graph_is_captured()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a device")
