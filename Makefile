@@ -7,7 +7,7 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/asking/test_image_loglikelihood.py tests/asking/test_self_check.py tests/asking/test_answer_cache.py tests/asking/test_weight_report.py \
 	tests/pixels/test_image_processor.py tests/pixels/test_torchvision_parity.py tests/asking/test_architectures.py tests/test_private_names.py \
 	tests/conversion/test_convert_llava.py tests/test_controls.py
-SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
+SOURCES := $(shell git ls-files csrc cmake CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
 unexport PYTHONDONTWRITEBYTECODE # where it is set, each of the hundred processes of a test run compiles the package anew
 
