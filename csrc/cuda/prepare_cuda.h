@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 
 #include "cuda_check.h"
 #include "cuda_work.h"
@@ -20,10 +21,18 @@ void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream);
 void launch_cells(const JobList<CellJob>& list, cudaStream_t stream);
 void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream);
 
+inline void check_load(cudaError_t error) {
+  if (error != cudaErrorNoKernelImageForDevice) return check_cuda(error, "load a kernel");
+  has_succeeded(error);
+  throw std::runtime_error(
+      "this build of vrs_lmeval has no code for this GPU: install it again with an nvcc that knows "
+      "the GPU, and without CMAKE_CUDA_ARCHITECTURES");
+}
+
 template <typename... Kernels>
 void load_kernels(Kernels... kernels) {
   cudaFuncAttributes attributes;
-  (check_cuda(cudaFuncGetAttributes(&attributes, kernels), "load a kernel"), ...);
+  (check_load(cudaFuncGetAttributes(&attributes, kernels)), ...);
 }
 
 // Calls launch(jobs, grid) for as many jobs at a time as a grid takes; grid.x is the most blocks

@@ -105,6 +105,13 @@ void expect_success(Example& example, const std::string& when) {
 // CUDA keeps a failed call's error for this thread: neither a later call of ours nor other code of
 // the process may take it for its own.
 void check_errors() {
+  fail_next("cudaFuncGetAttributes", cudaErrorNoKernelImageForDevice);
+  expect(Example(1, 4, 4, true).message_of_run() ==
+             "this build of vrs_lmeval has no code for this GPU: install it again with an nvcc "
+             "that knows the GPU, and "
+             "without CMAKE_CUDA_ARCHITECTURES",
+         "a build for other GPUs says so");
+
   Example example(1, 40, 50, false);
   fail_next("cudaHostAlloc", cudaErrorMemoryAllocation);
   const std::string message = example.message_of_run();
