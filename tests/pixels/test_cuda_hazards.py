@@ -22,7 +22,18 @@ from support.cuda_on_cpu import (
 
 pytestmark = pytest.mark.native
 
-HAZARDS = ("errors", "devices", "capture", "uploads", "pieces", "locked_memory", "pool", "grids", "reasons")
+HAZARDS = (
+    "errors",
+    "devices",
+    "capture",
+    "uploads",
+    "pieces",
+    "locked_memory",
+    "pool",
+    "pool_by_threads",
+    "grids",
+    "reasons",
+)
 
 
 @pytest.fixture(
@@ -33,7 +44,7 @@ def hazards(request: pytest.FixtureRequest, cuda_build_folder: Path) -> Path:
     if reason := reason_to_skip(flavour):
         pytest.skip(reason)
     return compile_program(
-        [*backend_sources(), FOLDER / "hazards.cu"],
+        [*backend_sources(), FOLDER / "hazards.cu", FOLDER / "memory_hazards.cu"],
         flavour,
         cuda_build_folder / f"hazards-{flavour.name}",
         extra_flags=BACKEND_FLAGS,
