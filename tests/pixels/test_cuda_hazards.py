@@ -13,6 +13,7 @@ from support.cuda_on_cpu import (
     FOLDER,
     MEMORY,
     PLAIN,
+    RACES,
     Flavour,
     backend_sources,
     compile_program,
@@ -36,9 +37,10 @@ HAZARDS = (
 )
 
 
-@pytest.fixture(
-    scope="module", params=[PLAIN, pytest.param(MEMORY, marks=pytest.mark.whole)], ids=lambda each: each.name
-)
+FLAVOURS = (PLAIN, *(pytest.param(each, marks=pytest.mark.whole) for each in (MEMORY, RACES)))
+
+
+@pytest.fixture(scope="module", params=FLAVOURS, ids=lambda flavour: flavour.name)
 def hazards(request: pytest.FixtureRequest, cuda_build_folder: Path) -> Path:
     flavour: Flavour = request.param
     if reason := reason_to_skip(flavour):
