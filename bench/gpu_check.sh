@@ -3,7 +3,7 @@
 #
 # Made for a device that is there for fifteen minutes: the steps that tell most come first, each has a time limit, and
 # what was measured before a limit is kept. Writes to $OUT (default: gpu_check): gpu_check.log, summary.md with a line for
-# each step, gpu_table.md with the times, ncu.csv with each kernel's executed instructions.
+# each step, gpu_table.md with the times, ncu_table.md with each launch's executed instructions.
 # Exits with 1 if a step failed or could not run.
 #
 # VRS_WHEEL=path installs this wheel, so that nothing is compiled there: `make gpu-wheel PYTHON=python3.12` builds one for
@@ -207,6 +207,7 @@ count_instructions() {
     step "ncu" 60 ncu --clock-control none --metrics "$metrics" --csv --log-file "$out/ncu.csv" \
       --kernel-name 'regex:resample|blur|average_cells|sum_channels|map_contrasts' \
       "$python" bench/bench_cuda.py --once --device "$device"
+    "$python" bench/ncu_table.py "$out/ncu.csv" >"$out/ncu_table.md" || not_run "the table of ncu" "see ncu.csv"
   else
     not_run "ncu" "no ncu on this machine"
   fi

@@ -186,6 +186,27 @@ def test_a_profiler_s_run_tells_its_cases_in_order() -> None:
     ]
 
 
+NCU = """==PROF== Connected to process 7
+"ID","Process ID","Kernel Name","Metric Name","Metric Unit","Metric Value"
+"0","7","void vrs::resample<float>(const vrs::ResampleJob *)","gpu__time_duration.sum","us","9.50"
+"0","7","void vrs::resample<float>(const vrs::ResampleJob *)","smsp__inst_executed.sum","inst","5,320,000"
+"1","7","vrs::blur(const vrs::BlurJob *)","smsp__inst_executed.sum","inst","22,900,000"
+"""
+
+
+def test_ncu_s_lines_become_a_row_for_each_launch(tmp_path: Path) -> None:
+    (tmp_path / "ncu.csv").write_text(NCU, encoding="utf-8")
+    done = run(sys.executable, BENCH / "ncu_table.py", tmp_path / "ncu.csv")
+    assert done.stdout.splitlines() == [
+        "| kernel | warp instructions | time | memory | registers |",
+        "|---|---|---|---|---|",
+        "| `void vrs::resample<float>` | 5,320,000 inst | 9.50 us |  |  |",
+        "| `vrs::blur` | 22,900,000 inst |  |  |  |",
+    ]
+    (tmp_path / "ncu.csv").write_text("==ERROR== no permission\n", encoding="utf-8")
+    assert run(sys.executable, BENCH / "ncu_table.py", tmp_path / "ncu.csv").returncode == 1
+
+
 def test_cv_cuda_is_asked_for_torchvision_s_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Torchvision stands in for the functions that CV-CUDA has under the same names, which need a device."""
     functional = pytest.importorskip("torchvision.transforms.v2.functional")
