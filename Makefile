@@ -7,11 +7,11 @@ MODEL_TESTS := tests/asking/test_model.py tests/asking/test_chat_prompts.py test
 	tests/asking/test_image_loglikelihood.py tests/asking/test_self_check.py tests/asking/test_answer_cache.py tests/asking/test_weight_report.py \
 	tests/pixels/test_image_processor.py tests/pixels/test_torchvision_parity.py tests/asking/test_architectures.py tests/test_private_names.py \
 	tests/conversion/test_convert_llava.py tests/test_controls.py
-SOURCES := $(shell git ls-files csrc CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
+SOURCES := $(shell git ls-files csrc cmake CMakeLists.txt pyproject.toml constraints.txt '*.pth' '*.start')
 
 unexport PYTHONDONTWRITEBYTECODE # where it is set, each of the hundred processes of a test run compiles the package anew
 
-.PHONY: demo study quick test test-all fuzz test-models test-lowest test-newest test-vllm lint format types tidy bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
+.PHONY: demo study quick test test-all fuzz test-models test-lowest test-newest test-vllm lint format types tidy gpu-wheel bench-kernels bench-kernels-torchvision test-torchvision parser-report check-wheel audit docs readme-picture clean
 
 demo: $(VENV)/.installed
 	@echo "Asking two small models that ship with the package 486 requests each: about a minute, nothing is downloaded."
@@ -125,6 +125,13 @@ audit: $(VENV)/.installed .venv-audit/.installed
 	@$(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/python -m pip install -qq "pip-audit>=2.10" "pip-licenses>=5" "cyclonedx-bom>=7"
 	@touch $@
+
+# For a machine that has a GPU for minutes (bench/gpu_check.sh): the extension for one Python and one architecture.
+GPU_ARCHITECTURE ?= 90-real
+gpu-wheel:
+	CMAKE_ARGS="-DVRS_CUDA=ON -DCMAKE_CUDA_ARCHITECTURES=$(GPU_ARCHITECTURE)" \
+	    $(PYTHON) -m pip wheel -q --no-deps -w build/gpu-wheel .
+	@ls build/gpu-wheel
 
 bench-kernels: $(VENV)/.installed-dev
 	$(BIN)/python bench/bench_preprocess.py

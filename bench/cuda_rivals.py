@@ -1,4 +1,4 @@
-"""What users of torchvision and kornia run on a GPU today; bench_cuda.py times it if they are installed.
+"""What users of torchvision, kornia and CV-CUDA run on a GPU today; bench_cuda.py times those that are installed.
 
 There are six variants, as in bench_preprocess.py. Filters, noise and blur are defined differently from ours
 (torchvision on CUDA resizes in float), so times can be compared, but not pixels. Images are (height, width, 3) uint8
@@ -87,9 +87,35 @@ def kornia_pipeline(geometry: Geometry, device: torch.device) -> Pipeline:
     return run
 
 
+def cvcuda_pipeline(geometry: Geometry, device: torch.device) -> Pipeline:
+    """CV-CUDA 0.19's functions of torchvision's names, on torch's tensors and stream."""
+    from cvcuda import tv
+
+    size = geometry.size[0]
+    assert geometry.mean is not None
+    assert geometry.std is not None
+    mean, std = list(geometry.mean), list(geometry.std)
+
+    def blur(image: Tensor) -> Tensor:
+        blurred: Tensor = tv.gaussian_blur(image, [13, 13], [2.0, 2.0])
+        return blurred
+
+    def run(image: Tensor, variants: int) -> Tensor:
+        planes = image.permute(2, 0, 1).contiguous()  # CV-CUDA takes whole planes
+        shown = [planes] if variants == 1 else perturb_tensor(planes, blur)
+        outputs = []
+        for each in shown:
+            small = tv.resize(each, [size], "bicubic", antialias=True)
+            crop = tv.center_crop(small, [size, size])
+            outputs.append(tv.normalize(tv.to_dtype(crop, torch.float32, scale=True), mean, std))
+        return torch.stack(outputs)
+
+    return run
+
+
 def installed_pipelines(geometry: Geometry, device: torch.device) -> dict[str, Pipeline]:
     """By name, the pipelines whose packages are installed here."""
-    makers = {"torchvision": torchvision_pipeline, "kornia": kornia_pipeline}
+    makers = {"torchvision": torchvision_pipeline, "kornia": kornia_pipeline, "cvcuda": cvcuda_pipeline}
     return {name: make(geometry, device) for name, make in makers.items() if try_import(name)[0]}
 
 

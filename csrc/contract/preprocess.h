@@ -201,7 +201,9 @@ void preprocess(const Request& request, const Options& options, void* out);
 // A device, and the stream, memory and threads to use.
 struct CudaTarget {
   int device = 0;
-  void* stream = nullptr;  // a cudaStream_t: work is queued there, nothing waits for it
+  // A cudaStream_t: work is queued there. Nothing waits for it, unless it is so far behind that 512
+  // MiB of the host's memory are locked for what it has not read.
+  void* stream = nullptr;
   // Gives that many bytes of the device's memory, aligned to kDeviceAlignment. They must stay valid
   // until the stream has finished this call's work. Called once.
   std::function<void*(std::size_t)> allocate;

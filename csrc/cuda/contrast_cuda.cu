@@ -45,13 +45,18 @@ __global__ void __launch_bounds__(kThreads) map_contrasts(const ContrastJob* job
   }
 }
 
+void load_contrast_kernels() {
+  load_kernels(sum_channels, map_contrasts);
+}
+
 void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream) {
   constexpr std::int64_t kPixels = std::int64_t{kThreads} * kPixelsPerThread;
-  const auto most = static_cast<std::int64_t>(list.most_rows) * list.most_columns;
-  const auto blocks = static_cast<unsigned>((most + kPixels - 1) / kPixels);
-  for_launches(list, [&](const ContrastJob* jobs, unsigned count) {
-    GPU_LAUNCH(sum_channels, dim3(blocks, count), dim3(kThreads), stream, jobs);
-    GPU_LAUNCH(map_contrasts, dim3(1, count), dim3(kThreads), stream, jobs);
+  const auto count = [](const Size& size) {
+    return (std::int64_t{size.height} * size.width + kPixels - 1) / kPixels;
+  };
+  for_launches(list, count, [&](const ContrastJob* jobs, dim3 grid) {
+    GPU_LAUNCH(sum_channels, grid, dim3(kThreads), stream, jobs);
+    GPU_LAUNCH(map_contrasts, dim3(1, grid.y), dim3(kThreads), stream, jobs);
   });
 }
 

@@ -2,13 +2,12 @@
 #include "cuda_layout.h"
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "perturb/low_pass.h"
 #include "perturb/perturb.h"
 #include "perturb/perturbed_rows.h"
 #include "resample/resample_kernels.h"
-#include "runtime/thread_pool.h"
 
 namespace vrs {
 namespace {
@@ -24,14 +23,22 @@ std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
 
 }  // namespace
 
-// One pass over the jobs. It only measures if the areas have no memory of the host.
+// What lies in device memory one after the other.
+struct DeviceAreas {
+  DeviceArea tables;  // and jobs
+  DeviceArea pixels;  // of the host's images
+  DeviceArea scratch;
+};
+
+// One pass over the jobs. It only measures if the tables have no memory of the host.
 class WorkWriter final : public DeviceWriter {
  public:
-  WorkWriter(WorkLayout& layout, DeviceArea& upload, DeviceArea& scratch, void* out)
+  WorkWriter(WorkLayout& layout, DeviceAreas& areas, void* out)
       : DeviceWriter(layout.kept_),
         layout_(layout),
-        upload_(upload),
-        scratch_(scratch),
+        tables_(areas.tables),
+        pixels_(areas.pixels),
+        scratch_(areas.scratch),
         out_(static_cast<std::uint8_t*>(out)) {}
 
   CudaWork write() {
@@ -58,18 +65,13 @@ class WorkWriter final : public DeviceWriter {
     return work;
   }
 
-  // Rows of pixels that have a place in device memory, but are not copied yet.
-  struct PixelCopy {
-    const ImageView* image;
-    std::uint8_t* target;
-    std::size_t pitch;
-  };
-  const std::vector<PixelCopy>& pixel_copies() const { return pixel_copies_; }
+  // From the start of the pixels.
+  std::vector<PixelCopy> pixel_copies() && { return std::move(pixel_copies_); }
 
  private:
   template <typename T>
   const T* place(const T* values, std::size_t count) {
-    const auto [host, device] = upload_.reserve<T>(count);
+    const auto [host, device] = tables_.reserve<T>(count);
     if (host != nullptr) std::copy_n(values, count, host);
     return device;
   }
@@ -83,15 +85,16 @@ class WorkWriter final : public DeviceWriter {
   }
 
   template <typename Job, typename SizeOf>
-  JobList<Job> place_list(const std::vector<Job>& jobs, const SizeOf& size_of) {
+  JobList<Job> place_list(std::vector<Job>& jobs, const SizeOf& size_of) {
+    const auto pixels_of_job = [&](const Job& job) {
+      return std::int64_t{size_of(job).height} * size_of(job).width;
+    };
+    std::stable_sort(jobs.begin(), jobs.end(), [&](const Job& a, const Job& b) {
+      return pixels_of_job(a) > pixels_of_job(b);
+    });
     JobList<Job> list;
-    list.count = static_cast<int>(jobs.size());
     list.jobs = place(jobs.data(), jobs.size());
-    for (const Job& job : jobs) {
-      const auto size = size_of(job);
-      list.most_rows = std::max(list.most_rows, size.height);
-      list.most_columns = std::max(list.most_columns, size.width);
-    }
+    for (const Job& job : jobs) list.sizes.push_back({size_of(job).height, size_of(job).width});
     return list;
   }
 
@@ -122,9 +125,8 @@ class WorkWriter final : public DeviceWriter {
     const std::size_t row_bytes = std::size_t{1} * image.width * image.channels;
     const std::size_t pitch =
         (row_bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
-    const auto [host, device] = upload_.reserve<std::uint8_t>(pitch * image.height);
-    if (host != nullptr) pixel_copies_.push_back({&image, host, pitch});
-    placed.pixels = device;
+    pixel_copies_.push_back({&image, pixels_.bytes(), pitch});
+    placed.pixels = pixels_.reserve<std::uint8_t>(pitch * image.height).second;
     placed.row_stride = static_cast<std::int64_t>(pitch);
     images_[index] = placed;
     return placed;
@@ -154,7 +156,8 @@ class WorkWriter final : public DeviceWriter {
   void write_job(const Job& job, WorkLayout::PlannedJob& planned, void* out);
 
   WorkLayout& layout_;
-  DeviceArea& upload_;
+  DeviceArea& tables_;
+  DeviceArea& pixels_;
   DeviceArea& scratch_;
   std::uint8_t* out_;
   const void* values_ = nullptr;
@@ -260,10 +263,15 @@ WorkLayout::WorkLayout(const Request& request) : request_(request) {
   for (const Job& job : request.jobs) {
     jobs_.push_back(plan_job(job));
   }
-  DeviceArea upload(nullptr, 0), scratch(nullptr, 0);
-  WorkWriter(*this, upload, scratch, nullptr).write();
-  upload_bytes_ = upload.bytes();
-  scratch_bytes_ = scratch.bytes();
+  DeviceAreas areas{{nullptr, 0}, {nullptr, 0}, {nullptr, 0}};
+  WorkWriter writer(*this, areas, nullptr);
+  writer.write();
+  table_bytes_ = areas.tables.bytes();
+  uploaded_bytes_ = table_bytes_ + areas.pixels.bytes();
+  scratch_bytes_ = areas.scratch.bytes();
+  std::vector<PixelCopy> copies = std::move(writer).pixel_copies();
+  for (PixelCopy& copy : copies) copy.offset += table_bytes_;
+  upload_ = cut_upload(table_bytes_, copies);
 }
 
 WorkLayout::PlannedJob WorkLayout::plan_job(const Job& job) const {
@@ -275,19 +283,10 @@ WorkLayout::PlannedJob WorkLayout::plan_job(const Job& job) const {
   return planned;
 }
 
-CudaWork WorkLayout::write(std::uint8_t* host, std::uintptr_t device, void* out, int threads) {
-  DeviceArea upload(host, device), scratch(nullptr, device + upload_bytes_);
-  WorkWriter writer(*this, upload, scratch, out);
-  const CudaWork work = writer.write();
-  const auto& copies = writer.pixel_copies();
-  run_tasks(static_cast<int>(copies.size()), threads, [&](int index) {
-    const auto& [image, target, pitch] = copies[index];
-    const std::size_t row_bytes = std::size_t{1} * image->width * image->channels;
-    for (int y = 0; y < image->height; ++y) {
-      std::memcpy(target + y * pitch, image->pixels + y * image->row_stride, row_bytes);
-    }
-  });
-  return work;
+CudaWork WorkLayout::write(std::uint8_t* host, std::uintptr_t device, void* out) {
+  DeviceAreas areas{
+      {host, device}, {nullptr, device + table_bytes_}, {nullptr, device + uploaded_bytes_}};
+  return WorkWriter(*this, areas, out).write();
 }
 
 }  // namespace vrs

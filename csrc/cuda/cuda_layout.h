@@ -12,6 +12,7 @@
 #include "cuda_work.h"
 #include "perturb/perturbation_parts.h"
 #include "resample/cpu_plan.h"
+#include "upload_pieces.h"
 
 namespace vrs {
 
@@ -44,15 +45,14 @@ class WorkLayout {
   // outlive this object.
   explicit WorkLayout(const Request& request);
 
-  // Bytes of device memory that write() fills from the host; memory that only kernels write
-  // follows.
-  std::size_t upload_bytes() const { return upload_bytes_; }
-  std::size_t device_bytes() const { return upload_bytes_ + scratch_bytes_; }
+  // From the start of device memory: tables, weights and jobs, which write() gives; then pixels of
+  // the host's images. Memory that only kernels write follows.
+  const std::vector<UploadPiece>& upload() const { return upload_; }
+  std::size_t device_bytes() const { return uploaded_bytes_ + scratch_bytes_; }
 
-  // Writes upload_bytes() bytes to `host`; the caller copies them to `device`, the address of
-  // device_bytes() bytes of device memory. `out`: the address of the batch in device memory. At
-  // most `threads` threads copy pixels.
-  CudaWork write(std::uint8_t* host, std::uintptr_t device, void* out, int threads);
+  // Writes what comes before all pixels to `host`, the start of the first piece. `device`: the
+  // address of device_bytes() bytes of device memory; `out`: that of the batch there.
+  CudaWork write(std::uint8_t* host, std::uintptr_t device, void* out);
 
  private:
   friend class WorkWriter;
@@ -67,7 +67,9 @@ class WorkLayout {
   const Request& request_;
   DeviceWriter::Kept kept_;  // filled by the pass that measures
   std::vector<PlannedJob> jobs_;
-  std::size_t upload_bytes_ = 0;
+  std::vector<UploadPiece> upload_;
+  std::size_t table_bytes_ = 0;
+  std::size_t uploaded_bytes_ = 0;  // tables and pixels
   std::size_t scratch_bytes_ = 0;
 };
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "contract/preprocess.h"
 #include "perturb/pixel_runs.h"
@@ -63,13 +64,12 @@ struct ContrastJob {
   std::uint8_t* levels;      // [3][256]
 };
 
-// A kernel's jobs in device memory, and the size of the largest job: the grid must cover it.
+// A kernel's jobs in device memory, the largest first, and on the host the size of each: of what
+// the kernel writes, or of the pixels that it reads for ContrastJob.
 template <typename Job>
 struct JobList {
   const Job* jobs = nullptr;
-  int count = 0;
-  int most_rows = 0;  // of what the kernel writes; of pixels read for ContrastJob
-  int most_columns = 0;
+  std::vector<Size> sizes;
 };
 
 // In the order in which they run: the first four prepare what the last one reads.

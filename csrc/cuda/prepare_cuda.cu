@@ -97,20 +97,25 @@ __global__ void __launch_bounds__(kThreads) average_cells(const CellJob* jobs) {
   }
 }
 
+void load_prepare_kernels() {
+  void (*const average)(const CellJob*) = average_cells;  // not the host's function of this name
+  load_kernels(blur, average);
+}
+
 void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream) {
-  const unsigned tiles_down = (list.most_rows + kTileHeight - 1) / kTileHeight;
-  const unsigned tiles_across = (list.most_columns + kTileWidth - 1) / kTileWidth;
-  for_launches(list, [&](const BlurJob* jobs, unsigned count) {
-    GPU_LAUNCH(blur, dim3(tiles_down * tiles_across, count), dim3(kThreads), stream, jobs);
+  const auto count = [](const Size& size) { return count_tiles(size, kTileHeight, kTileWidth); };
+  for_launches(list, count, [&](const BlurJob* jobs, dim3 grid) {
+    GPU_LAUNCH(blur, grid, dim3(kThreads), stream, jobs);
   });
 }
 
 void launch_cells(const JobList<CellJob>& list, cudaStream_t stream) {
-  constexpr unsigned kCells = kThreads / kWarp;
-  const auto most = static_cast<std::int64_t>(list.most_rows) * list.most_columns;
-  const auto blocks = static_cast<unsigned>((most + kCells - 1) / kCells);
-  for_launches(list, [&](const CellJob* jobs, unsigned count) {
-    GPU_LAUNCH(average_cells, dim3(blocks, count), dim3(kThreads), stream, jobs);
+  constexpr std::int64_t kCells = kThreads / kWarp;
+  const auto count = [](const Size& size) {
+    return (std::int64_t{size.height} * size.width + kCells - 1) / kCells;
+  };
+  for_launches(list, count, [&](const CellJob* jobs, dim3 grid) {
+    GPU_LAUNCH(average_cells, grid, dim3(kThreads), stream, jobs);
   });
 }
 

@@ -6,11 +6,15 @@
 // number of chunks, so the memory of a block does not depend on sizes. "Along" is the axis of the
 // first pass, columns unless vertical_first; "lines" is the other axis.
 #include <algorithm>
+#include <atomic>
+#include <cstdint>
 
+#include "capture.h"
 #include "contract/pixel_ops.h"
 #include "cuda_check.h"
 #include "cuda_layout.h"
 #include "cuda_work.h"
+#include "current_device.h"
 #include "gpu.h"
 #include "perturbed_pixels.h"
 #include "pinned_memory.h"
@@ -239,30 +243,27 @@ namespace {
 
 template <typename Value>
 void launch_resamples(const JobList<ResampleJob>& list, cudaStream_t stream) {
-  const auto tiles = [&](int height, int width) {
-    return static_cast<unsigned>((list.most_rows + height - 1) / height) *
-           static_cast<unsigned>((list.most_columns + width - 1) / width);
+  const auto count = [](const Size& size) {  // of whichever pass comes first
+    return std::max(count_tiles(size, kTileLines, kTileAlong),
+                    count_tiles(size, kTileAlong, kTileLines));
   };
-  const unsigned most = std::max(tiles(kTileLines, kTileAlong), tiles(kTileAlong, kTileLines));
-  for_launches(list, [&](const ResampleJob* jobs, unsigned count) {
-    GPU_LAUNCH((resample<Value>), dim3(most, count), dim3(kThreads), stream, jobs);
+  for_launches(list, count, [&](const ResampleJob* jobs, dim3 grid) {
+    GPU_LAUNCH((resample<Value>), grid, dim3(kThreads), stream, jobs);
   });
 }
 
-// Makes `device` the one that this thread's CUDA calls mean, during this object's life.
-class CurrentDevice {
- public:
-  explicit CurrentDevice(int device) {
-    check_cuda(cudaGetDevice(&previous_), "tell the current device");
-    check_cuda(cudaSetDevice(device), "choose the device");
-  }
-  ~CurrentDevice() { cudaSetDevice(previous_); }
-  CurrentDevice(const CurrentDevice&) = delete;
-  CurrentDevice& operator=(const CurrentDevice&) = delete;
-
- private:
-  int previous_ = 0;
-};
+// Loads every kernel to the current device once. CUDA would do so at a kernel's first launch, which
+// fails if the stream is captured.
+void load_all_kernels(int device) {
+  static std::atomic<std::uint64_t> loaded{0};  // a bit for each device; beyond them: every time
+  const std::uint64_t bit = device < 64 ? std::uint64_t{1} << device : 0;
+  if ((loaded & bit) != 0) return;
+  const RelaxedCapture relaxed;
+  load_contrast_kernels();
+  load_prepare_kernels();
+  load_kernels(resample<float>, resample<std::uint16_t>, resample<std::uint8_t>);
+  loaded |= bit;
+}
 
 // Every launch of the graph would read the pixels of the time when it was captured.
 void refuse_captured_uploads(const Request& request, cudaStream_t stream) {
@@ -274,20 +275,33 @@ void refuse_captured_uploads(const Request& request, cudaStream_t stream) {
   }
 }
 
+// Queues the transfer of all pieces: each is packed while the ones before are transferred.
+CudaWork upload(WorkLayout& layout, std::uint8_t* device, void* out, const CudaTarget& target) {
+  const auto stream = static_cast<cudaStream_t>(target.stream);
+  CudaWork work;
+  for (const UploadPiece& piece : layout.upload()) {
+    const PinnedMemory pinned(piece.bytes, stream);
+    if (piece.begin == 0) {
+      work = layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out);
+    }
+    pack_rows(piece, pinned.bytes(), target.threads);
+    check_cuda(cudaMemcpyAsync(device + piece.begin, pinned.bytes(), piece.bytes,
+                               cudaMemcpyHostToDevice, stream),
+               "copy the images to the device");
+  }
+  return work;
+}
+
 }  // namespace
 
 void preprocess_cuda(const Request& request, const CudaTarget& target, void* out) {
   const CurrentDevice current(target.device);
   const auto stream = static_cast<cudaStream_t>(target.stream);
   refuse_captured_uploads(request, stream);
+  load_all_kernels(target.device);
   WorkLayout layout(request);
   void* device = target.allocate(layout.device_bytes());
-  const PinnedMemory pinned(layout.upload_bytes(), stream);
-  const CudaWork work =
-      layout.write(pinned.bytes(), reinterpret_cast<std::uintptr_t>(device), out, target.threads);
-  check_cuda(cudaMemcpyAsync(device, pinned.bytes(), layout.upload_bytes(), cudaMemcpyHostToDevice,
-                             stream),
-             "copy the images to the device");
+  const CudaWork work = upload(layout, static_cast<std::uint8_t*>(device), out, target);
   launch_contrasts(work.contrasts, stream);
   launch_cells(work.cells, stream);
   launch_blurs(work.blurs, stream);
@@ -298,15 +312,6 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   } else {
     launch_resamples<float>(work.resamples, stream);
   }
-}
-
-int count_cuda_devices(std::string& reason) {
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error == cudaSuccess && count > 0) return count;
-  cudaGetLastError();  // clears the error: the next launch would report it as its own
-  reason = error == cudaSuccess ? "no device" : cudaGetErrorString(error);
-  return 0;
 }
 
 }  // namespace vrs

@@ -14,6 +14,7 @@
 #include "block_scheduler.h"
 #include "cuda_runtime_on_cpu.h"
 #include "cuda_types.h"
+#include "machine.h"
 
 #define __global__
 #define __device__
@@ -46,8 +47,9 @@ class KernelToLaunch {
   static_assert((std::is_trivially_copyable_v<Parameters> && ...),
                 "CUDA copies arguments byte by byte");
 
-  KernelToLaunch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block)
-      : kernel_(kernel), launch_{name, grid, block, run_thread, nullptr} {}
+  KernelToLaunch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+                 cudaStream_t stream)
+      : kernel_(kernel), launch_{name, grid, block, run_thread, nullptr}, stream_(stream) {}
 
   template <typename... Arguments>
   void operator()(Arguments&&... arguments) {
@@ -55,6 +57,7 @@ class KernelToLaunch {
       remember(cudaErrorInvalidConfiguration);
       return;
     }
+    if (!admit_launch(reinterpret_cast<const void*>(kernel_), stream_, launch_.grid)) return;
     Call call{kernel_, {std::forward<Arguments>(arguments)...}};
     launch_.arguments = &call;
     run_grid(launch_);
@@ -75,12 +78,13 @@ class KernelToLaunch {
 
   void (*kernel_)(Parameters...);
   Launch launch_;
+  cudaStream_t stream_;
 };
 
 template <typename... Parameters>
 KernelToLaunch<Parameters...> kernel_to_launch(const char* name, void (*kernel)(Parameters...),
-                                               dim3 grid, dim3 block, cudaStream_t) {
-  return {name, kernel, grid, block};
+                                               dim3 grid, dim3 block, cudaStream_t stream) {
+  return {name, kernel, grid, block, stream};
 }
 
 constexpr unsigned kAllLanes = 0xFFFFFFFF;

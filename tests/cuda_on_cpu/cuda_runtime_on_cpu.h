@@ -1,18 +1,25 @@
 // The calls of the CUDA runtime that our host code makes, with CUDA's signatures, values and
 // messages. Device memory is host memory and everything is done at once, so that a stream never has
-// anything left to do.
+// anything left to do. machine.h says what machine they play, and makes calls fail.
 #pragma once
 
 #include <cstddef>
+
+#define CUDART_VERSION 13000
 
 enum cudaError {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorInitializationError = 3,
   cudaErrorInvalidConfiguration = 9,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
   cudaErrorInvalidResourceHandle = 400,
   cudaErrorNotReady = 600,
+  cudaErrorStreamCaptureUnsupported = 900,
 };
 using cudaError_t = cudaError;
 
@@ -38,8 +45,14 @@ constexpr unsigned cudaHostAllocPortable = 1;
 constexpr unsigned cudaEventDefault = 0;
 constexpr unsigned cudaEventDisableTiming = 2;
 
+constexpr unsigned long long cudaEnableDefault = 0;
+enum cudaDriverEntryPointQueryResult { cudaDriverEntryPointSuccess = 0 };
+
 struct cudaDeviceProp {
   char name[256];
+};
+struct cudaFuncAttributes {
+  int maxThreadsPerBlock;
 };
 
 using cudaStream_t = struct CUstream_st*;
@@ -50,10 +63,25 @@ const char* cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 
+cudaError_t cudaDriverGetVersion(int* version);
+cudaError_t cudaRuntimeGetVersion(int* version);
+
 cudaError_t cudaGetDeviceCount(int* count);
 cudaError_t cudaGetDevice(int* device);
-cudaError_t cudaSetDevice(int device);
+cudaError_t cudaSetDevice(int device);  // makes a context on it, as CUDA does since version 12
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device);
+
+// Knows cuDevicePrimaryCtxGetState alone.
+cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned version,
+                                             unsigned long long flags,
+                                             cudaDriverEntryPointQueryResult* result = nullptr);
+
+// Loads the kernel to the current device: a captured stream takes no launch of one that is not.
+cudaError_t load_for_attributes(cudaFuncAttributes* attributes, const void* kernel);
+template <typename T>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, T* kernel) {
+  return load_for_attributes(attributes, reinterpret_cast<const void*>(kernel));
+}
 
 // Filled with 0xFF, as shared memory is: what nobody wrote reads as NaN.
 cudaError_t cudaMalloc(void** memory, std::size_t bytes);

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -63,6 +67,28 @@ def test_what_does_not_agree_is_named(images: Any, out: Any, device: Any, messag
         cuda_memory.find_device(images, out, device)
 
 
+def test_a_refused_capture_may_warn_that_its_graph_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch does at the end of a capture that failed; a warning is an error in our tests."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise ValueError("images[0]: while a CUDA graph is captured, images must lie on the device")
+
+    @contextmanager
+    def capture(_: object) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            warnings.warn("The CUDA Graph is empty. This usually means that", UserWarning, stacklevel=1)
+
+    path = Path(__file__).with_name("test_cuda_device.py")
+    on_a_device: Any = ModuleType("on_a_device")
+    exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(on_a_device))
+    monkeypatch.setattr(on_a_device, "preprocess", refuse)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    on_a_device.test_images_of_the_host_are_refused_while_a_graph_is_captured()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a device")
 def test_without_a_device_none_is_promised() -> None:
     with pytest.raises(ValueError, match="device: torch finds 0 CUDA devices, none is cuda:0"):
@@ -86,6 +112,27 @@ def test_rgb_on_a_device_is_copied_only_where_its_rows_are_not_packed() -> None:
     whole = torch.zeros((8, 20, 3), dtype=torch.uint8)
     assert pack(whole[:, 4:13]).data_ptr() == whole[:, 4:].data_ptr()
     assert pack(whole[:, ::2]).stride() == (30, 3, 1)
+
+
+def test_work_is_queued_while_its_device_is_torch_s_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = [0]
+
+    @contextmanager
+    def choose(device: torch.device) -> Iterator[None]:
+        current.append(device.index)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", choose)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=device.index))
+    queued: list[tuple[int, int, int]] = []
+
+    def launch(*, device: int, stream: int, **_: Any) -> None:
+        queued.append((current[-1], device, stream))
+
+    cuda_memory.queue(launch, on_cuda(1, is_contiguous=lambda: True, data_ptr=lambda: 64))
+    assert queued == [(1, 1, 1)]
+    assert current == [0]
 
 
 def pack(image: torch.Tensor) -> torch.Tensor:

@@ -94,11 +94,11 @@ def reason_to_skip(*, to_disassemble: bool = False) -> str | None:
 
 @cache
 def targets() -> list[str]:
-    """The compute capabilities, as "75", that CMakeLists.txt makes machine code for, as far as this nvcc knows them."""
-    named = re.findall(r"\b(\d+)-real\b", (ROOT / "CMakeLists.txt").read_text(encoding="utf-8"))
-    assert named, "CMakeLists.txt names no target"
+    """The compute capabilities, as "75", that the build makes machine code for, as far as this nvcc knows them."""
+    named = re.findall(r"\b(\d+)-real\b", (ROOT / "cmake" / "cuda_architectures.cmake").read_text(encoding="utf-8"))
+    assert named, "cuda_architectures.cmake names no target"
     known = subprocess.run([NVCC, "--list-gpu-code"], capture_output=True, text=True, check=True).stdout.split()
-    return [target for target in dict.fromkeys(named) if f"sm_{target}" in known]
+    return [target for target in sorted(set(named), key=int) if f"sm_{target}" in known]
 
 
 def nvcc_release() -> str:

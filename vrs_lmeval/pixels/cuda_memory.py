@@ -92,7 +92,10 @@ def queue(launch: Launch, out: torch.Tensor) -> None:
         return lent[-1].data_ptr()
 
     stream = torch.cuda.current_stream(out.device).cuda_stream
-    launch(out=out.data_ptr(), device=out.device.index, stream=stream, allocate=allocate)
+    # Torch remembers which device was current even if nothing uses it, and so leaves no memory of it taken. The
+    # extension, which finds its device chosen already, could not do both.
+    with torch.cuda.device(out.device):
+        launch(out=out.data_ptr(), device=out.device.index, stream=stream, allocate=allocate)
 
 
 def _name_device(device: str | int | torch.device) -> torch.device:

@@ -229,7 +229,10 @@ def build_info() -> dict[str, object]:
 
 
 def count_devices() -> tuple[int, str]:
-    """How many CUDA devices the op can use; if none, the reason: no device, no driver, or no CUDA in this build."""
+    """How many CUDA devices the op can use; if none, the reason: no device, no driver, or no CUDA in this build.
+
+    Asking initialises CUDA, and what is forked from this process afterwards cannot use it; `build_info` does not.
+    """
     return _native.count_devices()
 
 
