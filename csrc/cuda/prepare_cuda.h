@@ -1,5 +1,5 @@
 // Queues the kernels that work on whole images before the fused one: sums of contrast, cells of
-// pixelate, blur.
+// pixelate. The blur's are in blur_cuda.h.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,6 @@ namespace vrs {
 
 void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream);
 void launch_cells(const JobList<CellJob>& list, cudaStream_t stream);
-void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream);
 
 // Calls launch(jobs, count) for as many jobs at a time as a grid takes.
 template <typename Job, typename Launch>

@@ -7,6 +7,7 @@
 // first pass, columns unless vertical_first; "lines" is the other axis.
 #include <algorithm>
 
+#include "blur_cuda.h"
 #include "contract/pixel_ops.h"
 #include "cuda_check.h"
 #include "cuda_layout.h"
@@ -290,7 +291,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
              "copy the images to the device");
   launch_contrasts(work.contrasts, stream);
   launch_cells(work.cells, stream);
-  launch_blurs(work.blurs, stream);
+  launch_blurs(work.near_blurs, work.wide_blurs, stream);
   launch_resamples<std::uint8_t>(work.reductions, stream);
   launch_resamples<std::uint8_t>(work.enlargements, stream);
   if (request.output_type == OutputType::bfloat16) {

@@ -1,0 +1,11 @@
+// Queues the blur's kernels.
+#pragma once
+
+#include "cuda_work.h"
+#include "gpu.h"
+
+namespace vrs {
+
+void launch_blurs(const JobList<BlurJob>& near, const JobList<BlurJob>& wide, cudaStream_t stream);
+
+}  // namespace vrs
