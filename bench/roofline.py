@@ -20,6 +20,7 @@ BEGIN, END = "<!-- bench/roofline.py --write: -->\n", "<!-- until here -->\n"
 
 # The same as in the .cu files; tests/csrc/test_roofline.py compares them.
 THREADS = 256
+BLUR_THREADS = 128
 TILE_ALONG, TILE_LINES = 32, 16
 CHUNK_ALONG, CHUNK_LINES = 128, 32
 RUN, WARP = 8, 32
@@ -77,9 +78,14 @@ VARIANTS = (1, 6)  # variants that are resized; a blank image is only written
 FLOAT_BYTES = 4
 
 
-def occupancy(registers: int, shared: int, limits: Limits) -> tuple[int, float]:
+def threads_of(kernel: str) -> int:
+    """The threads of a block."""
+    return BLUR_THREADS if kernel.startswith("blur<") else THREADS
+
+
+def occupancy(registers: int, shared: int, limits: Limits, threads: int = THREADS) -> tuple[int, float]:
     """Blocks per multiprocessor, and their share of its warps."""
-    warps = math.ceil(THREADS / WARP)
+    warps = math.ceil(threads / WARP)
     by_shared = limits.blocks
     if shared:
         by_shared = limits.shared // _round_up(shared + limits.reserved, limits.granularity)
@@ -172,8 +178,9 @@ def occupancy_table(kernels: dict[str, dict[str, dict[str, int]]]) -> list[str]:
         cells = []
         for target in targets:
             registers, shared = usages[target]["registers"], usages[target]["shared"]
-            blocks, share = occupancy(registers, shared, LIMITS[target])
-            cells.append(f"{registers}, {shared}, {blocks * THREADS // WARP} ({share:.0%})")
+            threads = threads_of(kernel)
+            blocks, share = occupancy(registers, shared, LIMITS[target], threads)
+            cells.append(f"{registers}, {shared}, {blocks * threads // WARP} ({share:.0%})")
         lines.append(f"| `{kernel}` | " + " | ".join(cells) + " |")
     return lines
 

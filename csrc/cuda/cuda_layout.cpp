@@ -8,6 +8,7 @@
 #include "perturb/perturb.h"
 #include "perturb/perturbed_rows.h"
 #include "resample/resample_kernels.h"
+#include "weight_fragments.h"
 
 namespace vrs {
 namespace {
@@ -55,7 +56,8 @@ class WorkWriter final : public DeviceWriter {
     CudaWork work;
     work.contrasts = place_list(contrasts_, [](const ContrastJob& job) { return job.image; });
     work.cells = place_list(cells_, [](const CellJob& job) { return Size{job.rows, job.columns}; });
-    work.blurs = place_list(blurs_, [](const BlurJob& job) { return job.image; });
+    work.near_blurs = place_list(near_blurs_, [](const BlurJob& job) { return job.image; });
+    work.wide_blurs = place_list(wide_blurs_, [](const BlurJob& job) { return job.image; });
     const auto out_size = [](const ResampleJob& job) {
       return Size{job.out_height, job.out_width};
     };
@@ -141,6 +143,16 @@ class WorkWriter final : public DeviceWriter {
     return {device, row_bytes, size.height, size.width, 3};
   }
 
+  // The same for RGBX pixels, in runs of eight, which are read in wide loads.
+  DeviceImage reserve_rgbx(const Size& size) {
+    const std::int64_t row_bytes =
+        std::int64_t{4} * ((size.width + kRunPixels - 1) / kRunPixels * kRunPixels);
+    const auto [host, device] =
+        scratch_.reserve<std::uint8_t>(static_cast<std::size_t>(row_bytes) * size.height);
+    static_cast<void>(host);
+    return {device, row_bytes, size.height, size.width, 4};
+  }
+
   static std::uint8_t* pixels_of(const DeviceImage& scratch) {
     return const_cast<std::uint8_t*>(scratch.pixels);
   }
@@ -168,14 +180,19 @@ class WorkWriter final : public DeviceWriter {
   std::vector<PixelCopy> pixel_copies_;
   std::vector<ContrastJob> contrasts_;
   std::vector<CellJob> cells_;
-  std::vector<BlurJob> blurs_;
+  std::vector<BlurJob> near_blurs_, wide_blurs_;
   std::vector<ResampleJob> reductions_, enlargements_, resamples_;
 };
 
 void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights) {
-  const DeviceImage blurred = reserve_image(image_size());
-  blurs_.push_back(
-      {job_->image, share(weights), static_cast<int>(weights.size()), pixels_of(blurred)});
+  const int reach = static_cast<int>(weights.size()) / 2;
+  if (reach == 0) return;  // one weight, which is 1: the image stays as it is
+  const bool is_near = reach <= kNearBlurReach;
+  const auto fragments = pack_blur(weights, is_near ? kNearBlurReach : kWideBlurReach);
+  const DeviceImage blurred = reserve_rgbx(image_size());
+  (is_near ? near_blurs_ : wide_blurs_)
+      .push_back({job_->image, place(fragments.data(), fragments.size()), pixels_of(blurred),
+                  blurred.row_stride});
   job_->image = blurred;
 }
 

@@ -45,9 +45,9 @@ struct ResampleJob {
 
 struct BlurJob {
   DeviceImage image;
-  const std::uint16_t* weights;
-  int taps;
-  std::uint8_t* out;  // packed RGB
+  const std::uint8_t* fragments;  // pack_blur()
+  std::uint8_t* out;              // RGBX, the fourth byte 0
+  std::int64_t out_stride;
 };
 
 struct CellJob {
@@ -72,13 +72,13 @@ struct JobList {
   std::vector<Size> sizes;
 };
 
-// In the order in which they run: the first four prepare what the last one reads.
+// In the order in which they run: all others prepare what the last one reads.
 struct CudaWork {
   JobList<ContrastJob> contrasts;
   JobList<CellJob> cells;
-  JobList<BlurJob> blurs;
-  JobList<ResampleJob> reductions;    // low_pass, uint8 to uint8
-  JobList<ResampleJob> enlargements;  // low_pass, uint8 to uint8
+  JobList<BlurJob> near_blurs, wide_blurs;  // by the reach of their filters
+  JobList<ResampleJob> reductions;          // low_pass, uint8 to uint8
+  JobList<ResampleJob> enlargements;        // low_pass, uint8 to uint8
   JobList<ResampleJob> resamples;
 };
 

@@ -1,5 +1,5 @@
 // Queues the kernels that work on whole images before the fused one: sums of contrast, cells of
-// pixelate, blur.
+// pixelate. The blur's are in blur_cuda.h.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,6 @@ void load_prepare_kernels();
 
 void launch_contrasts(const JobList<ContrastJob>& list, cudaStream_t stream);
 void launch_cells(const JobList<CellJob>& list, cudaStream_t stream);
-void launch_blurs(const JobList<BlurJob>& list, cudaStream_t stream);
 
 inline void check_load(cudaError_t error) {
   if (error != cudaErrorNoKernelImageForDevice) return check_cuda(error, "load a kernel");

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "blur_cuda.h"
 #include "capture.h"
 #include "contract/pixel_ops.h"
 #include "cuda_check.h"
@@ -261,6 +262,7 @@ void load_all_kernels(int device) {
   const RelaxedCapture relaxed;
   load_contrast_kernels();
   load_prepare_kernels();
+  load_blur_kernels();
   load_kernels(resample<float>, resample<std::uint16_t>, resample<std::uint8_t>);
   loaded |= bit;
 }
@@ -304,7 +306,7 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   const CudaWork work = upload(layout, static_cast<std::uint8_t*>(device), out, target);
   launch_contrasts(work.contrasts, stream);
   launch_cells(work.cells, stream);
-  launch_blurs(work.blurs, stream);
+  launch_blurs(work.near_blurs, work.wide_blurs, stream);
   launch_resamples<std::uint8_t>(work.reductions, stream);
   launch_resamples<std::uint8_t>(work.enlargements, stream);
   if (request.output_type == OutputType::bfloat16) {

@@ -29,7 +29,7 @@ from support.cuda_on_cpu import (
 
 pytestmark = [pytest.mark.native, pytest.mark.whole]  # tests the emulation that other tests stand on
 
-KERNELS = ("sum_rows", "transpose", "count_digits", "shuffle", "mix_words")
+KERNELS = ("sum_rows", "transpose", "count_digits", "shuffle", "mix_words", "multiply")
 PROGRAMS = dict.fromkeys(FLAVOURS, ("kernels", "runtime", "seeded_bugs", "library")) | {PORTABLE: ("kernels",)}
 
 # What races, and whether the result tells in some order, as well as ThreadSanitizer in every order.
@@ -61,6 +61,8 @@ WAITING_IN_VAIN = {
     "for lanes 0x000000ff, but reads lane 8",
     "shuffle_of_others": "block (0, 0, 0), thread (8, 0, 0) calls __shfl_sync (*seeded_bugs.cu:*) "
     "for lanes 0x000000ff, of which it is none",
+    "product_with_absent_lanes": "block (0, 0, 0), thread (32, 0, 0) waits at add_product (*seeded_bugs.cu:*) "
+    "for lanes 0xffffffff, but thread (40, 0, 0) has exited",
     "too_much_shared_memory": "block (0, 0, 0), thread (0, 0, 0) lays out 4 bytes of shared memory "
     "beyond what a block has",
 }

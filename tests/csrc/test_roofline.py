@@ -70,14 +70,14 @@ def test_bounds_of_a_device() -> None:
 
 
 def test_tiles_and_chunks_are_the_kernel_s() -> None:
-    source = (ROOT / "csrc" / "cuda" / "preprocess_cuda.cu").read_text(encoding="utf-8")
-
-    def constant(name: str) -> str:
+    def constant(name: str, file: str = "preprocess_cuda.cu") -> str:
+        source = (ROOT / "csrc" / "cuda" / file).read_text(encoding="utf-8")
         found = re.search(rf"constexpr int {name} = ([^;]*);", source)
-        assert found, f"preprocess_cuda.cu has no {name} any more: see bench/roofline.py"
+        assert found, f"{file} has no {name} any more: see bench/roofline.py"
         return found[1]
 
     assert int(constant("kWarps")) * roofline.WARP == roofline.THREADS
+    assert int(constant("kWarps", "blur_cuda.cu")) * roofline.WARP == roofline.BLUR_THREADS
     assert constant("kTileAlong") == constant("kChunkLines") == "kWarp"
     assert roofline.WARP == roofline.TILE_ALONG == roofline.CHUNK_LINES
     assert int(constant("kTileLines")) == roofline.TILE_LINES

@@ -43,6 +43,21 @@ void wait_for_warp(Site site, unsigned mask);
 // shuffles do not.
 std::uint64_t exchange_in_warp(Site site, unsigned mask, std::uint64_t value, int source_lane);
 
+// What all lanes of a warp do together: waits for them, and calls act() once with what each
+// brought. Orders no memory accesses.
+using WarpAction = void (*)(void* const (&brought)[32]);
+void act_in_warp(Site site, void* brought, WarpAction act);
+
+// A lane's operands of mma.m16n8k32, sources in bytes from the lowest up.
+struct ProductLane {
+  std::int32_t* sums;       // row l / 4, then l / 4 + 8; of each, columns 2 (l % 4) and the next
+  const unsigned* weights;  // row l / 4, then l / 4 + 8, from source 4 (l % 4) on; both 16 later
+  const unsigned* levels;   // column l / 4, from source 4 (l % 4) on; then 16 later
+};
+
+// Adds the product of int8 or uint8 weights and uint8 levels.
+void multiply_in_warp(Site site, ProductLane lane, bool is_signed);
+
 // 0..31
 int lane_id();
 

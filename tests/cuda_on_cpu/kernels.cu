@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cuda/gpu.h"
+#include "cuda/tensor_core.h"
 #include "device_array.h"
 
 namespace {
@@ -191,15 +192,57 @@ static bool mix_words_is_right() {
          0;
 }
 
+// A product of the tensor cores, its matrices row by row: 16 x 32 of weights, 32 x 8 of levels; the
+// second block multiplies the same bytes as unsigned weights.
+__global__ void multiply(const unsigned char* weights, const unsigned char* levels, int* sums) {
+  const int lane = threadIdx.x;
+  unsigned words[4] = {};
+  vrs::TileLevels places = {};
+  for (int source = 4 * (lane % 4); source < 32; source += source % 4 == 3 ? 13 : 1) {
+    const int shift = 8 * (source % 4);
+    for (int half = 0; half < 2; ++half) {
+      words[source / 16 * 2 + half] |= weights[(lane / 4 + 8 * half) * 32 + source] << shift;
+    }
+    places.words[source / 16] |= levels[source * 8 + lane / 4] << shift;
+  }
+  const uint4 fragment = make_uint4(words[0], words[1], words[2], words[3]);
+  vrs::TileSums tile = {{5, 5, 5, 5}};
+  if (blockIdx.x == 0) {
+    vrs::add_product<std::int8_t>(tile, fragment, places);
+  } else {
+    vrs::add_product<std::uint8_t>(tile, fragment, places);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+    sums[blockIdx.x * 128 + row * 8 + column] = tile.values[i];
+  }
+}
+
+static bool multiply_is_right() {
+  std::vector<unsigned char> weights, levels;
+  for (const int value : values(512)) weights.push_back(static_cast<unsigned char>(value));
+  for (const int value : values(256)) levels.push_back(static_cast<unsigned char>(value / 3));
+  DeviceArray<unsigned char> device_weights(weights), device_levels(levels);
+  DeviceArray<int> sums(std::vector<int>(2 * 128));
+  GPU_LAUNCH(multiply, 2, 32, nullptr, device_weights.data(), device_levels.data(), sums.data());
+  std::vector<int> expected(2 * 128, 5);
+  for (int i = 0; i < 128; ++i) {
+    for (int source = 0; source < 32; ++source) {
+      const unsigned char weight = weights[i / 8 * 32 + source], level = levels[source * 8 + i % 8];
+      expected[i] += static_cast<signed char>(weight) * level;
+      expected[128 + i] += weight * level;
+    }
+  }
+  return sums.to_host() == expected;
+}
+
 int main(int argc, char** argv) {
   const struct {
     const char* name;
     bool (*is_right)();
-  } kernels[] = {{"sum_rows", sum_rows_is_right},
-                 {"transpose", transpose_is_right},
-                 {"count_digits", count_digits_is_right},
-                 {"shuffle", shuffle_is_right},
-                 {"mix_words", mix_words_is_right}};
+  } kernels[] = {{"sum_rows", sum_rows_is_right},         {"transpose", transpose_is_right},
+                 {"count_digits", count_digits_is_right}, {"shuffle", shuffle_is_right},
+                 {"mix_words", mix_words_is_right},       {"multiply", multiply_is_right}};
   bool all_right = true;
   for (const auto& kernel : kernels) {
     if (argc > 1 && std::strcmp(argv[1], kernel.name) != 0) continue;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/gpu.h"
+#include "cuda/tensor_core.h"
 #include "device_array.h"
 
 namespace {
@@ -156,6 +157,12 @@ __global__ void shuffle_of_others(Values values) {
   values.output[threadIdx.x] = value;
 }
 
+__global__ void product_with_absent_lanes(Values values) {
+  vrs::TileSums sums = {};
+  if (threadIdx.x != 40) vrs::add_product<std::uint8_t>(sums, {}, {});
+  values.output[threadIdx.x] = sums.values[0];
+}
+
 __global__ void too_much_shared_memory(Values values) {
   GPU_SHARED(int, tile, [12 * 1024]);
   GPU_SHARED(int, one_more, );
@@ -206,6 +213,7 @@ int main(int argc, char** argv) {
   RUN(shuffle_with_absent_lanes, 1)
   RUN(shuffle_from_unnamed_lane, 1)
   RUN(shuffle_of_others, 1)
+  RUN(product_with_absent_lanes, 1)
   RUN(too_much_shared_memory, 1)
   if (!found) return 3;
   check(cudaDeviceSynchronize());

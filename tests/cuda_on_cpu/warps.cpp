@@ -1,4 +1,4 @@
-// What the lanes of a warp do together: shuffles and __syncwarp.
+// What the lanes of a warp do together: shuffles, __syncwarp, products of the tensor cores.
 #include "scheduler_state.h"
 
 namespace cuda_on_cpu {
@@ -78,6 +78,20 @@ CUDA_ON_CPU_UNCHECKED std::uint64_t exchange_in_warp(Site site, unsigned mask, s
     other.state = kReady;
   }
   return thread.value;
+}
+
+CUDA_ON_CPU_UNCHECKED void act_in_warp(Site site, void* brought, WarpAction act) {
+  constexpr unsigned kWholeWarp = 0xFFFFFFFF;
+  Thread& thread = *scheduler->running;
+  thread.value = reinterpret_cast<std::uint64_t>(brought);
+  if (!arrive_in_warp(site, kWholeWarp)) return leave_to_host(thread);
+  Thread* const warp = &thread - lane_id();
+  void* lanes[32];
+  for (int lane = 0; lane < 32; ++lane) {
+    lanes[lane] = reinterpret_cast<void*>(warp[lane].value);
+    warp[lane].state = kReady;
+  }
+  act(lanes);
 }
 
 }  // namespace cuda_on_cpu

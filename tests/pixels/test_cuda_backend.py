@@ -83,6 +83,16 @@ BUGS = {
         RACES,
         "ThreadSanitizer: data race",
     ),
+    "missing_barrier_of_the_blur": Bug(
+        "blur_cuda.cu", "__syncthreads();  // the tile is staged", "", RACES, "ThreadSanitizer: data race"
+    ),
+    "four_rows_beside": Bug(
+        "blur_cuda.cu",
+        "(row + step * kFragmentSources) / 4;",
+        "(row + step * kFragmentSources) / 4 + 1;",
+        PLAIN,
+        " differs: gaussian_blur",
+    ),
     "one_tap_too_many": Bug(
         "preprocess_cuda.cu", "source < to; ++source", "source <= to; ++source", PLAIN, " differs: "
     ),
@@ -109,13 +119,14 @@ def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: P
     build_comparison(bug.flavour, cuda_build_folder)
     objects = f"objects-{bug.flavour.name}"
     shutil.copytree(cuda_build_folder / objects, tmp_path / objects)
-    (tmp_path / objects / "preprocess_cuda.cu.o").unlink()  # all else is as it was
+    unit = bug.file if bug.file.endswith(".cu") else "preprocess_cuda.cu"
+    (tmp_path / objects / f"{unit}.o").unlink()  # all else is as it was
     shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
     source = tmp_path / "csrc" / "cuda" / bug.file
     text = source.read_text()
     assert text.count(bug.original) == 1, f"{bug.file} has changed: plant the bug elsewhere"
     source.write_text(text.replace(bug.original, bug.planted))
-    planted = tmp_path / "csrc" / "cuda" / "preprocess_cuda.cu"
+    planted = tmp_path / "csrc" / "cuda" / unit
     sources = [planted if path.name == planted.name else path for path in backend_sources()]
     program = build_comparison(bug.flavour, tmp_path, sources)
     done = run_program(program, "0", str(REQUESTS[bug.flavour]))
