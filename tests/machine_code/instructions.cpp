@@ -1,73 +1,15 @@
 // What the instructions of sm_90 do that our kernels consist of. An unknown one, or an unknown
 // form, ends the program.
+#include "instructions.h"
+
 #include <cmath>
 #include <cstring>
 #include <functional>
 
-#include "warp.h"
+#include "operands.h"
 
 namespace machine_code {
 namespace {
-
-using Values = std::uint32_t[kLanes];
-using Operands = std::vector<Operand>;
-
-bool is_on(std::uint32_t lanes, int lane) {
-  return (lanes >> lane & 1) != 0;
-}
-
-bool is_predicate(const Operand& operand) {
-  return operand.kind == Operand::kPredicate || operand.kind == Operand::kUniformPredicate;
-}
-
-void write(Warp& warp, const Operand& target, std::uint32_t lanes, const Values& values) {
-  if (target.kind == Operand::kUniform) {
-    if (target.index != 63 && lanes != 0) warp.uniform[target.index] = values[__builtin_ctz(lanes)];
-    return;
-  }
-  if (target.kind != Operand::kRegister) fail("no register to write to");
-  if (target.index == 255) return;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (is_on(lanes, lane)) warp.registers[target.index][lane] = values[lane];
-  }
-}
-
-Operand next_register(Operand operand) {
-  if (operand.kind == Operand::kRegister && operand.index != 255) ++operand.index;
-  if (operand.kind == Operand::kUniform && operand.index != 63) ++operand.index;
-  if (operand.kind == Operand::kConstant) operand.number += 4;
-  if (operand.kind == Operand::kNumber)
-    operand.number = static_cast<std::int32_t>(operand.number) < 0 ? kAllLanes : 0;
-  return operand;
-}
-
-void write_predicate(Warp& warp, const Operand& target, std::uint32_t lanes, std::uint32_t bits) {
-  if (target.index == 7) return;
-  if (target.kind == Operand::kUniformPredicate) {
-    if (lanes != 0) warp.uniform_predicates[target.index] = (bits & lanes) != 0;
-    return;
-  }
-  std::uint32_t& predicate = warp.predicates[target.index];
-  predicate = (predicate & ~lanes) | (bits & lanes);
-}
-
-// Writes function(a, b, c) of the operands from `first` on.
-template <typename Function>
-void apply(Block& block, Warp& warp, const Instruction& instruction, std::uint32_t lanes,
-           std::size_t first, const Function& function) {
-  Values in[3] = {}, out;
-  for (std::size_t i = 0; i < 3 && first + i < instruction.operands.size(); ++i) {
-    const Operand& operand = instruction.operands[first + i];
-    if (!is_predicate(operand)) read_values(block, warp, operand, in[i]);
-  }
-  for (int lane = 0; lane < kLanes; ++lane)
-    out[lane] = function(in[0][lane], in[1][lane], in[2][lane]);
-  write(warp, instruction.operands[0], lanes, out);
-}
-
-std::uint64_t join(std::uint32_t low, std::uint32_t high) {
-  return std::uint64_t{high} << 32 | low;
-}
 
 void multiply(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
   // [carry out,] a, b, c [, carry in]
@@ -304,123 +246,6 @@ void convert(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes
   });
 }
 
-void read_special(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  const std::string& name = i.operands[1].name;
-  Values values;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (name == "SR_TID.X") {
-      values[lane] = static_cast<std::uint32_t>(warp.number * kLanes + lane);
-    } else if (name == "SR_CTAID.X" || name == "SR_CTAID.Y") {
-      values[lane] = block.index[name.back() - 'X'];
-    } else if (name == "SR_CgaCtaId" || name == "SRZ") {
-      values[lane] = 0;
-    } else {
-      fail("a special register: " + i.text);
-    }
-  }
-  write(warp, i.operands[0], lanes, values);
-  if (i.family == "CS2R" && !i.has("32")) write(warp, next_register(i.operands[0]), lanes, values);
-}
-
-void read_constants(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  Values values;
-  read_values(block, warp, i.operands[1], values);
-  write(warp, i.operands[0], lanes, values);
-  if (!i.has("64")) return;
-  read_values(block, warp, next_register(i.operands[1]), values);
-  write(warp, next_register(i.operands[0]), lanes, values);
-}
-
-void pack_predicates(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  // P2R d, PR, a, mask
-  Values values;
-  read_values(block, warp, i.operands[2], values);
-  const std::uint32_t mask = i.operands[3].number;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    std::uint32_t bits = 0;
-    for (int p = 0; p < 7; ++p) bits |= (warp.predicates[p] >> lane & 1) << p;
-    values[lane] = (values[lane] & ~mask) | (bits & mask);
-  }
-  write(warp, i.operands[0], lanes, values);
-}
-
-int bytes_of(const Instruction& i) {
-  if (i.has("128")) return 16;
-  if (i.has("64")) return 8;
-  if (i.has("U8") || i.has("S8")) return 1;
-  return i.has("U16") || i.has("S16") ? 2 : 4;
-}
-
-unsigned char* find_memory(Block& block, const Warp& warp, const Instruction& i,
-                           const Operand& operand, int lane, bool is_shared) {
-  const int bytes = bytes_of(i);
-  std::uint64_t address = warp.registers[operand.index][lane];
-  if (operand.is_wide)
-    address = join(warp.registers[operand.index][lane], warp.registers[operand.index + 1][lane]);
-  if (operand.has_register) address += warp.uniform[operand.base];
-  address += static_cast<std::uint64_t>(std::int64_t{static_cast<std::int32_t>(operand.number)});
-  if (is_shared) address &= 0xFFFFFFFF;
-  if (address % bytes != 0) fail("misaligned: " + i.text);
-  if (!is_shared) return reinterpret_cast<unsigned char*>(address);
-  if (address < kSharedBegin || address + bytes > block.shared.size())
-    fail("outside of shared memory: " + i.text);
-  return block.shared.data() + address;
-}
-
-void load(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  const int bytes = bytes_of(i);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!is_on(lanes, lane)) continue;
-    std::uint32_t words[4] = {};
-    std::memcpy(words, find_memory(block, warp, i, i.operands[1], lane, i.family == "LDS"), bytes);
-    if (i.has("S8") || i.has("S16")) fail("a signed load: " + i.text);
-    Operand target = i.operands[0];
-    for (int word = 0; word < (bytes + 3) / 4; ++word, target = next_register(target)) {
-      if (target.index != 255) warp.registers[target.index][lane] = words[word];
-    }
-  }
-}
-
-void store(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  const int bytes = bytes_of(i);
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!is_on(lanes, lane)) continue;
-    std::uint32_t words[4] = {};
-    Operand source = i.operands[1];
-    for (int word = 0; word < (bytes + 3) / 4; ++word, source = next_register(source)) {
-      words[word] = warp.registers[source.index][lane];
-    }
-    std::memcpy(find_memory(block, warp, i, i.operands[0], lane, i.family == "STS"), words, bytes);
-  }
-}
-
-// mma.m16n8k32: the operands lie in the lanes as the PTX manual has them.
-void multiply_matrices(Block&, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  if (lanes != kAllLanes || !i.has("16832")) fail("a product: " + i.text);
-  const bool is_signed = i.has("S8");
-  const auto at = [&](const Operand& operand, int word, int lane) -> std::uint32_t {
-    return operand.index == 255 ? 0 : warp.registers[operand.index + word][lane];
-  };
-  Values out[4];
-  for (int row = 0; row < 16; ++row) {
-    for (int column = 0; column < 8; ++column) {
-      const int lane = row % 8 * 4 + column / 2, word = row / 8 * 2 + column % 2;
-      std::uint32_t sum = at(i.operands[3], word, lane);
-      for (int k = 0; k < 32; ++k) {
-        const std::uint32_t a =
-            at(i.operands[1], row / 8 + k / 16 * 2, row % 8 * 4 + k % 16 / 4) >> 8 * (k % 4) & 255;
-        const std::uint32_t b =
-            at(i.operands[2], k / 16, column * 4 + k % 16 / 4) >> 8 * (k % 4) & 255;
-        sum += (is_signed && a > 127 ? a - 256 : a) * b;
-      }
-      out[word][lane] = sum;
-    }
-  }
-  Operand target = i.operands[0];
-  for (int word = 0; word < 4; ++word, target = next_register(target))
-    write(warp, target, lanes, out[word]);
-}
-
 void pack_saturated(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
   if (!i.has("U8") || !i.has("S32") || !i.has("SAT")) fail("a packing: " + i.text);
   const auto clamp = [](std::uint32_t value) {
@@ -460,50 +285,7 @@ void vote(Block&, Warp& warp, const Instruction& i, std::uint32_t lanes) {
 
 void do_nothing(Block&, Warp&, const Instruction&, std::uint32_t) {}
 
-// Lanes that do not take part may ask for anything.
-std::uint32_t read_constant(const Block& block, int bank, std::uint32_t at) {
-  constexpr std::uint32_t kParameter = 0x210;
-  const auto& table = block.kernel->jump_table;
-  if (bank == 2) return at / 4 < table.size() ? table[at / 4] : 0;
-  if (bank != 0) fail("a constant of another bank");
-  if (at == kParameter) return static_cast<std::uint32_t>(block.parameter);
-  if (at == kParameter + 4) return static_cast<std::uint32_t>(block.parameter >> 32);
-  return at == 0 ? block.threads : 0;
-}
-
 }  // namespace
-
-void read_values(const Block& block, const Warp& warp, const Operand& operand, Values& values) {
-  for (int lane = 0; lane < kLanes; ++lane) {
-    std::uint32_t value = operand.number;
-    if (operand.kind == Operand::kRegister) {
-      value = warp.registers[operand.index][lane];
-    } else if (operand.kind == Operand::kUniform) {
-      value = warp.uniform[operand.index];
-    } else if (operand.kind == Operand::kConstant) {
-      const std::uint32_t at =
-          operand.number + (operand.has_register ? warp.registers[operand.base][lane] : 0);
-      value = read_constant(block, operand.index, at);
-    } else if (operand.kind != Operand::kNumber) {
-      fail("no value: " + operand.name);
-    }
-    if (operand.is_absolute && static_cast<std::int32_t>(value) < 0) value = 0 - value;
-    if (operand.is_inverted) value = ~value;
-    values[lane] = operand.is_negative ? 0 - value : value;
-  }
-}
-
-std::uint32_t read_predicate(const Warp& warp, const Operand& operand) {
-  std::uint32_t bits = 0;
-  if (operand.kind == Operand::kPredicate) {
-    bits = warp.predicates[operand.index];
-  } else if (operand.kind == Operand::kUniformPredicate) {
-    bits = warp.uniform_predicates[operand.index] ? kAllLanes : 0;
-  } else {
-    fail("no predicate");
-  }
-  return operand.is_inverted ? ~bits : bits;
-}
 
 Handler find_handler(const Instruction& instruction) {
   static const std::map<std::string, Handler> handlers = {{"IMAD", multiply},

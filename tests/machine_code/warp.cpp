@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "operands.h"
+
 namespace machine_code {
 namespace {
 

@@ -45,9 +45,4 @@ struct Block {
 // Executes a block until all of its threads have exited.
 void run_block(Block& block);
 
-// The value of each lane.
-void read_values(const Block& block, const Warp& warp, const Operand& operand,
-                 std::uint32_t (&values)[kLanes]);
-std::uint32_t read_predicate(const Warp& warp, const Operand& operand);
-
 }  // namespace machine_code

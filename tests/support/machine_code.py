@@ -23,7 +23,9 @@ EXECUTED = tuple(ROOT / "csrc" / "cuda" / f"{name}_cuda.cu" for name in ("resamp
 COUNTS = ROOT / "tests" / "data" / "executed_instructions.json"  # bench/executed_instructions.py makes it
 # -iquote comes before -I: gpu.h then includes this folder's cuda_on_cpu.h.
 FLAVOUR = Flavour("machine_code", ("-O2", "-iquote", str(FOLDER)))
-PROGRAM = tuple(FOLDER / f"{name}.cpp" for name in ("instructions", "launch", "program", "warp"))
+PROGRAM = tuple(
+    FOLDER / f"{name}.cpp" for name in ("data_instructions", "instructions", "launch", "operands", "program", "warp")
+)
 
 
 @dataclass(frozen=True)
