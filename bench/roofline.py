@@ -1,35 +1,52 @@
-"""Prints what the CUDA kernels may reach: occupancy, work, and lower bounds of times. Derived, not timed on a GPU.
+"""Derives what the CUDA kernels could reach, without a GPU: occupancy, and what each resource alone would take.
 
-The numbers come from the budget file (registers, shared memory, instructions of the loops over taps), from the plans of
-two resizes, and from figures of devices that the vendor publishes. `python bench/roofline.py` prints the tables of
-docs/kernels.md, with `--write` it puts them there.
+The numbers come from the budget file (registers, shared memory), from the instructions that the kernels' machine code
+executed (bench/executed_instructions.py), and from figures of a device that the vendor publishes.
+`python bench/roofline.py` prints the tables of docs/kernels.md, with `--write` it puts them there.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-BUDGET = Path(__file__).parents[1] / "tests" / "data" / "kernel_budget.json"
+DATA = Path(__file__).parents[1] / "tests" / "data"
+BUDGET = DATA / "kernel_budget.json"
+EXECUTED = DATA / "executed_instructions.json"
 PAGE = Path(__file__).parents[1] / "docs" / "kernels.md"
 BEGIN, END = "<!-- bench/roofline.py --write: -->\n", "<!-- until here -->\n"
 
-# The same as in the .cu files; tests/csrc/test_roofline.py compares them.
-THREADS = 256
-BLUR_THREADS = 128
-TILE_ALONG, TILE_LINES = 32, 16
-CHUNK_ALONG, CHUNK_LINES = 128, 32
-RUN, WARP = 8, 32
-STAGED_AT_ONCE = (8, 4 * RUN)  # rows x columns that a warp stages in a step
+# Threads of a block, by the kernel's name without template arguments; tests/csrc/test_roofline.py compares them.
+WARP = 32
+THREADS = {"resample": 128, "blur": 128}
+OTHER_THREADS = 256
 
-# Instructions of one such step for an unperturbed RGB image, counted by hand in the sm_90 code: place and bounds 62,
-# loads and unpacking 22, pixels beyond the image 64, stores 38.
-STAGE_INSTRUCTIONS = 186
-STAGE_MEMORY = 3 + 8 + 8 + 4  # pixels, stores, and fields of the job that are read again
+# The pipe of an instruction, by its family; all others only take an issue slot.
+PIPES = {
+    "multiply": ("IMAD",),  # of every form: moves and additions also go to the multipliers' pipe
+    "alu": (
+        "IADD3",
+        "IABS",
+        "ISETP",
+        "LEA",
+        "LOP3",
+        "MOV",
+        "PLOP3",
+        "PRMT",
+        "SEL",
+        "SHF",
+        "VIADD",
+        "VIADDMNMX",
+        "VIMNMX",
+    ),
+    "load-store": ("LD", "LDG", "LDS", "ST", "STG", "STS"),
+    "tensor": ("IMMA",),
+}
+PRODUCT_OPERATIONS = 2 * 16 * 8 * 32  # of one IMMA.16832
 
 
 @dataclass(frozen=True)
@@ -57,33 +74,27 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Device:
-    """Published figures: multiprocessors, boost clock in GHz, memory in GB/s. All multiply 64 int32 per clock and
-    SM."""
+    """Published figures: multiprocessors, boost clock in GHz, memory in GB/s, dense int8 operations in 10^12 a
+    second. In a clock each multiprocessor issues 4 warp instructions, and its pipes take 2 of multiply, 2 of alu and
+    1 of load-store."""
 
     name: str
-    target: str
     multiprocessors: int
     clock: float
     bandwidth: float
+    int8: float
 
 
-DEVICES = (
-    Device("H100 SXM", "90", 132, 1.755, 3350),
-    Device("A100 SXM 80 GB", "80", 108, 1.41, 2039),
-    Device("T4", "75", 40, 1.59, 320),
-    Device("RTX 4090", "89", 128, 2.52, 1008),
-)
-CASES = ((1024, 1024, 336), (2500, 2048, 336))
-VARIANTS = (1, 6)  # variants that are resized; a blank image is only written
+DEVICE = Device("H100 SXM", 132, 1.755, 3350, 1979)  # of the target whose machine code is executed, sm_90
 FLOAT_BYTES = 4
 
 
 def threads_of(kernel: str) -> int:
     """The threads of a block."""
-    return BLUR_THREADS if kernel.startswith("blur<") else THREADS
+    return THREADS.get(kernel.split("<")[0], OTHER_THREADS)
 
 
-def occupancy(registers: int, shared: int, limits: Limits, threads: int = THREADS) -> tuple[int, float]:
+def occupancy(registers: int, shared: int, limits: Limits, threads: int) -> tuple[int, float]:
     """Blocks per multiprocessor, and their share of its warps."""
     warps = math.ceil(threads / WARP)
     by_shared = limits.blocks
@@ -98,77 +109,34 @@ def _round_up(value: int, unit: int) -> int:
     return -(-value // unit) * unit
 
 
-def taps_of(source: int, target: int, crop: int) -> list[tuple[int, int]]:
-    """For each output that the crop keeps, the first source and the end of its sources (bicubic), as Pillow has
-    them."""
-    scale = source / target
-    support = 2.0 * max(scale, 1.0)
-    begin = (target - crop) // 2
-    centres = [(index + 0.5) * scale for index in range(begin, begin + crop)]
-    return [(max(int(c - support + 0.5), 0), min(int(c + support + 0.5), source)) for c in centres]
+def sum_pipes(kernels: dict[str, dict[str, dict[str, int]]]) -> dict[str, int]:
+    """Warp instructions of one variant: all of them as "issue", and those of each pipe."""
+    sums = dict.fromkeys(("issue", *PIPES), 0)
+    for kernel in kernels.values():
+        for family, count in kernel["executed"].items():
+            sums["issue"] += count
+            for pipe, families in PIPES.items():
+                sums[pipe] += count if family in families else 0
+    return sums
 
 
-def _tiles(taps: list[tuple[int, int]], length: int) -> Iterator[list[tuple[int, int]]]:
-    for begin in range(0, len(taps), length):
-        yield taps[begin : begin + length]
-
-
-@dataclass(frozen=True)
-class Work:
-    """The work of one variant. A step is a warp's: 32 threads each do one tap, or stage a run."""
-
-    outputs: int
-    multiplications: int  # that the resize defines, without what blocks compute twice
-    along: int
-    across: int
-    staged: int
-    blocks: int
-    source_bytes: int
-
-    @property
-    def output_bytes(self) -> int:
-        return self.outputs * FLOAT_BYTES
-
-
-def work_of(height: int, width: int, size: int) -> Work:
-    """The work of one variant, by the kernel's own walk over tiles and chunks, columns first."""
-    short = min(height, width)
-    columns = taps_of(width, size * width // short, size)
-    rows = taps_of(height, size * height // short, size)
-    rows_read = rows[-1][1] - rows[0][0]
-    useful = rows_read * sum(end - begin for begin, end in columns) + size * sum(end - begin for begin, end in rows)
-    along = across = staged = blocks = 0
-    for lines in _tiles(rows, TILE_LINES):
-        height_read = lines[-1][1] - lines[0][0]
-        chunks = math.ceil(height_read / CHUNK_LINES)
-        for outputs in _tiles(columns, TILE_ALONG):
-            start = outputs[0][0] // RUN * RUN
-            width_read = outputs[-1][1] - start
-            blocks += 1
-            along += chunks * sum(end - begin for begin, end in outputs)
-            across += sum(end - begin for begin, end in lines)
-            steps_down = math.ceil(height_read / STAGED_AT_ONCE[0])
-            staged += steps_down * math.ceil(width_read / STAGED_AT_ONCE[1])
-    source_bytes = rows_read * (columns[-1][1] - columns[0][0]) * 3
-    return Work(3 * size * size, 3 * useful, along, across, staged, blocks, source_bytes)
-
-
-def bounds(work: Work, variants: int, device: Device, loops: dict[str, dict[str, int]]) -> dict[str, float]:
+def bounds(pipes: dict[str, int], megabytes: float, device: Device) -> dict[str, float]:
     """Microseconds that each resource alone would take."""
-
-    def steps(pipe: str) -> float:
-        along, across = loops["along"], loops["across"]
-        return variants * (work.along * along[pipe] / along["taps"] + work.across * across[pipe] / across["taps"])
-
     cycles = device.multiprocessors * device.clock * 1e3  # of all multiprocessors in a microsecond
-    issued = steps("instructions") + variants * work.staged * STAGE_INSTRUCTIONS
     return {
-        "memory": (work.source_bytes + variants * work.output_bytes) / device.bandwidth / 1e3,
-        "multiply": variants * work.multiplications / (64 * cycles),
-        "issue": issued / (4 * cycles),
-        "alu": steps("alu") / (2 * cycles),
-        "load-store": (steps("memory") + variants * work.staged * STAGE_MEMORY) / cycles,
+        "issue": pipes["issue"] / (4 * cycles),
+        "multiply": pipes["multiply"] / (2 * cycles),
+        "alu": pipes["alu"] / (2 * cycles),
+        "load-store": pipes["load-store"] / cycles,
+        "tensor": pipes["tensor"] * PRODUCT_OPERATIONS / device.int8 / 1e6,
+        "memory": megabytes * 1e3 / device.bandwidth,
     }
+
+
+def megabytes_of(case: str, variants: int) -> float:
+    """The source once, float32 outputs once for each variant."""
+    height, width, size = (int(number) for number in re.findall(r"\d+", case))
+    return (3 * height * width + variants * 3 * FLOAT_BYTES * size * size) / 1e6
 
 
 def occupancy_table(kernels: dict[str, dict[str, dict[str, int]]]) -> list[str]:
@@ -185,51 +153,37 @@ def occupancy_table(kernels: dict[str, dict[str, dict[str, int]]]) -> list[str]:
     return lines
 
 
-def bounds_table(loops: dict[str, dict[str, dict[str, int]]]) -> list[str]:
+def executed_table(case: str, kinds: dict[str, dict[str, dict[str, dict[str, int]]]]) -> list[str]:
     lines = [
-        "| | a variant's work | " + " | ".join(device.name for device in DEVICES) + " |",
-        "|---" * (len(DEVICES) + 2) + "|",
+        f"| {case} | million warp instructions | issue | multiply | alu | load-store | tensor | memory |",
+        "|---" * 8 + "|",
     ]
-    for height, width, size in CASES:
-        work = work_of(height, width, size)
-        for variants in VARIANTS:
-            cells = [_cell(bounds(work, variants, device, loops[device.target])) for device in DEVICES]
-            title = f"{height} x {width} to {size}, K = {variants}"
-            lines.append(f"| {title} | {_describe(work, loops['90'])} | " + " | ".join(cells) + " |")
+    by_kind = {kind: sum_pipes(kernels) for kind, kernels in kinds.items()}
+    together = {pipe: sum(pipes[pipe] for pipes in by_kind.values()) for pipe in ("issue", *PIPES)}
+    rows = [(kind, pipes, 1) for kind, pipes in by_kind.items()] + [("all of them", together, len(by_kind))]
+    for title, pipes, variants in rows:
+        times = bounds(pipes, megabytes_of(case, variants), DEVICE)
+        slowest = max(times, key=lambda name: times[name])
+        cells = [f"**{value:.1f}**" if name == slowest else f"{value:.1f}" for name, value in times.items()]
+        lines.append(f"| {title} | {pipes['issue'] / 1e6:.2f} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _describe(work: Work, loops: dict[str, dict[str, int]]) -> str:
-    instructions = (
-        sum(getattr(work, name) * loop["instructions"] / loop["taps"] for name, loop in loops.items())
-        + work.staged * STAGE_INSTRUCTIONS
-    )
-    megabytes = f"{work.source_bytes / 1e6:.1f} + {work.output_bytes / 1e6:.2f} MB"
-    return (
-        f"{megabytes}; {work.multiplications / work.outputs:.0f} products and "
-        f"{instructions * WARP / work.outputs:.0f} instructions a value; {work.blocks} blocks"
-    )
-
-
-def _cell(microseconds: dict[str, float]) -> str:
-    slowest = max(microseconds, key=lambda name: microseconds[name])
-    return " / ".join(f"**{value:.1f}**" if name == slowest else f"{value:.1f}" for name, value in microseconds.items())
 
 
 def report() -> str:
     budget = json.loads(BUDGET.read_text(encoding="utf-8"))
-    return "\n".join(
-        [
-            f"Registers a thread, bytes of shared memory a block, warps on a multiprocessor (nvcc {budget['nvcc']}):",
-            "",
-            *occupancy_table(budget["kernels"]),
-            "",
-            "Lower bounds in microseconds, derived, not timed on a GPU: memory / multiply / issue / alu / load-store:",
-            "",
-            *bounds_table(budget["tap_loops"]),
-            "",
-        ]
-    )
+    executed = json.loads(EXECUTED.read_text(encoding="utf-8"))
+    lines = [
+        f"Registers a thread, bytes of shared memory a block, warps on a multiprocessor (nvcc {budget['nvcc']}):",
+        "",
+        *occupancy_table(budget["kernels"]),
+        "",
+        f"Executed machine code of sm_{executed['target']} (nvcc {executed['nvcc']}), and the microseconds of each "
+        f"resource alone on an {DEVICE.name} at its boost clock, derived, not timed on a GPU:",
+        "",
+    ]
+    for case, kinds in executed["cases"].items():
+        lines += [*executed_table(case, kinds), ""]
+    return "\n".join(lines)
 
 
 def with_report(page: str) -> str:

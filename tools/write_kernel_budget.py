@@ -1,7 +1,7 @@
 """Writes tests/data/kernel_budget.json: the resources that CUDA kernels may use on each target are those they use now.
 
-Run `python tools/write_kernel_budget.py` after a change of a kernel that is worth its cost; it needs nvcc, cuobjdump
-and nvdisasm. `git diff` then shows the cost.
+Run `python tools/write_kernel_budget.py` after a change of a kernel that is worth its cost; it needs nvcc.
+`git diff` then shows the cost.
 """
 
 from __future__ import annotations
@@ -13,48 +13,38 @@ from dataclasses import asdict
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.kernel_budget import BUDGET, compile_all, disassemble, nvcc_release, reason_to_skip, tap_loops, targets
-
-TAPPING = "resample<float>"
+from support.kernel_budget import BUDGET, compile_all, nvcc_release, reason_to_skip, targets
 
 
 def measure(folder: Path) -> dict[str, object]:
     """The budget that the kernels just meet; compiled files go to `folder`."""
     kernels: dict[str, dict[str, object]] = {}
-    loops: dict[str, object] = {}
     for compiled in compile_all(folder).values():
         if compiled.return_code != 0:
             sys.exit(f"{compiled.source.name} does not pass the gate:\n{compiled.messages}")
         for (kernel, target), usage in compiled.usages().items():
             kernels.setdefault(kernel, {})[target] = asdict(usage)
-        if not compiled.usages():
-            continue
-        for (kernel, target), lines in disassemble(compiled.fatbin).items():
-            if kernel == TAPPING:
-                loops[target] = {name: asdict(loop) for name, loop in tap_loops(lines).items()}
     by_target = {kernel: {target: kernels[kernel][target] for target in targets()} for kernel in sorted(kernels)}
-    return {"nvcc": nvcc_release(), "kernels": by_target, "tap_loops": {target: loops[target] for target in targets()}}
+    return {"nvcc": nvcc_release(), "kernels": by_target}
 
 
 def as_text(budget: dict[str, object]) -> str:
     """JSON with a line for each kernel and target."""
-    lines = [f' "nvcc": {json.dumps(budget["nvcc"])}']
-    for name in ("kernels", "tap_loops"):
-        groups = budget[name]
-        assert isinstance(groups, dict)
-        inner = [
-            f"  {json.dumps(group)}: {{\n"
-            + ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in values.items())
-            + "\n  }"
-            for group, values in groups.items()
-        ]
-        lines.append(f' "{name}": {{\n' + ",\n".join(inner) + "\n }")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    kernels = budget["kernels"]
+    assert isinstance(kernels, dict)
+    lines = [
+        f"  {json.dumps(kernel)}: {{\n"
+        + ",\n".join(f"   {json.dumps(target)}: {json.dumps(usage)}" for target, usage in usages.items())
+        + "\n  }"
+        for kernel, usages in kernels.items()
+    ]
+    head = f' "nvcc": {json.dumps(budget["nvcc"])},\n "kernels": {{\n'
+    return "{\n" + head + ",\n".join(lines) + "\n }\n}\n"
 
 
 def main() -> None:
     """Writes the file."""
-    if reason := reason_to_skip(to_disassemble=True):
+    if reason := reason_to_skip():
         sys.exit(f"cannot measure the kernels: {reason}")
     with tempfile.TemporaryDirectory() as folder:
         BUDGET.write_text(as_text(measure(Path(folder))), encoding="utf-8")

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarp * kWarps;
+constexpr int kHalfFragment = kFragmentSources / 2;  // the sources of a lane's word
 constexpr std::int32_t kHalf = 128;  // of a level, so that taking the upper byte rounds
 
 // `reach`: the margin, at least half of the filter. Products read whole fragments: beyond the
@@ -47,10 +48,13 @@ __device__ void stage_tile(const DeviceImage& image, int y0, int x0, Staged<T>& 
   const bool is_aligned = has_aligned_rows(image);
   for (int i = threadIdx.x; i < kAcross * kDown; i += kThreads) {
     const int quad = i / kAcross, column = i % kAcross * 4;
+    const int y = y0 - T::kReach + 4 * quad, x = x0 - T::kReach + column;
+    const std::uint8_t* row = image.pixels + clamp_index(y, image.height) * image.row_stride;
     Pixel rows[4][4];
     GPU_UNROLL
     for (int k = 0; k < 4; ++k) {
-      load_four(image, is_aligned, y0 - T::kReach + 4 * quad + k, x0 - T::kReach + column, rows[k]);
+      if (k > 0 && y + k > 0 && y + k < image.height) row += image.row_stride;
+      load_four(image, is_aligned, row, x, rows[k]);
     }
     std::uint32_t planes[3][4];
     GPU_UNROLL
@@ -70,65 +74,78 @@ __device__ inline TileSums start_sums() {
   return {{kHalf, kHalf, kHalf, kHalf}};
 }
 
-// The first pass: 16 rows x 8 columns of a channel at a time.
+// The first pass of 8 columns of a channel, 16 rows at a time. `quads`: this lane's first; `lines`:
+// where its first two levels go, as bytes.
 template <typename T>
-__device__ void blur_rows(const uint4 (&weights)[T::kSteps], Staged<T>& staged) {
-  constexpr int kPlaces = T::kColumns / 8;
-  const int lane = threadIdx.x % kWarp;
-  for (int i = threadIdx.x / kWarp; i < 3 * kPlaces; i += kWarps) {
-    const int channel = i / kPlaces, column = i % kPlaces * 8;
-    const std::uint32_t* quads = &staged.quads[channel][lane % 4][column + lane / 4];
-    auto* line = reinterpret_cast<std::uint16_t*>(&staged.lines[channel][lane / 4][column / 4]);
+__device__ inline void blur_eight_columns(const uint4 (&weights)[T::kSteps],
+                                          const std::uint32_t* quads, std::uint8_t* lines) {
+  constexpr int kHalves = (T::kHeight + T::kGroupEnd) / kHalfFragment;
+  std::uint32_t words[kHalves];  // of sixteen rows each
+  GPU_UNROLL
+  for (int i = 0; i < kHalves; ++i) words[i] = quads[i * (kHalfFragment / 4) * T::kQuadPitch];
+  GPU_UNROLL
+  for (int row = 0; row < T::kHeight; row += kFragmentOutputs) {
+    TileSums sums = start_sums();
     GPU_UNROLL
-    for (int row = 0; row < T::kHeight; row += kFragmentOutputs) {
-      TileSums sums = start_sums();
-      GPU_UNROLL
-      for (int step = 0; step < T::kSteps; ++step) {
-        const int quad = (row + step * kFragmentSources) / 4;
-        add_product<std::uint8_t>(
-            sums, weights[step],
-            {{quads[quad * T::kQuadPitch], quads[(quad + 4) * T::kQuadPitch]}});
-      }
-      const auto& s = sums.values;
-      constexpr int kPitch = 2 * T::kLinePitch;
-      line[row * kPitch + lane % 4] = static_cast<std::uint16_t>(__byte_perm(s[0], s[1], 0x51));
-      line[(row + 8) * kPitch + lane % 4] =
-          static_cast<std::uint16_t>(__byte_perm(s[2], s[3], 0x51));
+    for (int step = 0; step < T::kSteps; ++step) {
+      const int i = row / kHalfFragment + 2 * step;
+      add_product<std::uint8_t>(sums, weights[step], {{words[i], words[i + 1]}});
+    }
+    GPU_UNROLL
+    for (int half = 0; half < 2; ++half) {
+      const std::int32_t* pair = sums.values + 2 * half;
+      auto* target = lines + (row + 8 * half) * (4 * T::kLinePitch);
+      *reinterpret_cast<std::uint16_t*>(target) = static_cast<std::uint16_t>(
+          __byte_perm(pair[0], pair[1], 0x51));  // of each the upper byte
     }
   }
 }
 
-__device__ inline void store_blurred(const BlurJob& job, int y, int x, const TileSums (&sums)[3],
-                                     int i) {
-  if (y >= job.image.height || x >= job.image.width) return;
-  // The second byte of each sum; they have two, so that the fourth byte of the third is 0.
-  const std::uint32_t pair = __byte_perm(sums[0].values[i], sums[1].values[i], 0x51);
-  auto* row = reinterpret_cast<Pixel*>(job.out + y * job.out_stride);
-  row[x] = __byte_perm(pair, sums[2].values[i], 0x7510);
+template <typename T>
+__device__ void blur_rows(const uint4 (&weights)[T::kSteps], Staged<T>& staged) {
+  const int lane = threadIdx.x % kWarp;
+  for (int column = threadIdx.x / kWarp * kPlaces; column < T::kColumns;
+       column += kWarps * kPlaces) {
+    const std::uint32_t* quads = &staged.quads[0][lane % 4][column + lane / 4];
+    auto* lines = reinterpret_cast<std::uint8_t*>(&staged.lines[0][lane / 4][0]) + column;
+    GPU_UNROLL
+    for (int c = 0; c < 3; ++c) {
+      blur_eight_columns<T>(weights, quads + c * T::kQuadRows * T::kQuadPitch,
+                            lines + c * T::kHeight * T::kLinePitch * 4 + lane % 4 * 2);
+    }
+  }
 }
 
-// The second pass: 16 columns x 8 rows of all channels at a time.
+// The second pass: 16 columns x 8 rows of all channels at a time. Each warp keeps to its rows.
 template <typename T>
 __device__ void blur_columns(const uint4 (&weights)[T::kSteps], const Staged<T>& staged,
                              const BlurJob& job, int y0, int x0) {
-  constexpr int kPlaces = T::kHeight / 8;
-  const int lane = threadIdx.x % kWarp;
-  for (int i = threadIdx.x / kWarp; i < T::kWidth / kFragmentOutputs * kPlaces; i += kWarps) {
-    const int column = i / kPlaces * kFragmentOutputs, row = i % kPlaces * 8;
-    const std::uint32_t* words = &staged.lines[0][row + lane / 4][column / 4 + lane % 4];
+  constexpr int kDown = T::kHeight / kPlaces;
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int row = warp % kDown * kPlaces;
+  const int y = y0 + row + lane % 4 * 2, first = warp / kDown * kFragmentOutputs;
+  std::uint8_t* out = job.out + y * job.out_stride;
+  const std::uint32_t* words = &staged.lines[0][row + lane / 4][lane % 4];
+  GPU_KEEP_LOOP
+  for (int column = first; column < T::kWidth; column += kWarps / kDown * kFragmentOutputs) {
     TileSums sums[3] = {start_sums(), start_sums(), start_sums()};
     GPU_UNROLL
     for (int step = 0; step < T::kSteps; ++step) {
       GPU_UNROLL
       for (int c = 0; c < 3; ++c) {
-        const int word = c * T::kHeight * T::kLinePitch + step * kFragmentSources / 4;
-        add_product<std::uint8_t>(sums[c], weights[step], {{words[word], words[word + 4]}});
+        const std::uint32_t* word =
+            words + column / 4 + c * T::kHeight * T::kLinePitch + step * kFragmentSources / 4;
+        add_product<std::uint8_t>(sums[c], weights[step], {{word[0], word[kHalfFragment / 4]}});
       }
     }
     GPU_UNROLL
-    for (int k = 0; k < 4; ++k) {
-      store_blurred(job, y0 + row + lane % 4 * 2 + k % 2, x0 + column + lane / 4 + k / 2 * 8, sums,
-                    k);
+    for (int i = 0; i < 4; ++i) {
+      const int x = x0 + column + lane / 4 + i / 2 * 8;
+      if (y + i % 2 >= job.image.height || x >= job.image.width) continue;
+      // The upper byte of each sum; they have two bytes, so that the fourth byte of the last is 0.
+      const std::uint32_t pair = __byte_perm(sums[0].values[i], sums[1].values[i], 0x51);
+      auto* pixels = reinterpret_cast<Pixel*>(out + i % 2 * job.out_stride);
+      pixels[x] = __byte_perm(pair, sums[2].values[i], 0x7510);
     }
   }
 }
@@ -141,9 +158,8 @@ __global__ void __launch_bounds__(kThreads) blur(const BlurJob* __restrict__ job
   using T = Tile<reach, width, height>;
   GPU_SHARED(alignas(16) Staged<T>, staged, );
   const BlurJob job = jobs[blockIdx.y];
-  const int tiles_across = (job.image.width + T::kWidth - 1) / T::kWidth;
-  const int y0 = static_cast<int>(blockIdx.x) / tiles_across * T::kHeight;
-  const int x0 = static_cast<int>(blockIdx.x) % tiles_across * T::kWidth;
+  const auto [row, column] = find_tile(blockIdx.x, job.tiles_across);
+  const int y0 = row * T::kHeight, x0 = column * T::kWidth;
   if (y0 >= job.image.height) return;
   const auto* fragments = reinterpret_cast<const uint4*>(job.fragments) + threadIdx.x % kWarp;
   uint4 weights[T::kSteps];
@@ -175,8 +191,8 @@ void load_blur_kernels() {
 }
 
 void launch_blurs(const JobList<BlurJob>& near, const JobList<BlurJob>& wide, cudaStream_t stream) {
-  launch<kNearBlurReach, 64, 32>(near, stream);
-  launch<kWideBlurReach, 32, 16>(wide, stream);
+  launch<kNearBlurReach, kNearBlurWidth, 32>(near, stream);
+  launch<kWideBlurReach, kWideBlurWidth, 16>(wide, stream);
 }
 
 }  // namespace vrs

@@ -8,14 +8,21 @@
 #include "perturb/perturb.h"
 #include "perturb/perturbed_rows.h"
 #include "resample/resample_kernels.h"
-#include "weight_fragments.h"
 
 namespace vrs {
 namespace {
 
-std::shared_ptr<const CpuPlan> find_plan(const Geometry& geometry, const Size& size) {
+// `left`: the column at which the image begins, from where the kernel reads in runs of pixels.
+PlannedResize plan_resize(const Geometry& geometry, const Size& size, int left) {
   // Of a CpuPlan only the coefficients are read here, which all instruction sets share.
-  return find_cpu_plan(geometry, size.height, size.width, resample_kernels_named("portable"));
+  const auto plan =
+      find_cpu_plan(geometry, size.height, size.width, resample_kernels_named("portable"));
+  // The first pass reads words; vertical_first makes lines of columns.
+  const bool is_turned = plan->resample.vertical_first;
+  const SourceGrid row_grid{is_turned ? 4 : 1, 0};
+  const SourceGrid column_grid{is_turned ? kRunPixels : 4, left};
+  return {plan, find_fragments(plan, true, geometry.crop_height, row_grid),
+          find_fragments(plan, false, geometry.crop_width, column_grid)};
 }
 
 std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
@@ -113,9 +120,41 @@ class WorkWriter final : public DeviceWriter {
     }
   }
 
-  DeviceAxis place_axis(const AxisPlan& plan) {
-    return {share(plan.first), share(plan.count),  share(plan.weights),  plan.taps,
-            plan.outputs,      plan.canvas_offset, plan.coefficient_bits};
+  DeviceAxis place_axis(const AxisPlan& plan, const AxisFragments& axis) {
+    return {share(axis.fragments),
+            share(axis.begins),
+            share(axis.ends),
+            static_cast<int>(axis.begins.size()),
+            axis.steps,
+            plan.outputs,
+            plan.canvas_offset,
+            plan.coefficient_bits,
+            axis.pairs_fit};
+  }
+
+  // How the kernel reads pixels.
+  static void describe_reading(ResampleJob& job) {
+    const DeviceImage& image = job.image;
+    const auto bits = reinterpret_cast<std::uintptr_t>(image.pixels) |
+                      static_cast<std::uintptr_t>(image.row_stride);
+    const bool stays = with_kind(job.perturbation.kind, [](auto kind) {
+      return decltype(kind)::kShowsImage && !decltype(kind)::kIsMoving;
+    });
+    job.reads_wide = stays && bits % wide_load_bytes(image.channels) == 0;
+    job.changes_levels =
+        with_kind(job.perturbation.kind, [](auto kind) { return decltype(kind)::kChangesLevels; });
+  }
+
+  // Both axes and their order.
+  void place_plan(const PlannedResize& planned, ResampleJob& job) {
+    const ResamplePlan& plan = planned.plan->resample;
+    const DeviceAxis rows = place_axis(plan.rows, *planned.rows);
+    const DeviceAxis columns = place_axis(plan.columns, *planned.columns);
+    job.vertical_first = plan.vertical_first;
+    job.along = plan.vertical_first ? rows : columns;
+    job.lines = plan.vertical_first ? columns : rows;
+    const int along_tiles = (job.along.groups + kGroupsAlong - 1) / kGroupsAlong;
+    job.tiles_across = make_divisor(plan.vertical_first ? job.lines.groups : along_tiles);
   }
 
   DeviceImage place_image(int index) {
@@ -164,7 +203,8 @@ class WorkWriter final : public DeviceWriter {
   void prepare_low_pass(int lines) override;
   void prepare_contrast(double factor) override;
 
-  ResampleJob resize_job(const DeviceImage& source, const CpuPlan& plan, const DeviceImage& target);
+  ResampleJob resize_job(const DeviceImage& source, const PlannedResize& plan,
+                         const DeviceImage& target);
   void write_job(const Job& job, WorkLayout::PlannedJob& planned, void* out);
 
   WorkLayout& layout_;
@@ -190,21 +230,21 @@ void WorkWriter::prepare_blur(const std::vector<std::uint16_t>& weights) {
   const bool is_near = reach <= kNearBlurReach;
   const auto fragments = pack_blur(weights, is_near ? kNearBlurReach : kWideBlurReach);
   const DeviceImage blurred = reserve_rgbx(image_size());
+  const int tile_width = is_near ? kNearBlurWidth : kWideBlurWidth;
   (is_near ? near_blurs_ : wide_blurs_)
       .push_back({job_->image, place(fragments.data(), fragments.size()), pixels_of(blurred),
-                  blurred.row_stride});
+                  blurred.row_stride, make_divisor((blurred.width + tile_width - 1) / tile_width)});
   job_->image = blurred;
 }
 
-ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& plan,
+ResampleJob WorkWriter::resize_job(const DeviceImage& source, const PlannedResize& plan,
                                    const DeviceImage& target) {
   ResampleJob job{};
   job.image = source;
   job.height = source.height;
   job.width = source.width;
-  job.rows = place_axis(plan.resample.rows);
-  job.columns = place_axis(plan.resample.columns);
-  job.vertical_first = plan.resample.vertical_first;
+  describe_reading(job);
+  place_plan(plan, job);
   job.out = pixels_of(target);
   job.out_height = target.height;
   job.out_width = target.width;
@@ -213,16 +253,16 @@ ResampleJob WorkWriter::resize_job(const DeviceImage& source, const CpuPlan& pla
 
 void WorkWriter::prepare_low_pass(int lines) {
   const Size whole = image_size();
-  if (planned_->reduction == nullptr) {
+  if (planned_->reduction.plan == nullptr) {
     const Size reduced = reduced_size(whole, lines);
-    planned_->reduction = find_plan(lanczos_geometry(reduced), whole);
-    planned_->enlargement = find_plan(lanczos_geometry(whole), reduced);
+    planned_->reduction = plan_resize(lanczos_geometry(reduced), whole, 0);
+    planned_->enlargement = plan_resize(lanczos_geometry(whole), reduced, 0);
   }
-  const ResamplePlan& reduction = planned_->reduction->resample;
+  const ResamplePlan& reduction = planned_->reduction.plan->resample;
   const DeviceImage reduced = reserve_image({reduction.height, reduction.width});
   const DeviceImage enlarged = reserve_image(whole);
-  reductions_.push_back(resize_job(job_->image, *planned_->reduction, reduced));
-  enlargements_.push_back(resize_job(reduced, *planned_->enlargement, enlarged));
+  reductions_.push_back(resize_job(job_->image, planned_->reduction, reduced));
+  enlargements_.push_back(resize_job(reduced, planned_->enlargement, enlarged));
   job_->image = enlarged;
 }
 
@@ -260,15 +300,14 @@ void WorkWriter::write_job(const Job& job, WorkLayout::PlannedJob& planned, void
   job_ = &resample;
   planned_ = &planned;
   with_kind(kind, [&](auto each) { decltype(each)::lay_out(job.perturbation, *this); });
+  describe_reading(resample);
   resample.height = size.height;
   resample.width = size.width;
   resample.top = padding.top;
   resample.left = padding.left;
   resample.background = opaque(geometry.pad_colour);
-  resample.rows = place_axis(planned.plan->resample.rows);
-  resample.columns = place_axis(planned.plan->resample.columns);
-  resample.vertical_first = planned.plan->resample.vertical_first;
-  resample.is_uniform = stays_uniform(planned.plan->resample, geometry, size, kind);
+  place_plan(planned.resize, resample);
+  resample.is_uniform = stays_uniform(planned.resize.plan->resample, geometry, size, kind);
   resample.values = values_;
   resample.out = out;
   resample.out_height = geometry.crop_height;
@@ -296,7 +335,7 @@ WorkLayout::PlannedJob WorkLayout::plan_job(const Job& job) const {
   const Padding padding =
       pad_image(request_.geometry, perturbed_size(image, job.perturbation.kind));
   PlannedJob planned;
-  planned.plan = find_plan(request_.geometry, {padding.height, padding.width});
+  planned.resize = plan_resize(request_.geometry, {padding.height, padding.width}, padding.left);
   return planned;
 }
 

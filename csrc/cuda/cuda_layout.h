@@ -13,6 +13,7 @@
 #include "perturb/perturbation_parts.h"
 #include "resample/cpu_plan.h"
 #include "upload_pieces.h"
+#include "weight_fragments.h"
 
 namespace vrs {
 
@@ -39,6 +40,12 @@ class DeviceArea {
   std::size_t bytes_ = 0;
 };
 
+// A resize, and its weights as the kernel reads them.
+struct PlannedResize {
+  std::shared_ptr<const CpuPlan> plan;
+  std::shared_ptr<const AxisFragments> rows, columns;
+};
+
 class WorkLayout {
  public:
   // Makes the plans and tables of a request. check_request has accepted the request, and it must
@@ -58,8 +65,8 @@ class WorkLayout {
   friend class WorkWriter;
 
   struct PlannedJob {
-    std::shared_ptr<const CpuPlan> plan;
-    std::shared_ptr<const CpuPlan> reduction, enlargement;  // of low_pass, if it has an effect
+    PlannedResize resize;
+    PlannedResize reduction, enlargement;  // of low_pass, if it has an effect
   };
 
   PlannedJob plan_job(const Job& job) const;

@@ -15,32 +15,50 @@ namespace vrs {
 // Each job of a launch has its own blockIdx.y, which CUDA limits to 16 bits.
 constexpr int kMaxJobsPerLaunch = 65535;
 
-// An AxisPlan (resample_plan.h) in device memory.
+// AxisFragments (weight_fragments.h) in device memory.
 struct DeviceAxis {
-  const std::int32_t* first;
-  const std::int32_t* count;
-  const std::int32_t* weights;
-  int taps;
-  int outputs;
+  const std::uint8_t* fragments;
+  const std::int32_t* begins;
+  const std::int32_t* ends;
+  int groups;
+  int steps;
+  int outputs;  // that are no padding
   int canvas_offset;
   int coefficient_bits;
+  bool pairs_fit;
 };
+
+struct TilePlace {
+  int row, column;
+};
+
+// The place of a block's tile, row by row.
+VRS_HOST_DEVICE inline TilePlace find_tile(unsigned block, const Divisor& tiles_across) {
+  const int index = static_cast<int>(block);
+  int row = divide(index, tiles_across);
+  if (row * tiles_across.value > index) --row;  // of large numbers it may be one too many
+  return {row, index - row * tiles_across.value};
+}
 
 // One job of the fused kernel. The same kernel also resizes uint8 images to uint8 for low_pass
 // (OutputType does not have this case: see launch_resamples).
 struct ResampleJob {
   DeviceImage image;
   DevicePerturbation perturbation;
+  bool reads_wide;  // each whole run of pixels stands in the image as it is, aligned for wide loads
+  bool changes_levels;  // change_run() of its kind does something
   // The perturbed image. It lies at (top, left) of a padded image, which the resize reads.
   int height, width;
   int top, left;
   std::array<std::uint8_t, 4> background;  // of the padding; the fourth is 0
-  DeviceAxis rows, columns;
+  // Of the first pass, columns unless vertical_first, and of the second.
+  DeviceAxis along, lines;
   bool vertical_first;
   bool is_uniform;     // every output is the perturbation's colour
   const void* values;  // [3][256]: the output value of each level, of the output's type
   void* out;
   int out_height, out_width;
+  Divisor tiles_across;
 };
 
 struct BlurJob {
@@ -48,6 +66,7 @@ struct BlurJob {
   const std::uint8_t* fragments;  // pack_blur()
   std::uint8_t* out;              // RGBX, the fourth byte 0
   std::int64_t out_stride;
+  Divisor tiles_across;
 };
 
 struct CellJob {

@@ -30,11 +30,10 @@ __device__ inline bool has_aligned_rows(const DeviceImage& image) {
   return bits % (image.channels == 3 ? sizeof(std::uint32_t) : sizeof(uint4)) == 0;
 }
 
-// Pixels x .. x + 3 of row `y`, whose fourth bytes are undefined; beyond the edges the edge's
-// pixels. `x` is a multiple of 4.
-__device__ inline void load_four(const DeviceImage& image, bool is_aligned, int y, int x,
-                                 Pixel (&pixels)[4]) {
-  const std::uint8_t* row = image.pixels + clamp_index(y, image.height) * image.row_stride;
+// Pixels x .. x + 3 of a row, whose fourth bytes are undefined; beyond the edges the edge's pixels.
+// `x` is a multiple of 4.
+__device__ inline void load_four(const DeviceImage& image, bool is_aligned, const std::uint8_t* row,
+                                 int x, Pixel (&pixels)[4]) {
   if (!is_aligned || x < 0 || x + 4 > image.width) {
     GPU_UNROLL
     for (int i = 0; i < 4; ++i) {

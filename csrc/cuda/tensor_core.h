@@ -9,9 +9,12 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "contract/pixel_ops.h"
 #include "gpu.h"
 
 namespace vrs {
+
+constexpr int kPlaces = 8;
 
 struct TileSums {
   std::int32_t values[4];
@@ -80,5 +83,16 @@ __device__ inline void add_product(TileSums& sums, const uint4& weights, const T
 #endif
 
 #endif
+
+// Clamps two values to levels; the first becomes the lower byte.
+__device__ inline std::uint16_t pack_levels(std::int32_t first, std::int32_t second) {
+#ifdef VRS_CUDA_ON_CPU
+  return static_cast<std::uint16_t>(clamp_to_u8(first) | clamp_to_u8(second) << 8);
+#else
+  std::uint32_t packed;
+  asm("cvt.pack.sat.u8.s32.b32 %0, %1, %2, 0;" : "=r"(packed) : "r"(second), "r"(first));
+  return static_cast<std::uint16_t>(packed);
+#endif
+}
 
 }  // namespace vrs

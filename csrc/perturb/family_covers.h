@@ -35,6 +35,7 @@ inline Region occluded_region(const Perturbation& perturbation, const Size& imag
 struct Covers {
   static constexpr bool kIsTurned = false;
   static constexpr bool kIsMoving = false;
+  static constexpr bool kChangesLevels = true;
 
   static Nothing derive(const HostSource&) { return {}; }
   static void lay_out_colour(const Perturbation& perturbation, int first, DeviceWriter& writer) {

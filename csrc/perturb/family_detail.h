@@ -25,6 +25,7 @@ struct Detail {
   static constexpr bool kIsTurned = false;
   static constexpr bool kShowsImage = true;
   static constexpr bool kIsMoving = false;
+  static constexpr bool kChangesLevels = false;
 
   VRS_DEVICE static void change_run(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]) {}
 };
@@ -202,13 +203,16 @@ struct Pixelate : Detail, RowByRow<Pixelate> {
 
   static void lay_out(const Perturbation& perturbation, DeviceWriter& writer) {
     const int edge = static_cast<int>(perturbation.parameters[0]);
-    writer.change().patch_height = writer.change().patch_width = edge;
+    writer.change().patch_height = writer.change().patch_width = make_divisor(edge);
     writer.prepare_cells(edge);
   }
   // The image on the device is the image of the cells.
   VRS_DEVICE static Place find_source(const DeviceImage&, const DevicePerturbation& change, int y,
                                       int x) {
-    return {y / change.patch_height, x / change.patch_width};
+    return {divide(y, change.patch_height), divide(x, change.patch_width)};
+  }
+  VRS_DEVICE static bool keeps_run(const DeviceImage&, const DevicePerturbation&, int, int) {
+    return false;
   }
 };
 

@@ -33,6 +33,7 @@ struct Levels {
   static constexpr bool kIsTurned = false;
   static constexpr bool kShowsImage = true;
   static constexpr bool kIsMoving = false;
+  static constexpr bool kChangesLevels = true;
 
   static void write_rows(const HostSource& source, const LevelMaps& maps, int y, int count,
                          std::uint8_t* out, std::ptrdiff_t pitch) {

@@ -29,6 +29,7 @@ struct Noise {
   static constexpr bool kIsTurned = false;
   static constexpr bool kShowsImage = true;
   static constexpr bool kIsMoving = false;
+  static constexpr bool kChangesLevels = true;
 
   // Calls change(words, begin, count) for `count` <= kNoiseWords values of a row at a time.
   template <typename Change>

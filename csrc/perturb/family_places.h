@@ -25,9 +25,13 @@ struct Places {
   static constexpr bool kIsTurned = false;
   static constexpr bool kShowsImage = true;
   static constexpr bool kIsMoving = true;
+  static constexpr bool kChangesLevels = false;
 
   static Nothing derive(const HostSource&) { return {}; }
   static void lay_out(const Perturbation&, DeviceWriter&) {}
+  VRS_DEVICE static bool keeps_run(const DeviceImage&, const DevicePerturbation&, int, int) {
+    return false;
+  }
   VRS_DEVICE static void change_run(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]) {}
 };
 
@@ -116,20 +120,33 @@ struct PatchShuffle : Places, RowByRow<PatchShuffle> {
   static void lay_out(const Perturbation& perturbation, DeviceWriter& writer) {
     DevicePerturbation& change = writer.change();
     change.rows = static_cast<int>(perturbation.parameters[0]);
-    change.columns = static_cast<int>(perturbation.parameters[1]);
-    change.patch_height = writer.image_size().height / change.rows;
-    change.patch_width = writer.image_size().width / change.columns;
+    change.columns = make_divisor(static_cast<int>(perturbation.parameters[1]));
+    change.patch_height = make_divisor(writer.image_size().height / change.rows);
+    change.patch_width = make_divisor(writer.image_size().width / change.columns.value);
     change.patches =
         writer.share(writer.keep_drawn(perturbation, [&] { return draw_patches(perturbation); }));
   }
+  VRS_DEVICE static bool is_left_over(const DevicePerturbation& change, int y, int x) {
+    const int covered_rows = change.patch_height.value * change.rows;
+    const int covered_columns = change.patch_width.value * change.columns.value;
+    return y >= covered_rows || x >= covered_columns;  // also where one of them is 0
+  }
   VRS_DEVICE static Place find_source(const DeviceImage&, const DevicePerturbation& change, int y,
                                       int x) {
-    const int height = change.patch_height, width = change.patch_width;
-    const bool is_left_over = y >= height * change.rows || x >= width * change.columns;
-    if (is_left_over) return {y, x};  // also where one of them is 0
-    const int source = change.patches[y / height * change.columns + x / width];
-    return {source / change.columns * height + y % height,
-            source % change.columns * width + x % width};
+    if (is_left_over(change, y, x)) return {y, x};
+    const int height = change.patch_height.value, width = change.patch_width.value;
+    const int row = divide(y, change.patch_height), column = divide(x, change.patch_width);
+    const int source = change.patches[row * change.columns.value + column];
+    const int source_row = divide(source, change.columns);
+    const int source_column = source - source_row * change.columns.value;
+    return {y + (source_row - row) * height, x + (source_column - column) * width};
+  }
+  // Within a patch, or beside the grid.
+  VRS_DEVICE static bool keeps_run(const DeviceImage&, const DevicePerturbation& change, int y,
+                                   int x) {
+    if (is_left_over(change, y, x)) return true;
+    const int column = divide(x, change.patch_width);
+    return x + kRunPixels <= (column + 1) * change.patch_width.value;
   }
 };
 
@@ -156,6 +173,9 @@ struct FlipVertical : Places, RowByRow<FlipVertical> {
   VRS_DEVICE static Place find_source(const DeviceImage& image, const DevicePerturbation&, int y,
                                       int x) {
     return {image.height - 1 - y, x};
+  }
+  VRS_DEVICE static bool keeps_run(const DeviceImage&, const DevicePerturbation&, int, int) {
+    return true;
   }
 };
 

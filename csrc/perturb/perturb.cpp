@@ -10,6 +10,7 @@ namespace {
 // Names the device's half of each kind, so that builds without CUDA also fail if it is missing.
 using LayOut = void(const Perturbation&, DeviceWriter&);
 using FindSource = Place(const DeviceImage&, const DevicePerturbation&, int, int);
+using KeepsRun = bool(const DeviceImage&, const DevicePerturbation&, int, int);
 using ChangeRun = void(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]);
 
 template <typename Kind>
@@ -17,8 +18,10 @@ constexpr bool has_device_half() {
   static_assert(std::is_same_v<decltype(Kind::lay_out), LayOut>);
   static_assert(std::is_same_v<decltype(Kind::change_run), ChangeRun>);
   static_assert(std::is_same_v<decltype(Kind::kShowsImage), const bool>);
+  static_assert(std::is_same_v<decltype(Kind::kChangesLevels), const bool>);
   if constexpr (Kind::kIsMoving) {
     static_assert(std::is_same_v<decltype(Kind::find_source), FindSource>);
+    static_assert(std::is_same_v<decltype(Kind::keeps_run), KeepsRun>);
   }
   return true;
 }

@@ -15,6 +15,9 @@
 //     lay_out(perturbation, writer)         what it makes once of its parameters, for the device
 //     kIsMoving                             whether pixels move to other places
 //     find_source(image, change, y, x)      if kIsMoving: the source of the pixel shown at (y, x)
+//     keeps_run(image, change, y, x)        if kIsMoving: whether eight pixels from (y, x) on are
+//                                           neighbours in the source, too, in the same order
+//     kChangesLevels                        whether change_run() does anything
 //     change_run(change, y, x, run)         changes eight pixels
 //
 // Its twin in Python has the family's name: vrs_lmeval/pixels/reference/.

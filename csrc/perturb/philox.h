@@ -29,8 +29,8 @@ class Philox {
     std::uint32_t c0 = block, c1 = row, c2 = words_[2], c3 = words_[3];
     std::uint32_t k0 = words_[0], k1 = words_[1];
     for (int round = 0; round < kRounds; ++round) {
-      const std::uint64_t product0 = std::uint64_t{kFactor0} * c0;
-      const std::uint64_t product1 = std::uint64_t{kFactor1} * c2;
+      const std::uint64_t product0 = multiply_wide(kFactor0, c0);
+      const std::uint64_t product1 = multiply_wide(kFactor1, c2);
       c0 = static_cast<std::uint32_t>(product1 >> 32) ^ c1 ^ k0;
       c1 = static_cast<std::uint32_t>(product1);
       c2 = static_cast<std::uint32_t>(product0 >> 32) ^ c3 ^ k1;

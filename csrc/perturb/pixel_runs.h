@@ -21,6 +21,22 @@ struct DeviceImage {
   int channels;
 };
 
+// Divides by a number up to 2^16 in one multiplication: the quotient of n is right where n times
+// that number is under 2^32.
+struct Divisor {
+  int value = 1;
+  std::uint32_t inverse = 0;  // 2^32 / value, rounded up; unused for 1
+};
+
+constexpr Divisor make_divisor(int value) {
+  return {value, value <= 1 ? 0 : 0xFFFFFFFFU / static_cast<std::uint32_t>(value) + 1};
+}
+
+VRS_HOST_DEVICE constexpr int divide(int n, const Divisor& divisor) {
+  if (divisor.value <= 1) return n;
+  return static_cast<int>(std::uint64_t{static_cast<std::uint32_t>(n)} * divisor.inverse >> 32);
+}
+
 // Everything that kinds read on the device; a kind uses only the few fields that its lay_out()
 // writes.
 struct DevicePerturbation {
@@ -29,8 +45,9 @@ struct DevicePerturbation {
   std::array<std::uint8_t, 4> colour;  // blank, occlusion; the fourth is 0
   Region region;                       // occlusion
   int limit;                           // impulse_noise: the first word without effect
-  int rows, columns;                   // patch_shuffle
-  int patch_height, patch_width;       // patch_shuffle; pixelate: of a cell, a pixel of the image
+  int rows;                            // patch_shuffle
+  Divisor columns;                     // patch_shuffle
+  Divisor patch_height, patch_width;   // patch_shuffle; pixelate: of a cell, a pixel of the image
   const std::uint8_t* levels;          // of the family of levels: [3][256]
   const std::uint8_t* offsets;         // gaussian_noise: NoiseTable::offsets
   const std::uint16_t* factors;        // speckle_noise
@@ -46,7 +63,12 @@ struct Place {
 // number: their 24 values take three whole draws of random words.
 constexpr int kRunPixels = 8;
 
-// A pixel is red, green, blue and 0, from the lowest byte up.
+// Bytes of the loads that read a run where it is aligned for them: three of them, or two.
+VRS_HOST_DEVICE constexpr std::uintptr_t wide_load_bytes(int channels) {
+  return channels == 3 ? 8 : 16;
+}
+
+// A pixel is red, green, blue and a byte that nothing reads, from the lowest byte up.
 using Pixel = std::uint32_t;
 
 VRS_DEVICE inline std::uint8_t channel_of(Pixel pixel, int channel) {

@@ -12,7 +12,6 @@ from support.kernel_budget import (
     NVCC,
     SOURCES,
     Compiled,
-    TapLoop,
     Usage,
     compile_all,
     compile_kernels,
@@ -25,7 +24,6 @@ from support.kernel_budget import (
     reads_run_of_eight_rgbx,
     reason_to_skip,
     short_name,
-    tap_loops,
     targets,
     touches_local_memory,
 )
@@ -167,18 +165,6 @@ def test_rows_are_read_in_wide_loads(listing: dict[tuple[str, str], list[str]]) 
 
 
 @needs_disassembler
-def test_loops_over_taps_take_no_more_instructions_than_the_budget(listing: dict[tuple[str, str], list[str]]) -> None:
-    budget = read_budget()["tap_loops"]
-    for target in targets():
-        allowed = budget[target]
-        loops = tap_loops(listing["resample<float>", target])
-        assert set(loops) == set(allowed), (target, "the loops have changed: tools/write_kernel_budget.py")
-        for name, loop in loops.items():
-            most = TapLoop(**allowed[name])
-            assert loop.instructions * most.taps <= most.instructions * loop.taps, (target, name, loop, most)
-
-
-@needs_disassembler
 def test_the_disassembly_shows_seeded_faults(tmp_path: Path) -> None:
     source = tmp_path / "seeded.cu"
     source.write_text(SEEDED["local memory"].replace("seeded", "indexed") + SEEDED["double"], encoding="utf-8")
@@ -208,30 +194,6 @@ def test_usages_are_read_from_ptxas() -> None:
 def test_names_are_shortened() -> None:
     assert short_name("void vrs::resample<unsigned short>(vrs::ResampleJob const*)") == "resample<unsigned short>"
     assert short_name("vrs::blur(vrs::BlurJob const*)") == "blur"
-
-
-LISTING = """0000 BAR.SYNC.DEFER_BLOCKING 0x0
-0010 LD.E R1, desc[UR6][R36.64]
-0020 LDS.64 R2, [R4]
-0030 IMAD R5, R1, R2, R5
-0040 IMAD R6, R1, R2, R6
-0050 IMAD R7, R1, R2, R7
-0060 IMAD R5, R1, R3, R5
-0070 IMAD R6, R1, R3, R6
-0080 IMAD R7, R1, R3, R7
-0090 LOP3.LUT R2, R2, 0xff, RZ, 0xc0, !PT
-00a0 @!P0 BRA 0x10
-00b0 @P1 BRA 0x0
-00c0 BAR.SYNC.DEFER_BLOCKING 0x0
-00d0 LDS R2, [R4]
-00e0 IMAD R5, R1, R2, R5
-00f0 BRA 0xd0
-0100 EXIT"""
-
-
-def test_loops_over_taps_are_found_in_machine_code() -> None:
-    """Not the loop around it, nor one that multiplies less than three channels."""
-    assert tap_loops(LISTING.splitlines()) == {"along": TapLoop(taps=2, instructions=10, multiply=6, alu=1, memory=2)}
 
 
 def test_wide_loads_are_told_from_fields_of_a_structure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -11,79 +12,70 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 import roofline
 
-from vrs_lmeval.pixels.reference import exact_coefficients
-
 ROOT = Path(__file__).parents[2]
-
-LOOPS = {name: {"taps": 4, "instructions": 48, "multiply": 12, "alu": 24, "memory": 8} for name in ("along", "across")}
 
 
 @pytest.mark.parametrize(
-    ("registers", "shared", "target", "blocks", "share"),
+    ("registers", "shared", "target", "threads", "blocks", "share"),
     [
-        (120, 20736, "90", 2, 16 / 64),  # 32 x 120 are 3840 registers a warp: 4 of them in each quarter, 2 blocks of 8
-        (32, 0, "80", 8, 1.0),  # 64 warps
-        (32, 20736, "86", 4, 32 / 48),  # 21760 bytes with what the system takes: 4 in 100 KiB
-        (32, 20736, "75", 3, 24 / 32),  # 64 KiB, nothing taken
-        (168, 0, "89", 1, 8 / 48),  # 5376 registers a warp: 3 in each quarter are 12 warps, a block has 8
+        (120, 20736, "90", 256, 2, 16 / 64),  # 32 x 120 are 3840 registers a warp: 4 of them in each quarter
+        (128, 18432, "90", 128, 4, 16 / 64),  # 4096 registers a warp: 4 in each quarter are 4 blocks of 4
+        (32, 0, "80", 256, 8, 1.0),  # 64 warps
+        (32, 20736, "86", 256, 4, 32 / 48),  # 21760 bytes with what the system takes: 4 in 100 KiB
+        (32, 20736, "75", 256, 3, 24 / 32),  # 64 KiB, nothing taken
+        (168, 0, "89", 256, 1, 8 / 48),  # 5376 registers a warp: 3 in each quarter are 12 warps, a block has 8
     ],
 )
-def test_occupancy(registers: int, shared: int, target: str, blocks: int, share: float) -> None:
-    assert roofline.occupancy(registers, shared, roofline.LIMITS[target]) == (blocks, share)
+def test_occupancy(registers: int, shared: int, target: str, threads: int, blocks: int, share: float) -> None:
+    assert roofline.occupancy(registers, shared, roofline.LIMITS[target], threads) == (blocks, share)
 
 
-@pytest.mark.parametrize(("source", "target", "crop"), [(1024, 336, 336), (2500, 410, 336), (50, 224, 224), (7, 7, 5)])
-def test_taps_are_those_of_the_resize(source: int, target: int, crop: int) -> None:
-    begin = (target - crop) // 2
-    kept = exact_coefficients(source, target, "bicubic")[begin : begin + crop]
-    assert roofline.taps_of(source, target, crop) == [(first, first + len(weights)) for first, weights in kept]
-
-
-def test_work_of_a_small_resize() -> None:
-    """16 x 16 to 8 x 8: an output reads 8 sources, fewer at the borders."""
-    work = roofline.work_of(16, 16, 8)
-    taps = [end - begin for begin, end in roofline.taps_of(16, 8, 8)]
-    assert taps == [5, 7, 8, 8, 8, 8, 7, 5]
-    assert work.outputs == 3 * 64
-    assert work.multiplications == 3 * (16 * 56 + 8 * 56)
-    assert work.source_bytes == 16 * 16 * 3
-    assert work.blocks == 1
-    assert (work.along, work.across) == (56, 56)  # 16 lines are one chunk; 8 columns are lanes
-    assert work.staged == 2  # 8 rows x 32 columns at a time
+def test_instructions_are_summed_by_pipe() -> None:
+    kernels = {
+        "blur<8, 64, 32>": {"executed": {"IMMA": 5, "LDS": 20, "BRA": 3}},
+        "resample<float>": {"executed": {"IMMA": 10, "IMAD": 7, "PRMT": 2}},
+    }
+    assert roofline.sum_pipes(kernels) == {"issue": 47, "multiply": 7, "alu": 2, "load-store": 20, "tensor": 15}
 
 
 def test_bounds_of_a_device() -> None:
-    device = roofline.Device("one multiprocessor at 1 GHz, 1 GB/s", "90", 1, 1.0, 1.0)
-    work = roofline.Work(
-        outputs=1000, multiplications=64_000, along=300, across=100, staged=0, blocks=1, source_bytes=6000
-    )
-    bounds = roofline.bounds(work, 2, device, LOOPS)
-    assert bounds == pytest.approx(
+    device = roofline.Device("one multiprocessor at 1 GHz, 1 GB/s", 1, 1.0, 1.0, 1.0)
+    pipes = {"issue": 4000, "multiply": 1000, "alu": 600, "load-store": 300, "tensor": 1000}
+    assert roofline.bounds(pipes, 2.0, device) == pytest.approx(
         {
-            "memory": 6.0 + 2 * 4.0,  # source once, outputs twice
-            "multiply": 2 * 1.0,  # 64,000 at 64 a nanosecond
-            "issue": 2 * 400 * 12 / 4 / 1000,
-            "alu": 2 * 400 * 6 / 2 / 1000,
-            "load-store": 2 * 400 * 2 / 1000,
+            "issue": 1.0,  # 4 a nanosecond
+            "multiply": 0.5,
+            "alu": 0.3,
+            "load-store": 0.3,
+            "tensor": 8.192,  # 1000 x 8192 operations at 1e12 a second
+            "memory": 2000.0,
         }
     )
 
 
-def test_tiles_and_chunks_are_the_kernel_s() -> None:
-    def constant(name: str, file: str = "preprocess_cuda.cu") -> str:
-        source = (ROOT / "csrc" / "cuda" / file).read_text(encoding="utf-8")
-        found = re.search(rf"constexpr int {name} = ([^;]*);", source)
-        assert found, f"{file} has no {name} any more: see bench/roofline.py"
-        return found[1]
+def test_memory_is_the_source_once_and_the_outputs_of_each_variant() -> None:
+    assert roofline.megabytes_of("100 x 50 to 10", 3) == pytest.approx((15_000 + 3 * 1200) / 1e6)
 
-    assert int(constant("kWarps")) * roofline.WARP == roofline.THREADS
-    assert int(constant("kWarps", "blur_cuda.cu")) * roofline.WARP == roofline.BLUR_THREADS
-    assert constant("kTileAlong") == constant("kChunkLines") == "kWarp"
-    assert roofline.WARP == roofline.TILE_ALONG == roofline.CHUNK_LINES
-    assert int(constant("kTileLines")) == roofline.TILE_LINES
-    assert int(constant("kChunkAlong")) == roofline.CHUNK_ALONG
-    runs = int(constant("kWarpRuns"))
-    assert (roofline.WARP // runs, runs * roofline.RUN) == roofline.STAGED_AT_ONCE
+
+def test_each_executed_instruction_has_at_most_one_pipe() -> None:
+    families = [family for pipe in roofline.PIPES.values() for family in pipe]
+    assert len(families) == len(set(families))
+    executed = json.loads(roofline.EXECUTED.read_text(encoding="utf-8"))
+    seen = {
+        family
+        for kinds in executed["cases"].values()
+        for kernels in kinds.values()
+        for kernel in kernels.values()
+        for family in kernel["executed"]
+    }
+    assert {family for family in seen if re.match("IMAD|IMMA|LD[GS]?$|ST[GS]?$", family)} <= set(families)
+
+
+@pytest.mark.parametrize(("kernel", "file"), [("resample", "stage_window.h"), ("blur", "blur_cuda.cu")])
+def test_the_threads_are_the_kernels(kernel: str, file: str) -> None:
+    found = re.search(r"constexpr int kWarps = (\d+);", (ROOT / "csrc" / "cuda" / file).read_text(encoding="utf-8"))
+    assert found, f"{file} has no kWarps any more: see bench/roofline.py"
+    assert int(found[1]) * roofline.WARP == roofline.THREADS[kernel]
 
 
 def test_the_page_shows_what_the_script_prints() -> None:

@@ -77,38 +77,41 @@ class Bug:
 
 BUGS = {
     "missing_barrier": Bug(
-        "preprocess_cuda.cu",
-        "__syncthreads();  // the chunk before this one has been read",
-        "",
-        RACES,
-        "ThreadSanitizer: data race",
+        "resample_cuda.cu", "__syncthreads();  // the window is staged", "", RACES, "ThreadSanitizer: data race"
     ),
     "missing_barrier_of_the_blur": Bug(
         "blur_cuda.cu", "__syncthreads();  // the tile is staged", "", RACES, "ThreadSanitizer: data race"
     ),
-    "four_rows_beside": Bug(
+    "four_columns_beside": Bug(
         "blur_cuda.cu",
-        "(row + step * kFragmentSources) / 4;",
-        "(row + step * kFragmentSources) / 4 + 1;",
+        "words + column / 4 + c * T::kHeight",
+        "words + column / 4 + 1 + c * T::kHeight",
         PLAIN,
         " differs: gaussian_blur",
     ),
-    "one_tap_too_many": Bug(
-        "preprocess_cuda.cu", "source < to; ++source", "source <= to; ++source", PLAIN, " differs: "
+    "four_sources_beside": Bug(
+        "resample_cuda.cu", "source - window + lane % 4 * 4", "source - window + lane % 4 * 4 + 4", PLAIN, " differs: "
+    ),
+    "a_digit_too_small": Bug(
+        "weight_fragments.cpp",
+        "static_cast<std::int8_t>(rest & 0xFF)",
+        "static_cast<std::int8_t>(rest & 0x7F)",
+        PLAIN,
+        " differs: ",
     ),
     "one_run_too_wide": Bug(
         "perturbed_pixels.h",
-        "if (x + kRunPixels > image.width) return false;",
-        "if (x + kRunPixels > image.width + 1) return false;",
+        "place.x + kRunPixels <= image.width)",
+        "place.x + kRunPixels <= image.width + 1)",
         MEMORY,
         "AddressSanitizer: heap-buffer-overflow",
     ),
-    "chunk_wider_than_its_memory": Bug(
-        "preprocess_cuda.cu",
-        "constexpr int kStagePitch = kChunkAlong + 1;",
-        "constexpr int kStagePitch = kChunkAlong - 1;",
+    "window_wider_than_its_memory": Bug(
+        "stage_window.h",
+        "constexpr int kStagePitch = kWindowAlong + 16;",
+        "constexpr int kStagePitch = kWindowAlong - 16;",
         MEMORY,
-        "AddressSanitizer: use-after-poison",
+        "out of bounds for type 'unsigned char",
     ),
 }
 
@@ -119,7 +122,7 @@ def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: P
     build_comparison(bug.flavour, cuda_build_folder)
     objects = f"objects-{bug.flavour.name}"
     shutil.copytree(cuda_build_folder / objects, tmp_path / objects)
-    unit = bug.file if bug.file.endswith(".cu") else "preprocess_cuda.cu"
+    unit = "resample_cuda.cu" if bug.file.endswith(".h") else bug.file
     (tmp_path / objects / f"{unit}.o").unlink()  # all else is as it was
     shutil.copytree(ROOT / "csrc", tmp_path / "csrc")
     source = tmp_path / "csrc" / "cuda" / bug.file

@@ -25,26 +25,6 @@ FLAGS = ("-std=c++17", "-O3", "-fmad=false", "--expt-relaxed-constexpr", "-Xcomp
 GATES = ("-v", "--warn-on-spills", "--warn-on-local-memory-usage")
 NO_DOUBLE = "--warn-on-double-precision-use"
 
-# Loops over a filter's taps: what each instruction of theirs waits for. Where none fits: control.
-MULTIPLY = ("IMAD",)  # of every form: moves and additions also go to the multipliers' pipe
-ALU = (
-    "LOP3",
-    "SHF",
-    "IADD3",
-    "VIADD",
-    "LEA",
-    "ISETP",
-    "PRMT",
-    "SEL",
-    "VIMNMX",
-    "IMNMX",
-    "PLOP3",
-    "IADD",
-    "BFE",
-    "SGXT",
-)
-MEMORY = ("LD", "LDG", "LDS", "ST", "STG", "STS", "LDC", "LDSM")
-
 Key = tuple[str, str]  # kernel, target
 INSTRUCTION = re.compile(r"\s+/\*([0-9a-f]{4,})\*/\s+([^;]*?)\s*;")  # offset, text
 
@@ -70,24 +50,13 @@ class Compiled:
         return read_usages(self.messages)
 
 
-@dataclass(frozen=True)
-class TapLoop:
-    """A loop over taps in machine code: instructions of one round, by the pipe that they go to."""
-
-    taps: int
-    instructions: int
-    multiply: int
-    alu: int
-    memory: int
-
-
 def reason_to_skip(*, to_disassemble: bool = False) -> str | None:
     """Why this machine cannot compile kernels, or not read their machine code; None where it can."""
     if shutil.which(NVCC) is None:
         return f"no {NVCC}"
     if to_disassemble:
         for tool in ("cuobjdump", "nvdisasm"):
-            if shutil.which(tool, path=_search_path()) is None:
+            if shutil.which(tool, path=search_path()) is None:
                 return f"no {tool} (pip install nvidia-cuda-{tool})"
     return None
 
@@ -148,7 +117,7 @@ def read_usages(messages: str) -> dict[Key, Usage]:
 def disassemble(fatbin: Path) -> dict[Key, list[str]]:
     """The instructions of each kernel and target, one a line: offset in hexadecimal, then its text."""
     command = ["cuobjdump", "-sass", str(fatbin)]
-    environment = {**os.environ, "PATH": _search_path()}
+    environment = {**os.environ, "PATH": search_path()}
     text = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
     listing: dict[Key, list[str]] = {}
     lines: list[str] = []
@@ -198,39 +167,6 @@ def reads_run_of_eight_rgbx(lines: list[str]) -> bool:
     return sum(re.match(r"LDG?\.E\.128\b", operation(line)) is not None for line in lines) >= 2
 
 
-def tap_loops(lines: list[str]) -> dict[str, TapLoop]:
-    """The longest innermost loops that multiply what they read from shared memory: of the pass along a line, and of
-    the one across lines, behind the last barrier."""
-    offsets = [int(line.split()[0], 16) for line in lines]
-    last_barrier = max(i for i, line in enumerate(lines) if operation(line).startswith("BAR.SYNC"))
-    found: dict[str, TapLoop] = {}
-    for end, line in enumerate(lines):
-        jump = re.search(r"\bBRA (?:`\(\S+\)|[\w!., ]*?(0x[0-9a-f]+))", line)
-        if jump is None or jump[1] is None or int(jump[1], 16) >= offsets[end] or int(jump[1], 16) not in offsets:
-            continue
-        body = lines[offsets.index(int(jump[1], 16)) : end + 1]
-        loop = _count_pipes(body)
-        is_innermost = sum("BRA" in operation(each) for each in body) == 1
-        if not is_innermost or loop.taps == 0 or loop.multiply < 3 * loop.taps:
-            continue
-        name = "across" if end > last_barrier else "along"
-        if name not in found or loop.taps > found[name].taps:
-            found[name] = loop
-    return found
-
-
-def _count_pipes(body: list[str]) -> TapLoop:
-    names = [operation(line) for line in body]
-    families = [name.split(".")[0] for name in names]
-    words = {"64": 2, "128": 4}
-    taps = sum(words.get(name.split(".")[-1], 1) for name in names if name.split(".")[0] == "LDS")
-
-    def count(pipe: tuple[str, ...]) -> int:
-        return sum(family in pipe for family in families)
-
-    return TapLoop(taps, len(body), count(MULTIPLY), count(ALU), count(MEMORY))
-
-
 def read_budget() -> dict[str, object]:
     return json.loads(BUDGET.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
@@ -244,7 +180,7 @@ def _demangle(text: str) -> str:
     return subprocess.run(["c++filt"], input=text, capture_output=True, text=True, check=True).stdout
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """PATH, and before it where pip puts NVIDIA's programs."""
     folders = sorted(Path(sysconfig.get_paths()["purelib"]).glob("nvidia/cu*/bin"))
     return os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")])

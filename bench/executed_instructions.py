@@ -1,0 +1,100 @@
+"""Counts the instructions that the CUDA kernels execute, by executing their machine code for sm_90 on the host.
+
+Every block of every launch runs, set-up, rounding and stores included, and the result is compared with the CPU
+backend's. A warp that has parted counts an instruction once for each part, as a GPU issues it. What it does not tell is
+time: no instruction waits here. `python bench/executed_instructions.py` prints the counts; `--write` puts them into
+tests/data/executed_instructions.json, which bench/roofline.py reads. `--listing FILE KIND` writes how often each
+instruction is executed. It needs nvcc, cuobjdump and nvdisasm, and takes two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from support.kernel_budget import nvcc_release
+from support.machine_code import (
+    COUNTS,
+    FOLDER,
+    TARGET,
+    Counted,
+    compile_with_kernels,
+    disassemble_kernels,
+    reason_to_skip,
+    run_counted,
+)
+from support.six_variants import SIX_VARIANTS
+
+CASES = ((1024, 1024, 336), (2500, 2048, 336))
+
+
+def case_name(height: int, width: int, size: int) -> str:
+    return f"{height} x {width} to {size}"
+
+
+def variants() -> dict[str, str]:
+    """By kind, the argument that the program takes."""
+    return {each.kind: ",".join([each.kind, *map(str, each.parameters)]) for each in SIX_VARIANTS}
+
+
+def count(program: Path, listing: Path, case: tuple[int, int, int], variant: str) -> dict[str, Counted]:
+    """What one variant executes, by kernel."""
+    done, counted = run_counted(program, listing, *map(str, case), variant)
+    if done.returncode != 0:
+        sys.exit(f"{case_name(*case)}, {variant}: {done.stdout}")
+    return counted
+
+
+def count_all(program: Path, listing: Path) -> dict[str, dict[str, dict[str, Counted]]]:
+    """Case, kind, kernel."""
+    return {
+        case_name(*case): {kind: count(program, listing, case, variant) for kind, variant in variants().items()}
+        for case in CASES
+    }
+
+
+def as_text(counted: dict[str, dict[str, dict[str, Counted]]]) -> str:
+    """JSON with a line for each kernel."""
+    cases = []
+    for case, kinds in counted.items():
+        lines = []
+        for kind, kernels in kinds.items():
+            inner = [f"    {json.dumps(name)}: {json.dumps(asdict(each))}" for name, each in kernels.items()]
+            lines.append(f"   {json.dumps(kind)}: {{\n" + ",\n".join(inner) + "\n   }")
+        cases.append(f"  {json.dumps(case)}: {{\n" + ",\n".join(lines) + "\n  }")
+    head = f' "nvcc": {json.dumps(nvcc_release())},\n "target": {json.dumps(TARGET)},\n'
+    return "{\n" + head + ' "cases": {\n' + ",\n".join(cases) + "\n }\n}\n"
+
+
+def main() -> None:
+    """Counts, and prints or writes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--listing", nargs=2, metavar=("FILE", "KIND"))
+    options = parser.parse_args()
+    if reason := reason_to_skip():
+        sys.exit(f"cannot execute the kernels: {reason}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        listing = disassemble_kernels(folder)
+        program = compile_with_kernels(FOLDER / "run_variants.cpp", folder / "run_variants")
+        if options.listing:
+            os.environ["CUDA_EXECUTED_LISTING"] = options.listing[0]
+            count(program, listing, CASES[0], variants()[options.listing[1]])
+            return
+        counted = count_all(program, listing)
+    for case, kinds in counted.items():
+        for kind, kernels in kinds.items():
+            print(f"{case}, {kind}: {sum(each.total for each in kernels.values()):,} warp instructions")
+    if options.write:
+        COUNTS.write_text(as_text(counted), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
