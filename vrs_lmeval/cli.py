@@ -23,6 +23,7 @@ from vrs_lmeval.commands.plan_report import plan
 from vrs_lmeval.commands.preview import MissingPreviewDataError, PreviewError, find_named, name_sheets
 from vrs_lmeval.commands.preview_sheet import arrange, draw_sheet
 from vrs_lmeval.commands.rescore import rescore as rescore_folders
+from vrs_lmeval.commands.stop_signals import StoppedError
 from vrs_lmeval.commands.study import MissingRayError, StudyStoppedError, UnreadableStudyError
 from vrs_lmeval.leaderboard.board import Leaderboard, make_leaderboard
 from vrs_lmeval.leaderboard.board_report import (
@@ -62,7 +63,7 @@ def vrs(
     """Does a vision-language model look at the image?
 
     Exit codes: 0 all is well; 1 a run failed, data are missing, or doctor found a problem; 2 nothing was started: the
-    command, its files or the installation are to be changed first; 130 or 143 a study was stopped by a signal.
+    command, its files or the installation are to be changed first; 130 or 143 it was stopped by a signal.
     """
     keep_private()
 
@@ -95,6 +96,9 @@ def demo(
         except RunFailedError as error:
             console.print(f"[red]vrs demo:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(error.code) from error
+        except StoppedError as stopped:
+            console.print("vrs demo: stopped; the same command begins again")
+            raise typer.Exit(stopped.code) from None
         console.print(tables, highlight=False, markup=False, soft_wrap=True)
         runs += read_runs(output / control)
     show_comparison(runs, output, console)

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from vrs_lmeval.commands import stopped_run
 from vrs_lmeval.commands.stopped_run import tell_what_is_kept
@@ -121,3 +123,41 @@ def test_a_worker_that_dies_ends_the_run_which_goes_on(tmp_path):
     assert f"vrs_lmeval: stopped by SIGTERM; answers that came are kept in {tmp_path}, and the same" in printed
     again, _ = start(f"cache_dir={tmp_path}", launcher=two).communicate(timeout=120)
     assert again.count("|vrs_sample|") == 1
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.whole)])
+def test_vrs_run_ends_its_lm_eval_and_says_that_nothing_is_kept(tmp_path, number):
+    for name, level in zip("ab", (50, 200), strict=True):
+        Image.new("L", (20, 20), level).save(tmp_path / f"{name}.png")
+    rows = [f"{name}.png,is this picture {place}?,yes" for place in range(40) for name in "ab"]
+    (tmp_path / "questions.csv").write_text("\n".join(["image,question,answer", *rows]))
+    vrs = [sys.executable, "-c", "from vrs_lmeval.cli import app; app()"]
+    options = f"run questions.csv --images . --model {CONTROL} --output out --batch-size 1"
+    process = subprocess.Popen(
+        [*vrs, *options.split()],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    log = tmp_path / "out" / "results" / "sighted" / "lm_eval.log"
+    until = time.monotonic() + 120
+    while not (log.is_file() and "questions/s" in log.read_text()):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in printed
+    assert "vrs run: stopped; nothing of it is kept. With cache_dir=FOLDER in --model-args" in " ".join(printed.split())
+    assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if reads_as(path, tmp_path)]
+
+
+def reads_as(link, folder):
+    try:
+        return link.resolve(strict=True) == folder
+    except OSError:
+        return False

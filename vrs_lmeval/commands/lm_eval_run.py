@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from vrs_lmeval.commands.stop_signals import StoppedError, StopSignals
 from vrs_lmeval.commands.stopped_run import SWITCH as SUMMARY_SWITCH
+from vrs_lmeval.commands.stopped_run import tell_what_is_kept
+from vrs_lmeval.commands.watched_command import WatchedCommand
 
 LOG = "lm_eval.log"
 
@@ -37,35 +38,34 @@ class RunFailedError(RuntimeError):
 
 
 def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Console) -> str:
-    """`lm_eval run ARGUMENTS --log_samples --output_path OUTPUT`; give its tables. Raises RunFailedError."""
+    """`lm_eval run ARGUMENTS --log_samples --output_path OUTPUT`; give its tables.
+
+    Raises RunFailedError, and StoppedError, which says what is kept, when lm_eval has been ended.
+    """
     command = [sys.executable, "-m", "lm_eval", "run", *arguments, "--log_samples", "--output_path", str(output)]
     console.print(f"\n[bold]$ lm_eval {escape(shlex.join(command[3:]))}[/bold]", highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
     log = output / LOG
     asking = f"asking {escape(model)} every question under every image variant ..."
+    quiet = {SUMMARY_SWITCH: "0"}  # who calls this shows the results
     with log.open("w") as errors, tempfile.TemporaryFile("w+") as shown, console.status(asking) as status:
-        environment = {**os.environ, SUMMARY_SWITCH: "0"}  # who calls this shows the results
-        process = subprocess.Popen(command, stdout=shown, stderr=errors, text=True, env=environment)
-        try:
-            while _is_running(process):
-                progress = find_progress(log)
-                status.update(f"{escape(model)}: {escape(progress)}" if progress else asking)
-        except BaseException:  # Ctrl-C ends the model's process, too
-            process.terminate()
-            raise
+        with StopSignals() as signals:
+            process = WatchedCommand(command, shown, errors=errors, variables=quiet)
+            try:
+                while (code := process.wait(SECONDS_BETWEEN_LOOKS)) is None:
+                    signals.check()
+                    progress = find_progress(log)
+                    status.update(f"{escape(model)}: {escape(progress)}" if progress else asking)
+            except BaseException as error:
+                process.stop()
+                if isinstance(error, StoppedError):
+                    error.tell(f"stopped; {tell_what_is_kept(arguments)}")
+                raise
         shown.seek(0)
         text = shown.read()
-    if process.returncode != 0:
-        raise RunFailedError(log, process.returncode)
+    if code != 0:
+        raise RunFailedError(log, code)
     return text.strip()
-
-
-def _is_running(process: subprocess.Popen[str]) -> bool:
-    try:
-        process.wait(SECONDS_BETWEEN_LOOKS)
-    except subprocess.TimeoutExpired:
-        return True
-    return False
 
 
 def find_progress(log: Path) -> str:

@@ -21,8 +21,9 @@ from vrs_lmeval.asking.kept_run import AnswersNotKeptError, DifferentModelsError
 from vrs_lmeval.asking.missing_packages import find_fault
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
 from vrs_lmeval.commands.ray_job import ATTEMPTS, run_job
+from vrs_lmeval.commands.stop_signals import StopSignals
 from vrs_lmeval.commands.study import MissingRayError, ModelEntry, StudyRun, StudyStoppedError, UnreadableStudyError
-from vrs_lmeval.commands.study_runs import StopSignals, explain_end, tell_failure
+from vrs_lmeval.commands.study_runs import explain_end, tell_failure
 from vrs_lmeval.commands.study_shards import PlannedRun, ask_again, prepare_job, prepare_replay
 from vrs_lmeval.commands.watched_command import SECONDS_TO_END
 
@@ -55,7 +56,7 @@ def run_on_ray(planned: Sequence[PlannedRun], console: Console) -> int:
     _start(ray)
     try:
         needs = _find_needs([each.run.entry for each in planned], ray)
-        with StopSignals() as signals, _Board(len(planned), console) as board:
+        with StopSignals(StudyStoppedError) as signals, _Board(len(planned), console) as board:
             return _Conductor(ray, needs, console, board, signals).run(planned)
     finally:
         ray.shutdown()

@@ -34,6 +34,7 @@ import yaml
 
 from vrs_lmeval.bridge import MODEL_NAME
 from vrs_lmeval.commands.lm_eval_run import LOG
+from vrs_lmeval.commands.stop_signals import StoppedError
 from vrs_lmeval.leaderboard.logged_json import DAMAGE, parse_json, read_text
 from vrs_lmeval.leaderboard.model_cards import ModelCard, UnreadableCardsError, find_card, read_card, read_model_cards
 from vrs_lmeval.leaderboard.runs import name_samples_file, read_results, read_run
@@ -62,17 +63,12 @@ class MissingRayError(ImportError):
     """Ray is not installed, or broken; the message says what to install."""
 
 
-class StudyStoppedError(Exception):
-    """Somebody stopped the study; `code` is the exit code that says so, `begun` what had begun and not ended."""
+class StudyStoppedError(StoppedError):
+    """Somebody stopped the study; `begun` is what had begun and not ended."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped before anything was started")
-        self.code = 128 + signal_number
+        super().__init__(signal_number)
         self.begun: list[StudyRun] = []
-
-    def tell(self, what_is_kept: str) -> None:
-        """What it says to people."""
-        self.args = (what_is_kept,)
 
 
 @dataclass(frozen=True, slots=True)

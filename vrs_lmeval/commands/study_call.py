@@ -10,10 +10,11 @@ from pathlib import Path
 from rich.console import Console
 
 from vrs_lmeval.commands.ray_study import require_ray, run_on_ray
+from vrs_lmeval.commands.stop_signals import StopSignals
 from vrs_lmeval.commands.study import Study, StudyStoppedError, UnreadableStudyError, read_study
 from vrs_lmeval.commands.study_checks import check_study
 from vrs_lmeval.commands.study_plan import describe_plan, describe_runs
-from vrs_lmeval.commands.study_runs import StopSignals, run_one_by_one, tell_what_is_kept
+from vrs_lmeval.commands.study_runs import run_one_by_one, tell_what_is_kept
 from vrs_lmeval.commands.study_shards import PlannedRun, plan_run
 
 DEFAULT_OUTPUT = Path("vrs-study")
@@ -59,7 +60,7 @@ def prepare_study(path: Path, output: Path, ray: bool) -> StudyCall:
     if ray:
         require_ray()
     study = read_study(path, output)
-    with StopSignals() as signals:
+    with StopSignals(StudyStoppedError) as signals:
         done = frozenset(run.folder for run in study.runs if run.is_done)
         questions = check_study(study, done)
         signals.check()

@@ -5,41 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vrs_lmeval.commands.lm_eval_run import SECONDS_BETWEEN_LOOKS, find_progress
+from vrs_lmeval.commands.stop_signals import StopSignals
 from vrs_lmeval.commands.study import Study, StudyRun, StudyStoppedError
 from vrs_lmeval.commands.watched_command import BY_SIGNAL, WatchedCommand
-
-
-class StopSignals:
-    """Within it Ctrl-C and SIGTERM wait until `check` is called: an error raised within Ray's own code breaks that."""
-
-    def __init__(self) -> None:
-        self._received: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def check(self) -> None:
-        """Raises StudyStoppedError if one of them came."""
-        if self._received is not None:
-            raise StudyStoppedError(self._received)
-
-    def __enter__(self) -> StopSignals:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self._received = self._received or number
 
 
 def run_one_by_one(study: Study, console: Console) -> int:
@@ -49,7 +23,7 @@ def run_one_by_one(study: Study, console: Console) -> int:
     """
     failed = 0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with StopSignals() as signals, Progress(*columns, console=console) as progress:
+    with StopSignals(StudyStoppedError) as signals, Progress(*columns, console=console) as progress:
         bar = progress.add_task("runs", total=len(study.runs))
 
         def show(run: StudyRun) -> None:

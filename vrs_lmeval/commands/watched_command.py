@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -24,15 +24,27 @@ BY_SIGNAL = 128
 
 
 class WatchedCommand:
-    """`command`, begun, with all that it prints in `output`; it runs in `folder`."""
+    """`command`, begun, with all that it prints in `output`, or its errors in `errors`.
 
-    def __init__(self, command: Sequence[str], output: IO[str], folder: Path | None = None) -> None:
+    It runs in `folder`, with `variables` added to its environment.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        output: IO[str],
+        folder: Path | None = None,
+        *,
+        errors: IO[str] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, str(SECONDS_TO_END), *command],
             stdin=subprocess.PIPE,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors or subprocess.STDOUT,
             cwd=folder,
+            env={**os.environ, **(variables or {})},
             start_new_session=True,  # Ctrl-C goes to whoever started it, who then stops it
         )
 
