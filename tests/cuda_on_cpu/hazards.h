@@ -41,6 +41,9 @@ class Example {
     geometry.tables.fill(vrs::make_level_table(values, {}));
   }
 
+  // As large as they are, of which the output shows the middle: kernels on the host are slow.
+  void show_the_middle() { request.geometry.resize = vrs::ResizeMode::none; }
+
   // Every kind, in the middle of what its parameters may be.
   void add_every_kind() {
     for (const auto& definition : vrs::kPerturbations) {

@@ -24,6 +24,7 @@ void check_uploads() {
   machine().uploads.clear();
   Example large(3, 3001, 1401, false);
   large.target.threads = 2;
+  large.show_the_middle();
   expect_success(large, "large images");
   std::size_t sum = 0, most = 0;
   for (const std::size_t bytes : machine().uploads) {
@@ -79,6 +80,7 @@ void check_pieces() {
 void check_locked_memory() {
   machine().is_busy = true;
   Example example(2, 3001, 1401, false);  // 25 MB
+  example.show_the_middle();
   for (int i = 0; i < 30; ++i) example.run();
   expect(machine().most_locked_bytes > 400 * kMegabyte, "some calls do not wait for the device");
   expect(machine().most_locked_bytes <= 512 * kMegabyte, "what waits for the device is bounded");
