@@ -77,7 +77,7 @@ def test_the_stock_classes_answers_and_likelihoods_of_every_option(save, tmp_pat
     if opens_thought:
         stderr, code, _, _ = run(tmp_path / "mc", "vrs-hf", folder, ["vrs_sample_mc"], form, 12)
         assert code != 0
-        assert "ends the rendered prompt" in stderr.strip().splitlines()[-1]
+        assert "ends the rendered prompt" in stderr
         closed = {"enable_thinking": False}
         stderr, code, samples, _ = run(tmp_path / "closed", "vrs-hf", folder, ["vrs_sample_mc"], form, 12, **closed)
         assert code == 0, stderr[-2000:]

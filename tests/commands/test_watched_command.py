@@ -90,3 +90,14 @@ def test_kill_9_of_the_starter_ends_the_command(tmp_path):
         assert is_running(number)
         process.kill()
     wait_for(lambda: not is_running(number))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to tell the command")
+def test_kill_9_of_the_watcher_ends_the_command(tmp_path):
+    """Ray ends all that a worker started so."""
+    with (tmp_path / "log").open("w") as log:
+        process = WatchedCommand([sys.executable, "-c", SLEEPER], log)
+        command = int(wait_for((tmp_path / "log").read_text))
+        os.kill(process._process.pid, signal.SIGKILL)
+        assert process.wait(SECONDS) == 128 + signal.SIGKILL
+    wait_for(lambda: not is_running(command))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ def run_job(command: Sequence[str], log: str, folder: str) -> int:
     """On a worker: run `command` in `folder`, and again if a signal ends it; its exit code."""
     if not Path(log).parent.is_dir():
         raise FileNotFoundError(f"{platform.node()} does not see {Path(log).parent}: all machines need that folder")
+    # Ray stops a task by Ctrl-C, which is ignored where a shell started the study behind `&`.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for attempt in range(1, ATTEMPTS + 1):
         code = _run_once(command, log, folder, attempt)
         if code <= BY_SIGNAL:

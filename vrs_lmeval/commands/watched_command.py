@@ -7,6 +7,7 @@ whatever reason, it ends the command and itself.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from typing import IO
 
 SECONDS_TO_END = 10
 """What a command may take after SIGTERM; lm_eval takes none, a launcher of several processes some."""
+
+_SET_SIGNAL_OF_PARENTS_DEATH = 1  # PR_SET_PDEATHSIG, in linux/prctl.h
 
 BY_SIGNAL = 128
 """Exit codes above it: a signal ended the command (137: kill -9, as when memory runs out)."""
@@ -87,9 +90,17 @@ def _send(child: subprocess.Popen[bytes], number: int) -> None:
         os.killpg(child.pid, number)
 
 
+def _end_with_this_process() -> None:
+    """In the child: Linux sends it SIGTERM when its parent dies, also by the `kill -9` of Ray's that ends a worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_SIGNAL_OF_PARENTS_DEATH, signal.SIGTERM)
+
+
 def _main() -> int:
     _, seconds, *command = sys.argv
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=_end_with_this_process
+    )  # no thread has begun yet
     threading.Thread(target=_end_with_starter, args=(child, float(seconds)), daemon=True).start()
     code = child.wait()
     _send(child, signal.SIGKILL)  # what it left: processes of a launcher hold a GPU
