@@ -12,9 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from vrs_lmeval.commands.stop_signals import StoppedError, StopSignals
+from vrs_lmeval.commands.stop_signals import StopSignals
 from vrs_lmeval.commands.stopped_run import SWITCH as SUMMARY_SWITCH
-from vrs_lmeval.commands.stopped_run import tell_what_is_kept
 from vrs_lmeval.commands.watched_command import WatchedCommand
 
 LOG = "lm_eval.log"
@@ -40,7 +39,7 @@ class RunFailedError(RuntimeError):
 def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Console) -> str:
     """`lm_eval run ARGUMENTS --log_samples --output_path OUTPUT`; give its tables.
 
-    Raises RunFailedError, and StoppedError, which says what is kept, when lm_eval has been ended.
+    Raises RunFailedError, and StoppedError when lm_eval has been ended.
     """
     command = [sys.executable, "-m", "lm_eval", "run", *arguments, "--log_samples", "--output_path", str(output)]
     console.print(f"\n[bold]$ lm_eval {escape(shlex.join(command[3:]))}[/bold]", highlight=False, soft_wrap=True)
@@ -56,10 +55,8 @@ def run_lm_eval(arguments: Sequence[str], output: Path, model: str, console: Con
                     signals.check()
                     progress = find_progress(log)
                     status.update(f"{escape(model)}: {escape(progress)}" if progress else asking)
-            except BaseException as error:
+            except BaseException:
                 process.stop()
-                if isinstance(error, StoppedError):
-                    error.tell(f"stopped; {tell_what_is_kept(arguments)}")
                 raise
         shown.seek(0)
         text = shown.read()

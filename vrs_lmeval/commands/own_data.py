@@ -19,6 +19,7 @@ from vrs_lmeval.commands.lm_eval_run import LOG, RunFailedError, run_lm_eval
 from vrs_lmeval.commands.plain_console import make_console
 from vrs_lmeval.commands.preview import PreviewError, load_task
 from vrs_lmeval.commands.stop_signals import StoppedError
+from vrs_lmeval.commands.stopped_run import tell_what_is_kept
 from vrs_lmeval.leaderboard.comparison import IncomparableRunsError
 from vrs_lmeval.leaderboard.runs import UnreadableResultsError, read_runs
 from vrs_lmeval.own_data.columns import ROLES
@@ -118,7 +119,7 @@ def run(
     except (RunFailedError, UnreadableResultsError, IncomparableRunsError) as error:
         _fail("run", error)
     except StoppedError as stopped:
-        _say(f"vrs run: {stopped}".replace("--model_args", "--model-args"))
+        _say(f"vrs run: stopped; {tell_what_is_kept(arguments, '--model-args')}")
         raise typer.Exit(stopped.code) from None
     _say(
         f"\nquestions as asked: {made.folder}\nanswers and results: {results} ({TABLES}: all metrics; {LOG}: its log)\n"

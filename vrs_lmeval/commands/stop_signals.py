@@ -11,12 +11,8 @@ class StoppedError(Exception):
     """Somebody stopped the command; `code` is the exit code that says so."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped before anything was started")
+        super().__init__("stopped")
         self.code = 128 + signal_number
-
-    def tell(self, what_is_kept: str) -> None:
-        """What it says to people."""
-        self.args = (what_is_kept,)
 
 
 class StopSignals:

@@ -18,6 +18,8 @@ from vrs_lmeval.leaderboard.shown_text import make_visible
 SWITCH = "VRS_LMEVAL_SUMMARY"
 """0 in the environment: the command that started lm_eval says more itself."""
 
+FAILED = "ended by the error above"
+
 Hook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 _ends: list[str] = []
@@ -35,7 +37,8 @@ def ends_early() -> bool:
 
 @cache
 def promise_last_line() -> None:
-    """In lm_eval's command line, end at Ctrl-C and SIGTERM with one line in place of a traceback, and errors with both.
+    """In lm_eval's command line, end at Ctrl-C and SIGTERM with one line in place of a traceback; below an error's
+    traceback, where answers are kept.
 
     Of several processes the first speaks. A second SIGTERM ends the process at once.
     """
@@ -53,7 +56,7 @@ def _make_hook(shown_by: Hook) -> Hook:
         if issubclass(kind, KeyboardInterrupt):
             _ends.append("stopped by Ctrl-C")
         else:
-            _ends.append("ended by the error above")
+            _ends.append(FAILED)
             shown_by(kind, error, trace)
 
     return hook
@@ -72,18 +75,18 @@ def _make_handler(process: int) -> Callable[[int, FrameType | None], None]:
 
 
 def _tell(arguments: Sequence[str]) -> None:
-    if _ends:
+    # An error without a cache says what to do itself; perhaps nothing had been asked.
+    if _ends and (_ends[0] != FAILED or "cache_dir" in read_model_args(arguments)):
         sys.stderr.write(f"\nvrs_lmeval: {_ends[0]}; {tell_what_is_kept(arguments)}\n")
 
 
-def tell_what_is_kept(arguments: Sequence[str]) -> str:
-    """What of the run of `lm_eval ARGUMENTS` is kept, and how to go on."""
-    given = read_model_args(arguments)
-    if folder := given.get("cache_dir"):
-        return make_visible(f"answers that came are kept in {folder}, and the same command goes on from there.")
+def tell_what_is_kept(arguments: Sequence[str], option: str = "--model_args") -> str:
+    """What of the run of `lm_eval ARGUMENTS` is kept, and how to go on; `option` gives the model its arguments."""
+    if folder := read_model_args(arguments).get("cache_dir"):
+        return make_visible(f"answers that came are kept in {folder}, and the next run goes on from there.")
     if any(argument.startswith(("--config", "-C", "--use_cache")) for argument in arguments):
-        return "answers that came are kept if it named a cache, and then the same command goes on from there."
+        return "answers that came are kept if it named a cache, and then the next run goes on from there."
     return (
-        "nothing of it is kept. With cache_dir=FOLDER in --model_args (models whose names begin with vrs-) "
+        f"nothing of it is kept. With cache_dir=FOLDER in {option} (models whose names begin with vrs-) "
         "the next run goes on where it ends."
     )

@@ -68,7 +68,12 @@ class StudyStoppedError(StoppedError):
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
+        self.tell("stopped before anything was started")
         self.begun: list[StudyRun] = []
+
+    def tell(self, what_is_kept: str) -> None:
+        """What it says to people."""
+        self.args = (what_is_kept,)
 
 
 @dataclass(frozen=True, slots=True)
