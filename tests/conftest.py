@@ -12,6 +12,7 @@ import pytest
 from cpu_torchvision import sitecustomize as cpu_torchvision
 from support import cuda_on_cpu
 from support.control_runs import ask_controls
+from support.encodable import drop_surrogates
 from support.made_once import find_shared_folder, make_once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny models run slower with more threads
@@ -49,6 +50,12 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[None]:
+    """Without halves of surrogate pairs: xdist writes UTF-8, and a worker that cannot tell a failure ends the run."""
+    return drop_surrogates((yield))
 
 
 @pytest.fixture(scope="session")

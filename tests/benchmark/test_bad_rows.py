@@ -12,9 +12,9 @@ from support.stores import encode, gradient
 from vrs_lmeval.benchmark import table
 from vrs_lmeval.benchmark.bad_rows import VARIABLE, choose_on_error
 from vrs_lmeval.benchmark.images import UnreadableImageError, encoded_image
-from vrs_lmeval.benchmark.row_checks import check_encodable, read_gold_text
+from vrs_lmeval.benchmark.row_checks import check_encodable, name_row, read_gold_text
 from vrs_lmeval.benchmark.samples import load_benchmark
-from vrs_lmeval.benchmark.sources import DatasetSource, MalformedDataError
+from vrs_lmeval.benchmark.sources import Columns, DatasetSource, MalformedDataError
 from vrs_lmeval.benchmark.task_keys import take_source
 
 
@@ -185,3 +185,21 @@ def test_an_answer_may_be_a_number_that_no_float_holds():
 def test_text_that_utf_8_cannot_write_is_told():
     with pytest.raises(MalformedDataError, match=r"row 0: 'what\\ud800' holds half of a surrogate pair"):
         check_encodable(["yes", "what\ud800"], "row 0")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [(7, "7"), ("patient 3", "patient 3"), ("a\nb", r"'a\nb'"), ("\ud800", r"'\ud800'"), (None, "None")],
+)
+def test_a_row_is_called_by_one_line_that_can_be_written(value, name):
+    assert name_row(value) == name
+
+
+def test_a_rows_name_is_short():
+    assert name_row("x" * 81) == "x" * 77 + "..."
+
+
+def test_a_row_without_a_name_is_called_by_its_number(folder):
+    rows = [row() | {"number": "first"}, row(answer=None)]
+    with pytest.raises(MalformedDataError, match="split test, row 1: column 'answer'"):
+        load_benchmark(write_rows(folder, rows, columns=Columns(row="number")))

@@ -110,6 +110,13 @@ def test_any_odd_text_in_a_row_is_asked_or_told(key, monkeypatch):
             check(ask(rows, monkeypatch, columns=ALL_COLUMNS), rows)
 
 
+def test_a_bad_row_of_any_name_is_told(monkeypatch):
+    for name in [*TEXTS, *map(list, TEXTS), None, float("nan"), b"\xff", {"\ud800": "\n"}]:
+        rows = [SOUND, SOUND | {"row": name, "answer": []}]
+        assert len(ask(rows, monkeypatch, columns=ALL_COLUMNS).samples) == 1
+        assert ask(rows[1:], monkeypatch, columns=ALL_COLUMNS) is None
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize("shape", sorted(ROW_SHAPES))
 def test_any_odd_text_in_a_row_of_a_shape_is_asked_or_told(shape, monkeypatch):

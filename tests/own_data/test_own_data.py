@@ -64,8 +64,14 @@ def test_text_that_no_file_can_hold_is_told_by_its_row(folder):
     row = {"image": "0.png", "question": "Is it?", "answer": "no"}
     Path("q.json").write_text(json.dumps([row, row | {"image": "1.png", "answer": "half \ud800"}]))
     output = " ".join(make_task("q.json", "--images", "scans", code=2).split())
-    assert "entry 2" in output
-    assert "holds half of a surrogate pair" in output
+    assert "entry 2, column 'answer': 'half \\ud800' holds half of a surrogate pair" in output
+
+
+def test_a_mark_of_an_image_in_an_option_is_told_by_the_options(folder):
+    rows = [{"image": f"{i}.png", "question": "Which?", "answer": "A", "options": ["a <image>", "b"]} for i in range(2)]
+    Path("q.json").write_text(json.dumps(rows))
+    output = " ".join(make_task("q.json", "--images", "scans", code=2).split())
+    assert "entry 1, column 'options': the question or an option holds '<image>'" in output
 
 
 def test_a_table_becomes_a_task_that_asks_its_questions(folder):

@@ -30,11 +30,11 @@ class BadRows:
     """Collects the rows of a split that cannot be asked, each with the error that names it."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[Any, Exception]] = []
+        self._found: list[tuple[str, Exception]] = []
 
-    def add(self, number: Any, error: Exception) -> None:
-        """Row `number`, as the data set counts or names its rows."""
-        self._found.append((number, error))
+    def add(self, row: str, error: Exception) -> None:
+        """`row` is its number, or what the data set calls it."""
+        self._found.append((row, error))
 
     def settle(self, on_error: OnError, rows: int, path: str) -> dict[str, Any]:
         """What the evidence says of the rows left out; empty where there are none.
@@ -49,8 +49,9 @@ class BadRows:
                 raise type(first)(f"{first}\n{_ADVICE}") from first
             raise type(first)(f"{self._count(rows, path)} cannot be asked:\n{self._list()}\n{_ADVICE}") from first
         logger.warning("%s are left out (on_error: skip):\n%s", self._count(rows, path), self._list())
-        numbers = [str(number) for number, _ in self._found]
-        return {"skipped_rows": {"count": len(numbers), "of": rows, "rows": ", ".join(numbers)}}
+        return {
+            "skipped_rows": {"count": len(self._found), "of": rows, "rows": ", ".join(row for row, _ in self._found)}
+        }
 
     def _count(self, rows: int, path: str) -> str:
         return f"{path}: {len(self._found):,} of {rows:,} rows"

@@ -59,6 +59,12 @@ ROWS_NAMED = 5
 """How many rows a warning names: enough to look at the data, and one line."""
 
 
+def name_row(value: Any) -> str:
+    """What messages and results call a row: its number, or what its owner's column holds, as one short line."""
+    text = str(value) if isinstance(value, int | str) else repr(value)
+    return _shorten(text if text.isprintable() else repr(text))
+
+
 def read_gold_text(value: Any, column: str, where: str) -> str:
     """A gold as text; numbers are. Raises MalformedDataError for anything else: NaN, a truth value, a struct, bytes."""
     is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
@@ -118,8 +124,8 @@ def is_unanswerable(sample: Sample) -> bool:
     return not any(score_answer(parse_answer(gold, sample), sample).correct for gold in sample.golds)
 
 
-def count_unanswerable(samples: Sequence[Sample], rows: Mapping[str, int], path: str) -> int:
-    """How many questions nothing can answer, and a warning that names their rows (`rows`: of each sample id)."""
+def count_unanswerable(samples: Sequence[Sample], rows: Mapping[str, str], path: str) -> int:
+    """How many questions nothing can answer, and a warning that names their rows (`rows`: by sample id)."""
     unanswerable = [sample for sample in samples if is_unanswerable(sample)]
     outside = [rows[sample.sample_id] for sample in unanswerable if is_outside_options(sample)]
     wordless = [rows[sample.sample_id] for sample in unanswerable if not is_outside_options(sample)]
@@ -141,9 +147,9 @@ def count_unanswerable(samples: Sequence[Sample], rows: Mapping[str, int], path:
     return len(unanswerable)
 
 
-def _list_rows(rows: Sequence[int]) -> str:
+def _list_rows(rows: Sequence[str]) -> str:
     """ "row 3", or "rows 0, 3, 4, 7, 9 and 2 more"."""
-    named = ", ".join(map(str, rows[:ROWS_NAMED]))
+    named = ", ".join(rows[:ROWS_NAMED])
     more = f" and {len(rows) - ROWS_NAMED} more" if len(rows) > ROWS_NAMED else ""
     return f"row{'s' if len(rows) > 1 else ''} {named}{more}"
 

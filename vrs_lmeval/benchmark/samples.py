@@ -19,6 +19,7 @@ from vrs_lmeval.benchmark.row_checks import (
     check_question,
     count_unanswerable,
     is_outside_options,
+    name_row,
     read_gold_text,
 )
 from vrs_lmeval.benchmark.row_shapes import ROW_SHAPES
@@ -68,7 +69,7 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
         raise ValueError(f"{source.path}: no row shape {source.shape!r}; there are {', '.join(ROW_SHAPES)}")
     table = open_table(source)
     images = ImageStore()
-    rows: dict[str, int] = {}
+    rows: dict[str, str] = {}
     bad = BadRows()
     samples = list(_read_samples(source, table, images, rows, bad))
     skipped = bad.settle(source.on_error, len(table.rows), f"{source.path}, split {source.split}")
@@ -99,7 +100,7 @@ def load_benchmark(source: DatasetSource) -> Benchmark:
 
 
 def _read_samples(
-    source: DatasetSource, table: Table, images: ImageStore, rows: dict[str, int], bad: BadRows
+    source: DatasetSource, table: Table, images: ImageStore, rows: dict[str, str], bad: BadRows
 ) -> Iterator[Sample]:
     """The sample or samples of each row; `rows` learns the row of each sample id, `bad` the rows that have none."""
     columns = PLAIN_COLUMNS if source.shape else source.columns
@@ -107,18 +108,18 @@ def _read_samples(
     region_files = RegionFiles(source.regions, table)
     occurrences: Counter[str] = Counter()
     for index in range(len(table.rows)):
-        number = table.rows[index][columns.row] if columns.row else index
-        where = f"{source.path}, split {source.split}, row {number}"
+        name = name_row(table.rows[index].get(columns.row, index) if columns.row else index)
+        where = f"{source.path}, split {source.split}, row {name}"
         try:
             samples = _read_row(source, table, index, images, region_files, where)
         except (MalformedDataError, UnreadableImageError) as error:
-            bad.add(number, error)
+            bad.add(name, error)
             continue
         for sample in samples:
             occurrences[sample.sample_id] += 1
             repeat = occurrences[sample.sample_id]
             sample = sample if repeat == 1 else replace(sample, sample_id=f"{sample.sample_id}-{repeat}")
-            rows[sample.sample_id] = number
+            rows[sample.sample_id] = name
             yield sample
 
 

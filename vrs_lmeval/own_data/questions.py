@@ -100,18 +100,29 @@ def _make_row(reader: _Reader, row: TableRow) -> Mapping[str, Any] | None:
     options = _read_options(reader, row)
     golds = _read_golds(reader, row, options)
     answer_type = _read_answer_type(reader, row, question, golds, options)
-    try:
-        check_question(question, options, "")
-        others = (reader.text(row, role) for role in ("question_type", "modality"))
-        check_encodable((question, *golds, *options, *others), "")
-    except MalformedDataError as error:
-        reader.add_problem(row, "question", str(error).removeprefix(": "))
+    _check_texts(reader, row, question, options)
     if len(reader.problems) > before:
         return None
     made: dict[str, Any] = {"row": row.number, "image": images, "question": question, "answer": list(golds)}
     made |= {"options": list(options)} if options else {}
     made["answer_type"] = answer_type
     return made | {role: text for role in ("question_type", "modality") if (text := reader.text(row, role))}
+
+
+def _check_texts(reader: _Reader, row: TableRow, question: str, options: Sequence[str]) -> None:
+    """Adds what of a row's texts could not be asked or written, each problem under its own column."""
+    for role in ("question", "answer", "options", "question_type", "modality"):
+        for place, name in enumerate(reader.columns.of(role)):
+            cell = row.cells[name]
+            try:
+                check_encodable((cell,) if isinstance(cell, str) else cell, "")
+            except MalformedDataError as error:
+                reader.add_problem(row, role, str(error).removeprefix(": "), place)
+    for role, asked, offered in (("question", question, ()), ("options", "", options)):
+        try:
+            check_question(asked, offered, "")
+        except MalformedDataError as error:
+            reader.add_problem(row, role, str(error).removeprefix(": "))
 
 
 def _read_images(reader: _Reader, row: TableRow) -> list[str]:
