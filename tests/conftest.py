@@ -10,15 +10,19 @@ from types import ModuleType
 
 import pytest
 from cpu_torchvision import sitecustomize as cpu_torchvision
+from hypothesis import settings
 from support import cuda_on_cpu
 from support.control_runs import ask_controls
 from support.encodable import drop_surrogates
+from support.fuzzing import IS_ASKED
 from support.made_once import find_shared_folder, make_once
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: tiny models run slower with more threads
 cpu_torchvision.install()  # here, and in every Python that a test starts:
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(cpu_torchvision.HERE), os.environ.get("PYTHONPATH"))))
 
+settings.register_profile("the same each time", derandomize=not IS_ASKED)
+settings.load_profile("the same each time")
 
 MARKER_OF_FIXTURE = {"browser": "browser", "cuda_build_folder": "cuda_on_cpu"}
 
