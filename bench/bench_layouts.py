@@ -12,12 +12,8 @@ from __future__ import annotations
 
 import argparse
 import os
-
-os.environ.setdefault("RAYON_NUM_THREADS", "1")  # before hf-processors-rs starts its threads
-
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -31,7 +27,7 @@ import transformers
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from bench_preprocess import time_interleaved
+from bench_preprocess import rust_processor, time_interleaved
 from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
@@ -79,17 +75,9 @@ def candidates_for(model: str, image: Image.Image, changes: Sequence[Perturbatio
             layout.compute(pairs), layout.count_images(shown), "pt"
         )
         if find_spec("hf_processors_rs") and model == "Qwen2.5-VL":
-            candidates[f"hf-processors-rs, {backend.split()[-1]}"] = by_rust(stock, backend, shown)
+            rust = rust_processor(stock, "pil" if backend == PILLOW else "torchvision")
+            candidates[f"hf-processors-rs, {backend.split()[-1]}"] = lambda rust=rust: rust(list(shown))
     return candidates
-
-
-def by_rust(stock: Any, backend: str, shown: Sequence[Image.Image]) -> Callable[[], Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        stock.save_pretrained(folder)
-        rust = import_module("hf_processors_rs").AutoImageProcessor.from_pretrained(
-            folder, backend="pil" if backend == PILLOW else "torchvision"
-        )
-    return lambda: rust(list(shown))
 
 
 def resizes_alone(image: Image.Image, width: int, height: int) -> Candidates:

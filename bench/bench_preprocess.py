@@ -1,7 +1,8 @@
 """Times the fused op beside transformers' processors: validate, then interleave, then print ratios.
 
 The Pillow-backed processor always runs; the torchvision-backed one, and torchvision by hand, run if torchvision is
-installed (`make bench-kernels-torchvision`). All run in one process on one thread, every candidate once a round. Times
+installed (`make bench-kernels-torchvision`), hf-processors-rs if that is. PIL images are made as images are that Pillow
+opens after `register_image_processors()`. All run in one process on one thread, every candidate once a round. Times
 are medians over the rounds; a ratio is the median of the rounds' own ratios, so that a busy moment affects both sides.
 `python bench/bench_preprocess.py --help`.
 """
@@ -10,12 +11,18 @@ from __future__ import annotations
 
 import argparse
 import os
+
+os.environ.setdefault("RAYON_NUM_THREADS", "1")  # before hf-processors-rs starts its threads
+
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -25,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
+from vrs_lmeval.benchmark.decoding import raise_block_size
 from vrs_lmeval.pixels.preprocess import Geometry, build_info, preprocess
 from vrs_lmeval.records import Perturbation
 
@@ -37,6 +45,7 @@ CASES = [
     (2500, 2048, 336),
 ]
 RIVAL = "transformers Pil, PIL input"
+RUST = "hf-processors-rs, PIL input"
 
 Candidates = dict[str, Callable[[], object]]
 
@@ -64,6 +73,9 @@ def candidates_for(height: int, width: int, size: int) -> Candidates:
         "Pillow resize alone": lambda: image.resize(resized(height, width, size), Image.Resampling.BICUBIC),
         "ours, PIL input": lambda: preprocess([image], identity, geometry, threads=1),
     }
+    if find_spec("hf_processors_rs"):
+        rust = rust_processor(processor, "pil")
+        candidates[RUST] = lambda: rust([image])
     for simd in simd_names():
         candidates[f"ours {simd}, array input"] = lambda simd=simd: preprocess(
             [array], identity, geometry, threads=1, simd=simd
@@ -73,6 +85,13 @@ def candidates_for(height: int, width: int, size: int) -> Candidates:
         candidates |= torchvision_candidates(array, size)
     candidates["copy of the input (a limit)"] = lambda: np.copyto(target, array)
     return candidates
+
+
+def rust_processor(stock: Any, backend: str) -> Any:
+    """hf-processors-rs with the settings of transformers' processor; `backend`: "pil" or "torchvision"."""
+    with tempfile.TemporaryDirectory() as folder:
+        stock.save_pretrained(folder)
+        return import_module("hf_processors_rs").AutoImageProcessor.from_pretrained(folder, backend=backend)
 
 
 def variant_candidates(height: int, width: int, size: int) -> Candidates:
@@ -155,7 +174,7 @@ def time_interleaved(candidates: Candidates, rounds: int, clock: Callable[[], fl
 
 def report(title: str, milliseconds: dict[str, list[float]]) -> None:
     """Print a line for each candidate; for ours also how many times faster they are than each rival."""
-    rivals = [rival for rival in (RIVAL, *TORCHVISION_RIVALS) if rival in milliseconds]
+    rivals = [rival for rival in (RIVAL, RUST, *TORCHVISION_RIVALS) if rival in milliseconds]
     print(f"\n{title}")
     for name, values in milliseconds.items():
         low, median, high = statistics.quantiles(values, n=4)
@@ -179,6 +198,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     clock = time.perf_counter if arguments.clock == "wall" else time.process_time
+    raise_block_size()
     print(f"build: {build_info()}, clock: {arguments.clock}")
     print(f"load average before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} CPUs")
     for height, width, size in CASES:

@@ -4,7 +4,7 @@ Every block of every launch runs, set-up, rounding and stores included, and the 
 backend's. A warp that has parted counts an instruction once for each part, as a GPU issues it. What it does not tell is
 time: no instruction waits here. `python bench/executed_instructions.py` prints the counts; `--write` puts them into
 tests/data/executed_instructions.json, which bench/roofline.py reads. `--listing FILE KIND` writes how often each
-instruction is executed. It needs nvcc, cuobjdump and nvdisasm, and takes two minutes.
+instruction is executed. It needs nvcc, cuobjdump and nvdisasm, and takes three minutes.
 """
 
 from __future__ import annotations
@@ -31,11 +31,15 @@ from support.machine_code import (
 )
 from support.six_variants import SIX_VARIANTS
 
-CASES = ((1024, 1024, 336), (2500, 2048, 336))
+Case = tuple[int, int, int, str]
+
+CASES: tuple[Case, ...] = ((1024, 1024, 336, "host"), (2500, 2048, 336, "host"), (1024, 1023, 336, "device"))
+"""Height, width, size of the output, and where the image lies. On the device rows follow each other without gaps: of
+1,023 pixels three in four begin within a word."""
 
 
-def case_name(height: int, width: int, size: int) -> str:
-    return f"{height} x {width} to {size}"
+def case_name(height: int, width: int, size: int, place: str) -> str:
+    return f"{height} x {width} to {size}" + (", as it lies on the device" if place == "device" else "")
 
 
 def variants() -> dict[str, str]:
@@ -43,7 +47,7 @@ def variants() -> dict[str, str]:
     return {each.kind: ",".join([each.kind, *map(str, each.parameters)]) for each in SIX_VARIANTS}
 
 
-def count(program: Path, listing: Path, case: tuple[int, int, int], variant: str) -> dict[str, Counted]:
+def count(program: Path, listing: Path, case: Case, variant: str) -> dict[str, Counted]:
     """What one variant executes, by kernel."""
     done, counted = run_counted(program, listing, *map(str, case), variant)
     if done.returncode != 0:

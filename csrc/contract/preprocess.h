@@ -188,6 +188,9 @@ std::int64_t values_per_job(const Geometry& geometry);
 struct Options {
   int threads = 1;            // at most this many work on the request, the caller included
   std::string simd = "auto";  // or a name of simd_names(): the results are the same
+  // A request that writes more does so past the caches, which then need not read lines before they
+  // are written. About a processor's last cache: what was written first is gone from there anyway.
+  std::size_t streamed_bytes = std::size_t{16} << 20;
 };
 
 // Throws std::invalid_argument, which names the field, if the contract forbids the request.

@@ -137,10 +137,10 @@ class WorkWriter final : public DeviceWriter {
     const DeviceImage& image = job.image;
     const auto bits = reinterpret_cast<std::uintptr_t>(image.pixels) |
                       static_cast<std::uintptr_t>(image.row_stride);
-    const bool stays = with_kind(job.perturbation.kind, [](auto kind) {
+    job.is_aligned = bits % wide_load_bytes(image.channels) == 0;
+    job.reads_runs = with_kind(job.perturbation.kind, [](auto kind) {
       return decltype(kind)::kShowsImage && !decltype(kind)::kIsMoving;
     });
-    job.reads_wide = stays && bits % wide_load_bytes(image.channels) == 0;
     job.changes_levels =
         with_kind(job.perturbation.kind, [](auto kind) { return decltype(kind)::kChangesLevels; });
   }

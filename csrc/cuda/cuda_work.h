@@ -45,7 +45,8 @@ VRS_HOST_DEVICE inline TilePlace find_tile(unsigned block, const Divisor& tiles_
 struct ResampleJob {
   DeviceImage image;
   DevicePerturbation perturbation;
-  bool reads_wide;  // each whole run of pixels stands in the image as it is, aligned for wide loads
+  bool reads_runs;  // each whole run of pixels stands in the image as it is
+  bool is_aligned;  // each run that begins at a multiple of kRunPixels may be read in wide loads
   bool changes_levels;  // change_run() of its kind does something
   // The perturbed image. It lies at (top, left) of a padded image, which the resize reads.
   int height, width;

@@ -17,6 +17,23 @@ __device__ inline Pixel load_pixel(const DeviceImage& image, int y, int x) {
   return pack_pixel(__ldg(pixel), __ldg(pixel + 1), __ldg(pixel + 2));
 }
 
+// Eight pixels in words without gaps -> one in each; of RGB pixels the fourth bytes are undefined.
+__device__ inline void unpack_run(const std::uint32_t (&words)[6], Pixel (&run)[kRunPixels]) {
+  GPU_UNROLL
+  for (int i = 0; i < kRunPixels; i += 4) {
+    const std::uint32_t *three = words + 3 * i / 4, a = three[0], b = three[1], c = three[2];
+    run[i] = a;
+    run[i + 1] = __funnelshift_r(a, b, 24);
+    run[i + 2] = __funnelshift_r(b, c, 16);
+    run[i + 3] = c >> 8;
+  }
+}
+
+__device__ inline void unpack_run(const std::uint32_t (&words)[8], Pixel (&run)[kRunPixels]) {
+  GPU_UNROLL
+  for (int i = 0; i < kRunPixels; ++i) run[i] = words[i];
+}
+
 // Eight pixels of a row in three or two wide loads.
 template <int channels>
 __device__ inline void load_wide(const std::uint8_t* begin, Pixel (&run)[kRunPixels]) {
@@ -24,26 +41,49 @@ __device__ inline void load_wide(const std::uint8_t* begin, Pixel (&run)[kRunPix
   if constexpr (channels == 3) {
     const auto* words = reinterpret_cast<const uint2*>(begin);
     const uint2 a = __ldg(words), b = __ldg(words + 1), c = __ldg(words + 2);
-    run[0] = a.x;
-    run[1] = __funnelshift_r(a.x, a.y, 24);
-    run[2] = __funnelshift_r(a.y, b.x, 16);
-    run[3] = b.x >> 8;
-    run[4] = b.y;
-    run[5] = __funnelshift_r(b.y, c.x, 24);
-    run[6] = __funnelshift_r(c.x, c.y, 16);
-    run[7] = c.y >> 8;
+    unpack_run({a.x, a.y, b.x, b.y, c.x, c.y}, run);
   } else {
     const auto* words = reinterpret_cast<const uint4*>(begin);
     const uint4 a = __ldg(words), b = __ldg(words + 1);
-    const std::uint32_t pixels[kRunPixels] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w};
-    GPU_UNROLL
-    for (int i = 0; i < kRunPixels; ++i) run[i] = pixels[i];
+    unpack_run({a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, run);
   }
 }
 
-__device__ inline void load_wide(const std::uint8_t* begin, int channels,
-                                 Pixel (&run)[kRunPixels]) {
-  return channels == 3 ? load_wide<3>(begin, run) : load_wide<4>(begin, run);
+// How many bytes `begin` lies beyond the start of a word.
+__device__ inline unsigned skipped_bytes(const std::uint8_t* begin) {
+  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(begin) % sizeof(std::uint32_t));
+}
+
+// Whether the image has all aligned words in which the run lies: one of its first row or its last
+// may reach into words that it shares.
+__device__ inline bool has_words(const DeviceImage& image, const std::uint8_t* begin) {
+  const unsigned skipped = skipped_bytes(begin);
+  const std::uint8_t* end = image.pixels + offset_of(image, image.height - 1, image.width);
+  return begin - skipped >= image.pixels &&
+         begin + kRunPixels * image.channels + (-skipped & 3) <= end;
+}
+
+// Eight pixels of a row from any byte on, where has_words().
+template <int channels>
+__device__ inline void load_shifted(const std::uint8_t* begin, Pixel (&run)[kRunPixels]) {
+  constexpr int kWords = 2 * channels;
+  const unsigned skipped = skipped_bytes(begin);
+  const auto* source = reinterpret_cast<const std::uint32_t*>(begin - skipped);
+  std::uint32_t words[kWords], next = __ldg(source);
+  GPU_UNROLL
+  for (int i = 0; i < kWords; ++i) {
+    const std::uint32_t word = next;
+    next = __ldg(source + (i + 1 < kWords || skipped != 0 ? i + 1 : i));
+    words[i] = __funnelshift_r(word, next, 8 * skipped);
+  }
+  unpack_run(words, run);
+}
+
+// Eight pixels of a row that stand in the image: `is_aligned`, or it has_words().
+__device__ inline void load_run(const std::uint8_t* begin, int channels, bool is_aligned,
+                                Pixel (&run)[kRunPixels]) {
+  if (is_aligned) return channels == 3 ? load_wide<3>(begin, run) : load_wide<4>(begin, run);
+  return channels == 3 ? load_shifted<3>(begin, run) : load_shifted<4>(begin, run);
 }
 
 // Loads pixels x .. x + 7 of row `y`, already moved; pixels beyond `width` repeat the last one.
@@ -80,8 +120,10 @@ __device__ inline void read_unchanged(const DeviceImage& image, const DevicePert
   Place place;
   if (find_run(image, change, y, x, place) && place.x + kRunPixels <= image.width) {
     const std::uint8_t* begin = image.pixels + offset_of(image, place.y, place.x);
-    if (reinterpret_cast<std::uintptr_t>(begin) % wide_load_bytes(image.channels) == 0) {
-      return load_wide(begin, image.channels, run);
+    const auto address = reinterpret_cast<std::uintptr_t>(begin);
+    const bool is_aligned = address % wide_load_bytes(image.channels) == 0;
+    if (is_aligned || has_words(image, begin)) {
+      return load_run(begin, image.channels, is_aligned, run);
     }
   }
   const bool loads_each = with_kind(change.kind, [&](auto kind) {

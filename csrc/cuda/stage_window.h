@@ -2,6 +2,8 @@
 // channel to shared memory.
 #pragma once
 
+#include <type_traits>
+
 #include "cuda_work.h"
 #include "four_pixels.h"
 #include "gpu.h"
@@ -81,13 +83,13 @@ __device__ inline void stage_row(const Pixel (&run)[kRunPixels], int row, int co
 }
 
 // The runs of a thread, where nothing is to be asked for each. `row_step`: from one to the next.
-template <int channels>
+template <int channels, bool is_aligned>
 __device__ inline void stage_plain(const std::uint8_t* source, std::int64_t row_step, int row,
                                    int rows, int column, TileMemory& memory) {
   GPU_KEEP_LOOP
   for (; row < rows; row += kThreads * kRunPixels / kWindowAlong, source += row_step) {
     Pixel run[kRunPixels];
-    load_wide<channels>(source, run);
+    load_run(source, channels, is_aligned, run);
     stage_row(run, row, column, memory);
   }
 }
@@ -96,6 +98,16 @@ __device__ inline void stage_plain(const std::uint8_t* source, std::int64_t row_
 struct Window {
   int y, x, rows, columns;
 };
+
+// Whether the runs at column `x` stand in the image in each row of the window, which lies in it.
+__device__ inline bool has_runs(const ResampleJob& job, const Window& window, int x) {
+  const bool is_within = window.y >= 0 && window.y + window.rows <= job.height && x >= 0 &&
+                         x + kRunPixels <= job.width;
+  if (!is_within || !job.reads_runs || job.is_aligned) return is_within && job.reads_runs;
+  const std::uint8_t* begin = job.image.pixels + offset_of(job.image, window.y, x);
+  const std::uint8_t* end = begin + (window.rows - 1) * job.image.row_stride;
+  return has_words(job.image, begin) && has_words(job.image, end);
+}
 
 // Each thread stages runs one below the other: sixteen of them stand side by side, or four if lines
 // are columns.
@@ -108,29 +120,32 @@ __device__ inline void stage_runs(const ResampleJob& job, const Window& window,
   if (column >= window.columns) return;
   const int x = window.x + column;
   int row = threadIdx.x >> shift;
-  const bool is_within = window.y >= 0 && window.y + window.rows <= job.height && x >= 0 &&
-                         x + kRunPixels <= job.width;
-  const bool is_wide = is_within && job.reads_wide;
+  const bool are_there = has_runs(job, window, x);
   const std::int64_t row_step = step * job.image.row_stride;
   std::int64_t offset = offset_of(job.image, window.y + row, x);
-  if (is_wide && !job.changes_levels && !is_turned) {
+  if (are_there && !job.changes_levels && !is_turned) {
     const std::uint8_t* source = job.image.pixels + offset;
+    const auto stage = [&](auto channels, auto is_aligned) {
+      stage_plain<channels, is_aligned>(source, row_step, row, window.rows, column, memory);
+    };
+    const std::integral_constant<int, 3> rgb;
+    const std::integral_constant<int, 4> rgbx;
     if (job.image.channels == 3) {
-      return stage_plain<3>(source, row_step, row, window.rows, column, memory);
+      return job.is_aligned ? stage(rgb, std::true_type()) : stage(rgb, std::false_type());
     }
-    return stage_plain<4>(source, row_step, row, window.rows, column, memory);
+    return job.is_aligned ? stage(rgbx, std::true_type()) : stage(rgbx, std::false_type());
   }
   GPU_KEEP_LOOP
   for (; row < window.rows; row += step, offset += row_step) {
     Pixel run[kRunPixels];
     bool is_inside = true;
-    if (is_wide) {
-      load_wide(job.image.pixels + offset, job.image.channels, run);
+    if (are_there) {
+      load_run(job.image.pixels + offset, job.image.channels, job.is_aligned, run);
     } else {
       is_inside = read_run(job, window.y + row, x, run);
     }
     if (job.changes_levels && is_inside) change_run(job.perturbation, window.y + row, x, run);
-    if (!is_wide && !(is_inside && x + kRunPixels <= job.width)) pad_run(job, is_inside, x, run);
+    if (!are_there && !(is_inside && x + kRunPixels <= job.width)) pad_run(job, is_inside, x, run);
     if (is_turned) {
       stage_turned(run, row, column, memory);
     } else {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "resample/cpu_plan.h"
 #include "resample/partial_resample.h"
 #include "resample/resample_band.h"
+#include "resample/stream_copy.h"
 #include "runtime/thread_pool.h"
 
 namespace vrs {
@@ -70,8 +70,22 @@ void fill_pixels(std::ptrdiff_t count, const std::array<Value, 3>& pixel, Value*
   for (std::ptrdiff_t i = 0; i < count; ++i) std::copy_n(pixel.data(), 3, out + 3 * i);
 }
 
+template <typename Value>
+void fill_plane(std::ptrdiff_t count, Value value, bool streams, Value* out) {
+  if (!streams) {
+    std::fill_n(out, count, value);
+    return;
+  }
+  std::array<Value, 1024> values;
+  values.fill(value);
+  for (std::ptrdiff_t i = 0; i < count; i += values.size()) {
+    const auto some = std::min<std::ptrdiff_t>(values.size(), count - i);
+    stream_copy(out + i, values.data(), sizeof(Value) * some);
+  }
+}
+
 void fill_planes(const Geometry& geometry, OutputType type,
-                 const std::array<std::uint8_t, 3>& colour, void* out) {
+                 const std::array<std::uint8_t, 3>& colour, bool streams, void* out) {
   const Blocks& blocks = geometry.blocks;
   const auto& tables = geometry.tables;
   const auto [red, green, blue] = colour;
@@ -99,9 +113,10 @@ void fill_planes(const Geometry& geometry, OutputType type,
     const std::ptrdiff_t c = i % 3;
     const LevelTable& table = geometry.tables[c];
     if (type == OutputType::bfloat16) {
-      std::fill_n(static_cast<std::uint16_t*>(out) + i * plane, plane, table.bfloat16[colour[c]]);
+      fill_plane(plane, table.bfloat16[colour[c]], streams,
+                 static_cast<std::uint16_t*>(out) + i * plane);
     } else {
-      std::fill_n(static_cast<float*>(out) + i * plane, plane, table.values[colour[c]]);
+      fill_plane(plane, table.values[colour[c]], streams, static_cast<float*>(out) + i * plane);
     }
   }
 }
@@ -111,12 +126,14 @@ bool fills_crop(const ResamplePlan& plan, const Geometry& geometry) {
 }
 
 // Writes a uniform image that stays uniform, which needs no resize. True if it was written.
-bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, void* out) {
+bool write_uniform(const Request& request, const Job& job, const CpuPlan& plan, bool streams,
+                   void* out) {
   const ImageView& image = request.images[job.image];
   const bool is_uniform = stays_uniform(plan.resample, request.geometry,
                                         {image.height, image.width}, job.perturbation.kind);
   if (!is_uniform || !fills_crop(plan.resample, request.geometry)) return false;
-  fill_planes(request.geometry, request.output_type, colour_parameter(job.perturbation, 0), out);
+  fill_planes(request.geometry, request.output_type, colour_parameter(job.perturbation, 0), streams,
+              out);
   return true;
 }
 
@@ -154,6 +171,7 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   const std::size_t job_bytes = values_per_job(geometry) * bytes_per_value(type);
   const std::size_t job_step =
       request.job_stride == 0 ? job_bytes : request.job_stride * bytes_per_value(type);
+  const bool streams = job_bytes * request.jobs.size() > options.streamed_bytes;
   auto* planes = static_cast<unsigned char*>(out);
   std::vector<JobRun> runs;
   std::vector<JobRun> occlusions;  // small ones, of images that another job shows unchanged
@@ -167,25 +185,27 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
     if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {
       const auto* identity = static_cast<unsigned char*>(out) + identity_job * job_step;
       occlusions.push_back({std::move(source), std::move(plan), planes, identity});
-    } else if (!write_uniform(request, job, *plan, planes)) {
-      if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, planes);
+    } else if (!write_uniform(request, job, *plan, streams, planes)) {
+      if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, streams, planes);
       runs.push_back({std::move(source), std::move(plan), planes});
     }
     planes += job_step;
   }
+  if (streams) finish_streams();
   const std::vector<Band> bands = split_into_bands(runs, options.threads);
   run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {
     const Band& band = bands[index];
     const JobRun& run = runs[band.job];
-    resample_band(*run.plan, run.source, geometry, type, band.begin, band.end, run.out);
+    resample_band(*run.plan, run.source, geometry, type, streams, band.begin, band.end, run.out);
   });
   run_tasks(static_cast<int>(occlusions.size()), options.threads, [&](int index) {
     const JobRun& run = occlusions[index];
-    std::memcpy(run.out, run.identity, job_bytes);
+    copy_bytes(run.out, run.identity, job_bytes, streams);
     const CpuPlan part = restrict_plan(*run.plan, run.source.occluded());
     if (part.columns.outputs > 0 && part.rows.outputs > 0) {
-      resample_band(part, run.source, geometry, type, 0, part.rows.outputs, run.out);
+      resample_band(part, run.source, geometry, type, streams, 0, part.rows.outputs, run.out);
     }
+    if (streams) finish_streams();
   });
 }
 

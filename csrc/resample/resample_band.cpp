@@ -4,36 +4,15 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
-#include <memory>
 #include <vector>
 
 #include "contract/pixel_ops.h"
+#include "kept_buffer.h"
+#include "output_rows.h"
+#include "stream_copy.h"
 
 namespace vrs {
 namespace {
-
-// Memory for kernels: aligned to a cache line, kept from call to call, zero when first used.
-template <typename T>
-class Buffer {
- public:
-  T* reserve(std::size_t count) {
-    constexpr std::size_t kLine = 64;
-    if (count > size_) {
-      storage_ = std::make_unique<unsigned char[]>(count * sizeof(T) + kLine);
-      size_ = count;
-      void* begin = storage_.get();
-      std::size_t space = count * sizeof(T) + kLine;
-      data_ = static_cast<T*>(std::align(kLine, count * sizeof(T), begin, space));
-    }
-    return data_;
-  }
-
- private:
-  std::unique_ptr<unsigned char[]> storage_;
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
-};
 
 struct Workspace {
   Buffer<std::int32_t> strip;
@@ -42,8 +21,7 @@ struct Workspace {
   Buffer<std::uint8_t> rendered;  // source rows
   Buffer<std::uint8_t> flat;      // rows between a vertical and a horizontal pass
   Buffer<std::uint8_t> levels;
-  Buffer<std::uint8_t> values;  // a row of the output, before it goes to its blocks
-  std::vector<std::ptrdiff_t> places;
+  OutputMemory output;
   std::vector<const std::uint8_t*> source_rows;
   std::vector<const std::uint8_t*> flat_rows;
   std::vector<const std::uint8_t*> window;
@@ -53,14 +31,10 @@ struct Workspace {
 // Computes one band of one job.
 class BandRun {
  public:
-  BandRun(const CpuPlan& plan, const RowSource& source, const Geometry& geometry, OutputType type,
-          void* out, Workspace& workspace)
+  BandRun(const CpuPlan& plan, const RowSource& source, Workspace& workspace)
       : plan_(plan),
         kernels_(*plan.kernels),
         source_(source),
-        geometry_(geometry),
-        type_(type),
-        out_(out),
         work_(workspace),
         groups_per_strip_(kernels_.strip_rows / kernels_.taps_per_group),
         plane_stride_(round_up(plan.columns.outputs, 8)),
@@ -68,12 +42,10 @@ class BandRun {
     levels_ = work_.levels.reserve(planar_positions_);
     const std::size_t cells = std::size_t{3} * kernels_.strip_rows;
     strip_ = work_.strip.reserve(cells * (plan.columns.source_groups + kSpareGroups));
-    if (geometry.blocks.height != 0) find_places_of_columns();
   }
 
-  void run(int begin, int end) {
-    begin_ = begin;
-    end_ = end;
+  void run(int begin, int end, OutputRows& rows) {
+    rows_ = &rows;
     plan_.resample.vertical_first ? run_vertical_first(begin, end)
                                   : run_horizontal_first(begin, end);
   }
@@ -87,7 +59,7 @@ class BandRun {
     for (int y = begin; y < end; ++y) {
       while (ring_end_ < needed_groups(y)) produce_columns();
       filter_row(y, planar_positions_, levels_);
-      write_row(y);
+      rows_->write(y, levels_, plane_stride_);
     }
   }
 
@@ -187,7 +159,7 @@ class BandRun {
     kernels_.filter_columns(strip_, plan_.columns, plane_stride_, work_.targets.data());
     for (int r = 0; r < rows; ++r) {
       pick_row(work_.targets[r / taps], r % taps);
-      write_row(y + r);
+      rows_->write(y + r, levels_, plane_stride_);
     }
   }
 
@@ -201,178 +173,14 @@ class BandRun {
     kernels_.filter_rows(&row_group, {words, 1, 0, 1}, kBits, planar_positions_, levels_);
   }
 
-  void write_row(int y) {
-    switch (type_) {
-      case OutputType::float32:
-        write_row_of(y, static_cast<float*>(out_), kernels_.look_up);
-        return;
-      case OutputType::bfloat16:
-        write_row_of(y, static_cast<std::uint16_t*>(out_), kernels_.look_up_bfloat16);
-        return;
-      case OutputType::levels:
-        break;
-    }
-    const std::ptrdiff_t row = y + plan_.resample.rows.canvas_offset;
-    const std::ptrdiff_t pixel = row * geometry_.crop_width + plan_.resample.columns.canvas_offset;
-    interleave(levels_, plane_stride_, plan_.columns.outputs,
-               static_cast<std::uint8_t*>(out_) + 3 * pixel);
-  }
-
-  // Three planes `stride` apart -> `count` packed pixels.
-  template <typename Value>
-  static void interleave(const Value* planes, std::ptrdiff_t stride, int count, Value* pixels) {
-    const Value *red = planes, *green = planes + stride, *blue = planes + 2 * stride;
-    for (int x = 0; x < count; ++x) {
-      pixels[3 * x] = red[x];
-      pixels[3 * x + 1] = green[x];
-      pixels[3 * x + 2] = blue[x];
-    }
-  }
-
-  template <typename Value>
-  void write_row_of(int y, Value* out,
-                    void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
-    if (geometry_.blocks.height != 0) {
-      geometry_.blocks.channels_last ? write_row_to_pixels(y, out, look_up)
-                                     : write_row_to_blocks(y, out, look_up);
-      return;
-    }
-    const std::ptrdiff_t width = geometry_.crop_width;
-    const std::ptrdiff_t plane = width * geometry_.crop_height;
-    Value* row = out + (y + plan_.resample.rows.canvas_offset) * width +
-                 plan_.resample.columns.canvas_offset;
-    for (int c = 0; c < 3; ++c) {
-      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, plan_.columns.outputs,
-              geometry_.tables[c], row + c * plane);
-    }
-  }
-
-  // Looks the row up, then copies each block's part of it to the first of its places.
-  template <typename Value>
-  void write_row_to_blocks(int y, Value* out,
-                           void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
-    const Blocks& blocks = geometry_.blocks;
-    const int row = y + plan_.resample.rows.canvas_offset;
-    const int first = plan_.resample.columns.canvas_offset;
-    const int outputs = plan_.columns.outputs;
-    const std::ptrdiff_t plane = std::ptrdiff_t{blocks.height} * blocks.width;
-    const std::ptrdiff_t channel = plane * blocks.repeats;
-    auto* values = reinterpret_cast<Value*>(
-        work_.values.reserve(sizeof(Value) * round_up(outputs, kPositionBlock)));
-    Value* row_of_blocks = out + place_of_row(row / blocks.height) * 3 * channel +
-                           std::ptrdiff_t{row % blocks.height} * blocks.width;
-    for (int c = 0; c < 3; ++c) {
-      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, outputs,
-              geometry_.tables[c], values);
-      int column = first / blocks.width;
-      int inside = first % blocks.width;
-      for (int x = 0; x < outputs; ++column, inside = 0) {
-        const int count = std::min(blocks.width - inside, outputs - x);
-        Value* target = row_of_blocks + places_[column] * 3 * channel + c * channel + inside;
-        copy_run(values + x, count, target);
-        x += count;
-      }
-    }
-    const bool is_last = (row + 1) % blocks.height == 0 || y == end_ - 1;
-    if (is_last && blocks.repeats > 1) repeat_rows(row, out);
-  }
-
-  // Copies this band's rows of a row of blocks, up to `row`, to their other places: a whole run for
-  // each channel, where rows one by one would be many short ones.
-  template <typename Value>
-  void repeat_rows(int row, Value* out) {
-    const Blocks& blocks = geometry_.blocks;
-    const int top = row - row % blocks.height;
-    const int first = std::max(top, begin_ + plan_.resample.rows.canvas_offset);
-    const std::ptrdiff_t plane = std::ptrdiff_t{blocks.height} * blocks.width;
-    const std::ptrdiff_t channel = plane * blocks.repeats;
-    const std::ptrdiff_t offset = std::ptrdiff_t{first - top} * blocks.width;
-    const std::size_t bytes = sizeof(Value) * (row + 1 - first) * blocks.width;
-    const int left = plan_.resample.columns.canvas_offset;
-    Value* row_of_blocks = out + place_of_row(row / blocks.height) * 3 * channel + offset;
-    for (int column = left / blocks.width;
-         column <= (left + plan_.columns.outputs - 1) / blocks.width; ++column) {
-      for (int c = 0; c < 3; ++c) {
-        Value* values = row_of_blocks + (places_[column] * 3 + c) * channel;
-        for (int repeat = 1; repeat < blocks.repeats; ++repeat) {
-          std::memcpy(values + repeat * plane, values, bytes);
-        }
-      }
-    }
-  }
-
-  // As write_row_to_blocks, for blocks of pixels.
-  template <typename Value>
-  void write_row_to_pixels(int y, Value* out,
-                           void (*look_up)(const std::uint8_t*, int, const LevelTable&, Value*)) {
-    const Blocks& blocks = geometry_.blocks;
-    const int row = y + plan_.resample.rows.canvas_offset;
-    const int first = plan_.resample.columns.canvas_offset;
-    const int outputs = plan_.columns.outputs;
-    const std::ptrdiff_t block = std::ptrdiff_t{3} * blocks.height * blocks.width;
-    const std::ptrdiff_t stride = round_up(outputs, kPositionBlock);
-    auto* values = reinterpret_cast<Value*>(work_.values.reserve(3 * sizeof(Value) * stride));
-    for (int c = 0; c < 3; ++c) {
-      look_up(levels_ + static_cast<std::ptrdiff_t>(c) * plane_stride_, outputs,
-              geometry_.tables[c], values + c * stride);
-    }
-    Value* row_of_blocks = out + place_of_row(row / blocks.height) * block +
-                           std::ptrdiff_t{3} * (row % blocks.height) * blocks.width;
-    int column = first / blocks.width;
-    int inside = first % blocks.width;
-    for (int x = 0; x < outputs; ++column, inside = 0) {
-      const int count = std::min(blocks.width - inside, outputs - x);
-      Value* target = row_of_blocks + places_[column] * block + std::ptrdiff_t{3} * inside;
-      interleave(values + x, stride, count, target);
-      x += count;
-    }
-  }
-
-  // A patch's row of 14 or 16 floats is copied as two halves that overlap, without a call.
-  template <typename Value>
-  static void copy_run(const Value* values, int count, Value* target) {
-    constexpr std::size_t kHalf = 32;
-    const std::size_t bytes = count * sizeof(Value);
-    const auto* source = reinterpret_cast<const unsigned char*>(values);
-    auto* copy = reinterpret_cast<unsigned char*>(target);
-    if (bytes >= kHalf && bytes <= 2 * kHalf) {
-      std::memcpy(copy, source, kHalf);
-      std::memcpy(copy + bytes - kHalf, source + bytes - kHalf, kHalf);
-    } else {
-      std::memcpy(copy, source, bytes);
-    }
-  }
-
-  // The place of a block in the output is that of its row and that of its column, added.
-  std::ptrdiff_t place_of_row(int row) const {
-    const int merge = geometry_.blocks.merge;
-    const std::ptrdiff_t squares_per_row = geometry_.crop_width / geometry_.blocks.width / merge;
-    return row / merge * squares_per_row * merge * merge + std::ptrdiff_t{row % merge} * merge;
-  }
-
-  void find_places_of_columns() {
-    const int merge = geometry_.blocks.merge;
-    const int columns = geometry_.crop_width / geometry_.blocks.width;
-    work_.places.resize(columns);
-    for (int column = 0; column < columns; ++column) {
-      work_.places[column] = std::ptrdiff_t{column / merge} * merge * merge + column % merge;
-    }
-    places_ = work_.places.data();
-  }
-
   const CpuPlan& plan_;
   const ResampleKernels& kernels_;
   const RowSource& source_;
-  const Geometry& geometry_;
-  OutputType type_;
-  void* out_;
   Workspace& work_;
-  int begin_ = 0;  // of the band
-  int end_ = 0;
+  OutputRows* rows_ = nullptr;
   int groups_per_strip_;
   int plane_stride_;
   int planar_positions_;
-  const std::ptrdiff_t* places_ = nullptr;  // of columns of blocks
   std::uint8_t* levels_ = nullptr;
   std::int32_t* strip_ = nullptr;
   std::uint8_t* ring_ = nullptr;
@@ -384,9 +192,11 @@ class BandRun {
 }  // namespace
 
 void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
-                   OutputType type, int begin, int end, void* out) {
+                   OutputType type, bool streams, int begin, int end, void* out) {
   static thread_local Workspace workspace;
-  BandRun(plan, source, geometry, type, out, workspace).run(begin, end);
+  OutputRows rows(plan, geometry, {type, streams, begin, end}, out, workspace.output);
+  BandRun(plan, source, workspace).run(begin, end, rows);
+  if (streams) finish_streams();
 }
 
 }  // namespace vrs

@@ -9,8 +9,8 @@ namespace vrs {
 
 // Computes kept output rows [begin, end) of the plan and writes them to `out`, the image's three
 // planes of geometry.crop_height x crop_width values of `type`. Bands of one image may run at the
-// same time.
+// same time. `streams`: past the caches, where all that is written is more than they hold.
 void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
-                   OutputType type, int begin, int end, void* out);
+                   OutputType type, bool streams, int begin, int end, void* out);
 
 }  // namespace vrs

@@ -6,7 +6,7 @@
 // - preprocess() refuses it by std::invalid_argument if and only if check_request() or its options
 // say so;
 // - it writes its own output alone, and the same bits with each instruction set and number of
-// threads;
+// threads, through the caches and past them;
 // - a job's output is that of the job alone, and that of the identity on what perturb() gives.
 #include <cstddef>
 #include <cstdint>
@@ -180,7 +180,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (vrs::values_per_job(request.geometry) > kMostValues) return 0;
   const std::vector<std::uint8_t> out = run(request, drawn.options);
-  if (out != run(request, {1, "portable"})) fail("instruction sets or numbers of threads differ");
+  if (out != run(request, {1, "portable", 0})) {
+    fail("instruction sets, numbers of threads or ways to write differ");
+  }
   check_gaps(out, request);
   const std::size_t job = static_cast<std::size_t>(bytes.byte()) % request.jobs.size();
   check_job(request, job, output_of(out, request, job));

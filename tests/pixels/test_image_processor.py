@@ -139,6 +139,30 @@ def test_the_other_backends_stay_as_they_were(stock: Any, tmp_path: Path) -> Non
     assert AutoImageProcessor.from_pretrained(tmp_path).backend in ("pil", "torchvision")
 
 
+@pytest.mark.slow
+def test_large_images_that_are_opened_after_registering_are_lent_as_they_lie(tmp_path):
+    """The bits are the same either way."""
+    path = tmp_path / "large.png"
+    pil_image("RGB", 2500, 2048).save(path)
+    was = Image.core.get_block_size()
+    try:
+        Image.core.set_block_size(16 << 20)
+        before = Image.open(path)
+        before.load()
+        vrs_lmeval.register_image_processors()
+        after = Image.open(path)
+        after.load()
+        assert Image.core.get_block_size() >= 64 << 20
+        processor = image_processor.CLIPImageProcessor()
+        assert torch.equal(*(processor(image, return_tensors="pt")["pixel_values"] for image in (before, after)))
+        if hasattr(after, "__arrow_c_array__"):  # Pillow >= 11.2
+            after.__arrow_c_array__()
+            with pytest.raises(ValueError, match="not contiguous in memory"):
+                before.__arrow_c_array__()
+    finally:
+        Image.core.set_block_size(was)
+
+
 def test_registering_twice_changes_nothing(tmp_path: Path) -> None:
     vrs_lmeval.register_image_processors()
     STOCK[0].save_pretrained(tmp_path)

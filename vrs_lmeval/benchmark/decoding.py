@@ -34,7 +34,7 @@ def decode(encoded: EncodedImage) -> tuple[Image.Image, frozenset[str]]:
 
     Raises ValueError beyond $VRS_MAX_PIXELS, and whatever Pillow raises for a file that it cannot read.
     """
-    _raise_block_size()
+    raise_block_size()
     if isinstance(encoded, Image.Image):
         return convert_to_rgb(encoded), frozenset()
     if is_dicom(encoded):
@@ -79,7 +79,7 @@ def convert_to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _raise_block_size() -> None:
+def raise_block_size() -> None:
     """Let new images of this process lie in one block each, up to PILLOW_BLOCK_BYTES; a larger setting stays."""
     core: Any = vars(Image)["core"]  # the stubs lack it
     if core.get_block_size() < PILLOW_BLOCK_BYTES:

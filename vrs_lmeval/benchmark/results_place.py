@@ -59,15 +59,17 @@ def find_folder(output: Path, given: Mapping[str, Any]) -> Path:
 
 def read_model_args(arguments: Sequence[str]) -> dict[str, Any]:
     """What `lm_eval ARGUMENTS` gives the model: pairs parted by commas or spaces, or JSON."""
-    from lm_eval.utils import handle_arg_string
+    from lm_eval.utils import simple_parse_args_string
 
     model_args = _read_values(arguments, "--model_args", "-a")
     if len(model_args) == 1 and model_args[0].lstrip().startswith("{"):
         with suppress(ValueError):
             parsed = json.loads(model_args[0])
             return parsed if isinstance(parsed, dict) else {}
-    pairs = (part.partition("=") for text in model_args for part in text.split(","))
-    return {key.strip(): handle_arg_string(value) for key, _, value in pairs}
+    given: dict[str, Any] = {}
+    for text in model_args:
+        given |= simple_parse_args_string(text)
+    return given
 
 
 def _read_values(arguments: Sequence[str], *options: str) -> list[str]:

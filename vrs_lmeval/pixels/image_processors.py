@@ -6,6 +6,7 @@ import copy
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,9 +53,10 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
+from vrs_lmeval.benchmark.decoding import raise_block_size
 from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry
-from vrs_lmeval.pixels.layouts import Layout, find_layout
+from vrs_lmeval.pixels.layouts import KnownLayouts, Layout, find_layout
 from vrs_lmeval.pixels.transformers_backend import is_fusible, pair_of, warn_once
 
 BACKEND = "vrs"
@@ -67,7 +69,11 @@ def register_image_processors() -> None:
     LLaVA-OneVision, Gemma 3, Gemma 4, Qwen2-VL (up to Qwen3.5), GLM-4V, Got-OCR2 (InternVL and Aya Vision too),
     Pixtral (Mistral 3 too), Llama 3.2 Vision, Idefics3 or SmolVLM. The other backends and the default do not change.
     May be called any number of times.
+
+    Images of 4 to 16 megapixels that Pillow opens afterwards are read in Pillow's memory, as smaller ones are: Pillow's
+    blocks are raised to 64 MiB.
     """
+    raise_block_size()
     with _without_torchvision_warnings():
         for config, processor in _REGISTERED.items():
             AutoImageProcessor.register(config, image_processor_classes={BACKEND: processor}, exist_ok=True)
@@ -88,11 +94,7 @@ def _without_torchvision_warnings() -> Iterator[None]:
         source.removeFilter(is_another)
 
 
-_layouts: dict[tuple[type, str], Layout | UnsupportedGeometry] = {}
-"""By class and settings, which seldom change from call to call: a layout, or why there is none. The oldest goes when
-there are _MOST_LAYOUTS."""
-
-_MOST_LAYOUTS = 32
+_known = KnownLayouts()
 
 
 class FusedSteps:
@@ -144,13 +146,9 @@ class FusedSteps:
     def _layout(self, settings: dict[str, Any]) -> Layout | UnsupportedGeometry:
         """The layout of this call, in which the processor's settings fill gaps, or why the op cannot take it."""
         key = (type(self), repr(sorted(settings.items())))
-        if key not in _layouts:
-            while len(_layouts) >= _MOST_LAYOUTS:
-                del _layouts[next(iter(_layouts))]
-            _layouts[key] = self._read_layout(settings)
-        return _layouts[key]
+        return _known.find(key, partial(self._read_layout, settings))
 
-    def _read_layout(self, settings: dict[str, Any]) -> Layout | UnsupportedGeometry:
+    def _read_layout(self, settings: dict[str, Any]) -> Layout:
         asked = copy.copy(self)
         vars(asked).update(settings)
 
@@ -159,10 +157,7 @@ class FusedSteps:
             counts = [[1] * len(images)] if isinstance(self, LlavaOnevisionImageProcessorPil) else []
             return own(images, *counts, **{**settings, "return_tensors": "pt"})
 
-        try:
-            return find_layout(asked, answer)
-        except UnsupportedGeometry as reason:
-            return reason
+        return find_layout(asked, answer)
 
 
 # AutoImageProcessor finds the processor of a saved folder by its class name, and saves that name. With the names of

@@ -16,7 +16,7 @@ from transformers import BatchFeature
 
 from vrs_lmeval.benchmark.images import flatten_images
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry, arithmetic_of
-from vrs_lmeval.pixels.layouts import Layout, Row, find_layout
+from vrs_lmeval.pixels.layouts import KnownLayouts, Layout, Row, find_layout
 from vrs_lmeval.records import Perturbation
 from vrs_lmeval.variants.variant_image import VariantImage
 
@@ -32,7 +32,7 @@ class FusedImageProcessor:
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
-        self._layouts: dict[str, Layout | None] = {}
+        self._known = KnownLayouts()
         self._lazy: list[VariantImage] = []
         self._computed: dict[Hashable, Row] = {}
         self.layout = find_layout(wrapped, partial(wrapped, return_tensors="pt"))
@@ -93,21 +93,18 @@ class FusedImageProcessor:
         }
         if not changed:
             return self.layout
-        key = repr(sorted(changed.items()))
-        if key not in self._layouts:
-            self._layouts[key] = self._read_layout(changed)
-        return self._layouts[key]
+        if not set(changed) <= set(self._wrapped.valid_kwargs.__annotations__):
+            return None
+        found = self._known.find(repr(sorted(changed.items())), partial(self._read_layout, changed))
+        if isinstance(found, UnsupportedGeometry):
+            warn_once(f"vrs-hf leaves images to {type(self._wrapped).__name__}'s own steps: {found}")
+            return None
+        return found
 
-    def _read_layout(self, changed: dict[str, Any]) -> Layout | None:
+    def _read_layout(self, changed: dict[str, Any]) -> Layout:
         asked = copy.copy(self._wrapped)
-        if not set(changed) <= set(asked.valid_kwargs.__annotations__):
-            return None
         vars(asked).update(changed)
-        try:
-            return find_layout(asked, partial(self._wrapped, return_tensors="pt", **changed))
-        except UnsupportedGeometry as reason:
-            warn_once(f"vrs-hf leaves images to {type(self._wrapped).__name__}'s own steps: {reason}")
-            return None
+        return find_layout(asked, partial(self._wrapped, return_tensors="pt", **changed))
 
     def _is_fusible(self, image: Any, settings: dict[str, Any]) -> bool:
         converts = settings.get("do_convert_rgb", getattr(self._wrapped, "do_convert_rgb", None))
@@ -115,7 +112,7 @@ class FusedImageProcessor:
 
 
 def _identify(image: Any, layout: Layout) -> Hashable:
-    return (image.source_id, image.perturbation, id(layout)) if isinstance(image, VariantImage) else None
+    return (image.source_id, image.perturbation, layout) if isinstance(image, VariantImage) else None
 
 
 def pair_of(image: Any) -> tuple[Any, Perturbation]:

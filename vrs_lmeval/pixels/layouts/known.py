@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
@@ -25,6 +25,29 @@ _FAMILIES: Sequence[Callable[[Any], Layout | None]] = (
     *(read_patches, read_tiles, read_anyres, read_own_size, read_pixel_patches, read_patched_tiles, read_canvases),
     read_chains,
 )
+
+
+class KnownLayouts:
+    """What `find_layout` said, by class and settings of a processor, which seldom change from call to call.
+
+    The oldest goes when there are `most`: whoever asks for many sizes, one image each, would keep them all.
+    """
+
+    def __init__(self, most: int = 32) -> None:
+        self._most = most
+        self._known: dict[Hashable, Layout | UnsupportedGeometry] = {}
+
+    def find(self, key: Hashable, read: Callable[[], Layout]) -> Layout | UnsupportedGeometry:
+        """The layout, or why there is none; `read` is called where that is not known yet."""
+        if key not in self._known:
+            try:
+                found: Layout | UnsupportedGeometry = read()
+            except UnsupportedGeometry as reason:
+                found = reason
+            while len(self._known) >= self._most:
+                del self._known[next(iter(self._known))]
+            self._known[key] = found
+        return self._known[key]
 
 
 def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:

@@ -1,0 +1,82 @@
+"""Outputs of more than the caches hold are written past them: the same bits, wherever the memory begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.block_geometries import GEOMETRIES, IMAGES
+
+from vrs_lmeval.pixels.geometry import Blocks, Geometry
+from vrs_lmeval.pixels.preprocess import build_info, preprocess
+from vrs_lmeval.records import Perturbation
+
+STREAMED_BYTES = 16 << 20  # csrc/contract/preprocess.h
+CHANGES = [
+    Perturbation.identity(),
+    Perturbation("blank", (128, 3, 250)),
+    Perturbation("occlusion", (0.2, 0.3, 0.6, 0.7, 9, 8, 7)),
+    Perturbation("flip_horizontal", ()),
+]
+SHAPES = GEOMETRIES | {
+    "planes": Geometry("exact", (40, 64), (40, 64)),
+    "planes of odd rows": Geometry("exact", (33, 47), (33, 47)),
+    "planes with margins": Geometry("exact", (33, 47), (35, 51)),
+    "patches of a model": Geometry("exact", (56, 84), (56, 84), blocks=Blocks(14, 14, merge=2, repeats=2)),
+    "wide tiles": Geometry("exact", (64, 280), (64, 280), blocks=Blocks(32, 140)),
+    "wide tiles, repeated": Geometry("exact", (64, 280), (64, 280), blocks=Blocks(32, 140, repeats=2)),
+}
+every_shape = pytest.mark.parametrize("geometry", SHAPES.values(), ids=SHAPES)
+
+
+def repeats_for(few_bytes: int) -> int:
+    return STREAMED_BYTES // few_bytes + 1
+
+
+@every_shape
+@pytest.mark.parametrize("threads", [1, 3])
+def test_many_images_are_as_few(geometry: Geometry, threads: int) -> None:
+    few = preprocess(IMAGES, CHANGES, geometry)
+    repeats = repeats_for(few.nbytes)
+    many = preprocess(IMAGES * repeats, CHANGES, geometry, threads=threads)
+    assert many.nbytes > STREAMED_BYTES
+    np.testing.assert_array_equal(many.reshape(repeats, *few.shape), np.broadcast_to(few, (repeats, *few.shape)))
+
+
+@every_shape
+def test_in_bfloat16(geometry: Geometry) -> None:
+    few = preprocess(IMAGES, CHANGES, geometry, dtype="bfloat16")
+    repeats = repeats_for(few.numel() * 2)
+    many = preprocess(IMAGES * repeats, CHANGES, geometry, dtype="bfloat16", threads=2)
+    assert torch.equal(many.reshape(repeats, *few.shape), few.expand(repeats, *few.shape))
+
+
+@every_shape
+@pytest.mark.parametrize("skipped", [1, 3])
+def test_at_any_address(geometry: Geometry, skipped: int) -> None:
+    few = preprocess(IMAGES, CHANGES, geometry)
+    repeats = repeats_for(few.nbytes)
+    memory = np.full(repeats * few.size + 64, -7, np.float32)
+    out = memory[skipped : skipped + repeats * few.size].reshape(repeats * len(IMAGES), *few.shape[1:])
+    preprocess(IMAGES * repeats, CHANGES, geometry, out=out)
+    np.testing.assert_array_equal(out.reshape(repeats, *few.shape), np.broadcast_to(few, (repeats, *few.shape)))
+    assert (memory[:skipped] == -7).all()
+    assert (memory[skipped + out.size :] == -7).all()
+
+
+@pytest.mark.parametrize("simd", build_info()["simd"])
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_bands_that_end_within_blocks(simd: str, threads: int) -> None:
+    """One image of many rows: each thread has parts of rows of blocks."""
+    image = np.random.default_rng(1).integers(0, 256, (700, 900, 3), np.uint8)
+    whole = Geometry("exact", (1176, 1176), (1176, 1176))
+    planes = preprocess([image], CHANGES[:1], whole, simd=simd, threads=threads)[0, 0]
+    rows = [preprocess([image], CHANGES[:1], replace(whole, crop=(40, 1176)), simd=simd)[0, 0]]
+    np.testing.assert_array_equal(planes[:, 568:608], rows[0])  # 564 kB, which the caches hold
+    cut = replace(whole, blocks=Blocks(14, 14, merge=2, repeats=2))
+    patches = preprocess([image], CHANGES[:1], cut, simd=simd, threads=threads)[0, 0]
+    squares = planes.reshape(3, 42, 2, 14, 42, 2, 14).transpose(1, 4, 2, 5, 0, 3, 6)
+    twice = np.repeat(squares.reshape(84 * 84, 3, 1, 14, 14), 2, axis=2)
+    np.testing.assert_array_equal(patches.reshape(twice.shape), twice)
