@@ -33,6 +33,8 @@ from support.images import synthetic_image
 from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.benchmark.decoding import raise_block_size
+from vrs_lmeval.pixels import preprocess as op
+from vrs_lmeval.pixels.image_processors import CLIPImageProcessor
 from vrs_lmeval.pixels.preprocess import Geometry, build_info, preprocess
 from vrs_lmeval.records import Perturbation
 
@@ -56,14 +58,15 @@ else:
     TORCHVISION_RIVALS = []
 
 
-def clip_processor(size: int) -> CLIPImageProcessorPil:
-    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+def clip_processor(size: int, kind: type[CLIPImageProcessorPil] = CLIPImageProcessorPil) -> CLIPImageProcessorPil:
+    return kind(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
 
 
 def candidates_for(height: int, width: int, size: int) -> Candidates:
     array = synthetic_image(height, width)
     image = Image.fromarray(array)
     processor = clip_processor(size)
+    drop_in = clip_processor(size, CLIPImageProcessor)
     geometry = Geometry.from_image_processor(processor)
     identity = [Perturbation.identity()]
     target = np.empty_like(array)
@@ -72,6 +75,8 @@ def candidates_for(height: int, width: int, size: int) -> Candidates:
         "transformers Pil, array input": lambda: processor(array, return_tensors="np")["pixel_values"],
         "Pillow resize alone": lambda: image.resize(resized(height, width, size), Image.Resampling.BICUBIC),
         "ours, PIL input": lambda: preprocess([image], identity, geometry, threads=1),
+        "ours, backend=vrs, PIL input": lambda: drop_in(image, return_tensors="np")["pixel_values"],
+        "ours, backend=vrs, array input": lambda: drop_in(array, return_tensors="np")["pixel_values"],
     }
     if find_spec("hf_processors_rs"):
         rust = rust_processor(processor, "pil")
@@ -199,6 +204,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clock = time.perf_counter if arguments.clock == "wall" else time.process_time
     raise_block_size()
+    op._usable_cpus = lambda: 1  # what users call has no parameter for threads
     print(f"build: {build_info()}, clock: {arguments.clock}")
     print(f"load average before: {os.getloadavg()[0]:.2f} on {os.cpu_count()} CPUs")
     for height, width, size in CASES:

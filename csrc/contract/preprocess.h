@@ -188,8 +188,9 @@ std::int64_t values_per_job(const Geometry& geometry);
 struct Options {
   int threads = 1;            // at most this many work on the request, the caller included
   std::string simd = "auto";  // or a name of simd_names(): the results are the same
-  // A request that writes more does so past the caches, which then need not read lines before they
-  // are written. About a processor's last cache: what was written first is gone from there anyway.
+  // Of a larger output, planes and blocks of channels are written past the caches, on processors
+  // with SSE2: a line need not be read before it is written. About the size of a last cache, which
+  // would not hold what was written first until the end.
   std::size_t streamed_bytes = std::size_t{16} << 20;
 };
 

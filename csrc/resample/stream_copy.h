@@ -1,5 +1,4 @@
-// Copies to memory past the caches: of more than they hold, a line need not be read before it is
-// written.
+// Copies to memory without filling the caches, which is quicker for outputs larger than they are.
 #pragma once
 
 #include <cstddef>

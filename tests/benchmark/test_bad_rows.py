@@ -5,11 +5,12 @@ import json
 import zipfile
 from dataclasses import replace
 
+import datasets
 import pytest
 from support.results import draw_rows, make_board, write_run
 from support.stores import encode, gradient
 
-from vrs_lmeval.benchmark import table
+from vrs_lmeval.benchmark import samples, table
 from vrs_lmeval.benchmark.bad_rows import VARIABLE, choose_on_error
 from vrs_lmeval.benchmark.images import UnreadableImageError, encoded_image
 from vrs_lmeval.benchmark.row_checks import check_encodable, name_row, read_gold_text
@@ -195,11 +196,14 @@ def test_a_row_is_called_by_one_line_that_can_be_written(value, name):
     assert name_row(value) == name
 
 
-def test_a_rows_name_is_short():
-    assert name_row("x" * 81) == "x" * 77 + "..."
-
-
 def test_a_row_without_a_name_is_called_by_its_number(folder):
     rows = [row() | {"number": "first"}, row(answer=None)]
     with pytest.raises(MalformedDataError, match="split test, row 1: column 'answer'"):
         load_benchmark(write_rows(folder, rows, columns=Columns(row="number")))
+
+
+def test_a_column_of_names_that_no_row_has_is_told(folder, monkeypatch):
+    rows = datasets.Dataset.from_list([row()])
+    monkeypatch.setattr(samples, "open_table", lambda source: table.Table(rows, "local folder", None, folder))
+    with pytest.raises(MalformedDataError, match="split test: no column 'number'; it has image, question, answer"):
+        load_benchmark(DatasetSource("someone/set", "test", columns=Columns(row="number")))

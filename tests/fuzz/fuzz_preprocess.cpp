@@ -180,7 +180,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (vrs::values_per_job(request.geometry) > kMostValues) return 0;
   const std::vector<std::uint8_t> out = run(request, drawn.options);
-  if (out != run(request, {1, "portable", 0})) {
+  if (out != run(request, {1, "portable"}) ||
+      out != run(request, {drawn.options.threads, "auto", 0})) {
     fail("instruction sets, numbers of threads or ways to write differ");
   }
   check_gaps(out, request);

@@ -67,11 +67,24 @@ def test_text_that_no_file_can_hold_is_told_by_its_row(folder):
     assert "entry 2, column 'answer': 'half \\ud800' holds half of a surrogate pair" in output
 
 
-def test_a_mark_of_an_image_in_an_option_is_told_by_the_options(folder):
-    rows = [{"image": f"{i}.png", "question": "Which?", "answer": "A", "options": ["a <image>", "b"]} for i in range(2)]
+def test_such_text_in_a_cell_that_lists_it_is_told_too(folder):
+    """The table itself is plain ASCII."""
+    lines = ["image;question;answer;options", '0.png;Which?;a;"[""a"", ""b \\ud800""]"', '1.png;Is it?;["no \\ud800"];']
+    Path("q.csv").write_text("\n".join(lines))
+    output = " ".join(make_task("q.csv", "--images", "scans", code=2).split())
+    assert "row 2, column 'options': 'b \\ud800' holds half of a surrogate pair" in output
+    assert "row 3, column 'answer': 'no \\ud800' holds half of a surrogate pair" in output
+    assert not Path("my_task").exists()
+
+
+def test_a_mark_of_an_image_in_an_option_is_told_by_its_column(folder):
+    rows = [
+        {"image": f"{i}.png", "question": "Which?", "answer": "A", "option_a": "a", "option_b": "<image>"}
+        for i in range(2)
+    ]
     Path("q.json").write_text(json.dumps(rows))
     output = " ".join(make_task("q.json", "--images", "scans", code=2).split())
-    assert "entry 1, column 'options': the question or an option holds '<image>'" in output
+    assert "entry 1, column 'option_b': the question or an option holds '<image>'" in output
 
 
 def test_a_table_becomes_a_task_that_asks_its_questions(folder):

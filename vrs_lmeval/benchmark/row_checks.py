@@ -60,9 +60,9 @@ ROWS_NAMED = 5
 
 
 def name_row(value: Any) -> str:
-    """What messages and results call a row: its number, or what its owner's column holds, as one short line."""
+    """What messages and results call a row: its number, or what its owner's column holds, as one line."""
     text = str(value) if isinstance(value, int | str) else repr(value)
-    return _shorten(text if text.isprintable() else repr(text))
+    return text if text.isprintable() else repr(text)
 
 
 def read_gold_text(value: Any, column: str, where: str) -> str:

@@ -104,7 +104,7 @@ def _read_samples(
 ) -> Iterator[Sample]:
     """The sample or samples of each row; `rows` learns the row of each sample id, `bad` the rows that have none."""
     columns = PLAIN_COLUMNS if source.shape else source.columns
-    _check_image_column(source, table, columns.image)
+    _check_columns(source, table, columns)
     region_files = RegionFiles(source.regions, table)
     occurrences: Counter[str] = Counter()
     for index in range(len(table.rows)):
@@ -147,12 +147,14 @@ def _read_row(
     return samples
 
 
-def _check_image_column(source: DatasetSource, table: Table, column: str) -> None:
-    names = getattr(table.rows, "column_names", None)
-    if source.shape is None and names is not None and column not in names:
-        raise MalformedDataError(
-            f"{source.path}, split {source.split}: no column {column!r}; it has {', '.join(names)}"
-        )
+def _check_columns(source: DatasetSource, table: Table, columns: Columns) -> None:
+    """Raises MalformedDataError where a whole split lacks a column that each of its rows is read by."""
+    there = getattr(table.rows, "column_names", None)
+    for column in (columns.row, None if source.shape else columns.image):
+        if column is not None and there is not None and column not in there:
+            raise MalformedDataError(
+                f"{source.path}, split {source.split}: no column {column!r}; it has {', '.join(there)}"
+            )
 
 
 def _shape_row(source: DatasetSource, table: Table, index: int, where: str) -> list[Mapping[str, Any]]:

@@ -100,7 +100,7 @@ def _make_row(reader: _Reader, row: TableRow) -> Mapping[str, Any] | None:
     options = _read_options(reader, row)
     golds = _read_golds(reader, row, options)
     answer_type = _read_answer_type(reader, row, question, golds, options)
-    _check_texts(reader, row, question, options)
+    _check_texts(reader, row, question, golds, options)
     if len(reader.problems) > before:
         return None
     made: dict[str, Any] = {"row": row.number, "image": images, "question": question, "answer": list(golds)}
@@ -109,20 +109,22 @@ def _make_row(reader: _Reader, row: TableRow) -> Mapping[str, Any] | None:
     return made | {role: text for role in ("question_type", "modality") if (text := reader.text(row, role))}
 
 
-def _check_texts(reader: _Reader, row: TableRow, question: str, options: Sequence[str]) -> None:
-    """Adds what of a row's texts could not be asked or written, each problem under its own column."""
-    for role in ("question", "answer", "options", "question_type", "modality"):
-        for place, name in enumerate(reader.columns.of(role)):
-            cell = row.cells[name]
-            try:
-                check_encodable((cell,) if isinstance(cell, str) else cell, "")
-            except MalformedDataError as error:
-                reader.add_problem(row, role, str(error).removeprefix(": "), place)
-    for role, asked, offered in (("question", question, ()), ("options", "", options)):
+def _check_texts(reader: _Reader, row: TableRow, question: str, golds: Sequence[str], options: Sequence[str]) -> None:
+    """Adds what of a row could not be asked or written, each problem under its own column."""
+    columns = reader.columns.of("options")
+    places = range(len(options)) if len(columns) > 1 else [0] * len(options)
+    texts = [("question", 0, question), *(("answer", 0, gold) for gold in golds)]
+    texts += [("options", place, option) for place, option in zip(places, options, strict=True)]
+    texts += [(role, 0, reader.text(row, role)) for role in ("question_type", "modality")]
+    for role, place, text in texts:
         try:
-            check_question(asked, offered, "")
+            check_encodable((text,), "")
+            if role == "question":
+                check_question(text, (), "")
+            elif role == "options":
+                check_question("", (text,), "")
         except MalformedDataError as error:
-            reader.add_problem(row, role, str(error).removeprefix(": "))
+            reader.add_problem(row, role, str(error).removeprefix(": "), place)
 
 
 def _read_images(reader: _Reader, row: TableRow) -> list[str]:

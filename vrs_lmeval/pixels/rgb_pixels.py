@@ -46,7 +46,8 @@ def as_rgb(image: ImageLike, arithmetic: Arithmetic = "pillow") -> npt.NDArray[n
 def borrow_pixels(image: ImageLike, arithmetic: Arithmetic) -> npt.NDArray[np.uint8]:
     """(height, width, 3 | 4) for the extension, which ignores a fourth channel; RGB images are not copied.
 
-    Pillow lends its own memory (four bytes a pixel) if the image fits one of its 16 MB blocks.
+    Pillow lends its own memory (four bytes a pixel) if the image lies in one of its blocks: of 16 MiB, or as
+    `raise_block_size` says.
     """
     if not isinstance(image, Image.Image):
         return as_rgb(image, arithmetic)

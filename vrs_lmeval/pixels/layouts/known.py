@@ -39,15 +39,16 @@ class KnownLayouts:
 
     def find(self, key: Hashable, read: Callable[[], Layout]) -> Layout | UnsupportedGeometry:
         """The layout, or why there is none; `read` is called where that is not known yet."""
-        if key not in self._known:
+        found = self._known.get(key)
+        if found is None:
             try:
-                found: Layout | UnsupportedGeometry = read()
+                found = read()
             except UnsupportedGeometry as reason:
                 found = reason
-            while len(self._known) >= self._most:
-                del self._known[next(iter(self._known))]
             self._known[key] = found
-        return self._known[key]
+            for oldest in list(self._known)[: -self._most]:
+                self._known.pop(oldest, None)  # another thread may have done so
+        return found
 
 
 def find_layout(processor: Any, answer: Callable[[list[Image.Image]], Any]) -> Layout:
