@@ -213,7 +213,9 @@ NAMES = (
     Name(
         "lm_eval.utils:simple_parse_args_string", "commands/study_tasks", "whether answers are drawn", ("args_string",)
     ),
-    Name("lm_eval.utils:handle_arg_string", "benchmark/results_place", "the folder of results", ("arg",)),
+    Name(
+        "lm_eval.utils:simple_parse_args_string", "benchmark/results_place", "the folder of results", ("args_string",)
+    ),
     Name("lm_eval._cli.run:Run", "commands/study_checks", "vrs study checks options of lm_eval", ("subparsers",)),
     # transformers: caches and positions, for shared prefixes.
     Name("transformers.cache_utils:DynamicLayer", "asking/kept_prefixes", "kept prefixes"),

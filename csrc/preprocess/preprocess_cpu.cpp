@@ -70,17 +70,18 @@ void fill_pixels(std::ptrdiff_t count, const std::array<Value, 3>& pixel, Value*
   for (std::ptrdiff_t i = 0; i < count; ++i) std::copy_n(pixel.data(), 3, out + 3 * i);
 }
 
+// `count` times three planes of `plane` values, each of its channel's value.
 template <typename Value>
-void fill_plane(std::ptrdiff_t count, Value value, bool streams, Value* out) {
-  if (!streams) {
-    std::fill_n(out, count, value);
-    return;
-  }
-  std::array<Value, 1024> values;
-  values.fill(value);
-  for (std::ptrdiff_t i = 0; i < count; i += values.size()) {
-    const auto some = std::min<std::ptrdiff_t>(values.size(), count - i);
-    stream_copy(out + i, values.data(), sizeof(Value) * some);
+void fill_channels(std::ptrdiff_t count, std::ptrdiff_t plane, const std::array<Value, 3>& channels,
+                   bool streams, Value* out) {
+  constexpr std::ptrdiff_t kSome = 1024;
+  std::array<std::array<Value, kSome>, 3> values;
+  for (int c = 0; c < 3; ++c) values[c].fill(channels[c]);
+  for (std::ptrdiff_t i = 0; i < 3 * count; ++i) {
+    for (std::ptrdiff_t at = 0; at < plane; at += kSome) {
+      const std::ptrdiff_t some = std::min(kSome, plane - at);
+      copy_bytes(out + i * plane + at, values[i % 3].data(), sizeof(Value) * some, streams);
+    }
   }
 }
 
@@ -94,30 +95,25 @@ void fill_planes(const Geometry& geometry, OutputType type,
     fill_pixels(image, colour, static_cast<std::uint8_t*>(out));
     return;
   }
+  const std::array<float, 3> values = {tables[0].values[red], tables[1].values[green],
+                                       tables[2].values[blue]};
+  const std::array<std::uint16_t, 3> rounded = {tables[0].bfloat16[red], tables[1].bfloat16[green],
+                                                tables[2].bfloat16[blue]};
   if (blocks.channels_last && type == OutputType::float32) {
-    fill_pixels<float>(image,
-                       {tables[0].values[red], tables[1].values[green], tables[2].values[blue]},
-                       static_cast<float*>(out));
+    fill_pixels(image, values, static_cast<float*>(out));
     return;
   }
   if (blocks.channels_last) {
-    fill_pixels<std::uint16_t>(
-        image, {tables[0].bfloat16[red], tables[1].bfloat16[green], tables[2].bfloat16[blue]},
-        static_cast<std::uint16_t*>(out));
+    fill_pixels(image, rounded, static_cast<std::uint16_t*>(out));
     return;
   }
   const bool is_cut = blocks.height != 0;
   const std::ptrdiff_t count = is_cut ? image / (std::ptrdiff_t{blocks.height} * blocks.width) : 1;
   const std::ptrdiff_t plane = image / count * (is_cut ? blocks.repeats : 1);
-  for (std::ptrdiff_t i = 0; i < 3 * count; ++i) {
-    const std::ptrdiff_t c = i % 3;
-    const LevelTable& table = geometry.tables[c];
-    if (type == OutputType::bfloat16) {
-      fill_plane(plane, table.bfloat16[colour[c]], streams,
-                 static_cast<std::uint16_t*>(out) + i * plane);
-    } else {
-      fill_plane(plane, table.values[colour[c]], streams, static_cast<float*>(out) + i * plane);
-    }
+  if (type == OutputType::bfloat16) {
+    fill_channels(count, plane, rounded, streams, static_cast<std::uint16_t*>(out));
+  } else {
+    fill_channels(count, plane, values, streams, static_cast<float*>(out));
   }
 }
 
