@@ -3,13 +3,12 @@
 The corpus holds inputs that once ended the program, named by what they did, and inputs that reach far.
 """
 
-import os
 import re
 import sys
 from pathlib import Path
 
 import pytest
-from support.fuzzing import SECONDS
+from support.fuzzing import SECONDS, SEED
 from support.sanitized_build import build, find_runtime, reason_to_skip, run
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -31,7 +30,15 @@ def test_the_entry_points_take_arbitrary_bytes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # where an input at which it ends is written
     found = tmp_path / "found"
     found.mkdir()
-    said = run(str(program), f"-max_total_time={SECONDS}", "-max_len=512", "-print_funcs=0", str(found), str(CORPUS))
+    said = run(
+        str(program),
+        f"-max_total_time={SECONDS}",
+        f"-seed={SEED}",
+        "-max_len=512",
+        "-print_funcs=0",
+        str(found),
+        str(CORPUS),
+    )
     (calls,) = re.findall(r"^(\d+) calls of the extension$", said, re.M)
     assert int(calls) > len(list(CORPUS.iterdir()))
     report(f"{calls} calls of the extension's entry points")
@@ -44,8 +51,7 @@ def test_the_binding_takes_any_arguments():
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONPATH": str(BINDING.parents[1]),
     }
-    seed = os.environ.get("VRS_FUZZ_SEED", "1")
-    said = run(sys.executable, str(BINDING), str(extension), str(10**9), seed, str(SECONDS), **environment)
+    said = run(sys.executable, str(BINDING), str(extension), str(10**9), SEED, str(SECONDS), **environment)
     report(said.splitlines()[-1])
 
 

@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, seed, settings
 
 IS_ASKED = "VRS_FUZZ_SECONDS" in os.environ
 SECONDS = int(os.environ.get("VRS_FUZZ_SECONDS", "60"))
+SEED = os.environ.get("VRS_FUZZ_SEED") or str(random.randrange(1, 2**31) if IS_ASKED else 1)
+"""Of all searches; VRS_FUZZ_SEED chooses it."""
 
 for_a_round_or_longer = pytest.mark.parametrize(
     "seconds", [0, pytest.param(SECONDS, marks=pytest.mark.whole)], ids=["a round", "longer"]
@@ -32,7 +34,7 @@ search = settings(
 
 def repeat(a_round: Callable[[], None], seconds: int) -> None:
     """One round at least."""
-    draw = random.Random(None if IS_ASKED else 0)
+    draw = random.Random(SEED)
     end = time.monotonic() + seconds
     while True:
         seed(draw.getrandbits(64))(a_round)()
