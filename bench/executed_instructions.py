@@ -38,29 +38,31 @@ CASES: tuple[Case, ...] = ((1024, 1024, 336, "host"), (2500, 2048, 336, "host"),
 1,023 pixels three in four begin within a word."""
 
 
+TOGETHER = "all of them"
+"""All variants in one request, where an occlusion leaves tiles to the image as it is."""
+
+
 def case_name(height: int, width: int, size: int, place: str) -> str:
     return f"{height} x {width} to {size}" + (", as it lies on the device" if place == "device" else "")
 
 
-def variants() -> dict[str, str]:
-    """By kind, the argument that the program takes."""
-    return {each.kind: ",".join([each.kind, *map(str, each.parameters)]) for each in SIX_VARIANTS}
+def requests() -> dict[str, list[str]]:
+    """The arguments that the program takes for each kind alone, and for all of them."""
+    variants = {each.kind: ",".join([each.kind, *map(str, each.parameters)]) for each in SIX_VARIANTS}
+    return {kind: [variant] for kind, variant in variants.items()} | {TOGETHER: list(variants.values())}
 
 
-def count(program: Path, listing: Path, case: Case, variant: str) -> dict[str, Counted]:
-    """What one variant executes, by kernel."""
-    done, counted = run_counted(program, listing, *map(str, case), variant)
+def count(program: Path, listing: Path, case: Case, name: str) -> dict[str, Counted]:
+    """What the request of this name executes, by kernel."""
+    done, counted = run_counted(program, listing, *map(str, case), *requests()[name])
     if done.returncode != 0:
-        sys.exit(f"{case_name(*case)}, {variant}: {done.stdout}")
+        sys.exit(f"{case_name(*case)}, {name}: {done.stdout}")
     return counted
 
 
 def count_all(program: Path, listing: Path) -> dict[str, dict[str, dict[str, Counted]]]:
-    """Case, kind, kernel."""
-    return {
-        case_name(*case): {kind: count(program, listing, case, variant) for kind, variant in variants().items()}
-        for case in CASES
-    }
+    """By case, name of a request, and kernel."""
+    return {case_name(*case): {name: count(program, listing, case, name) for name in requests()} for case in CASES}
 
 
 def as_text(counted: dict[str, dict[str, dict[str, Counted]]]) -> str:
@@ -90,7 +92,7 @@ def main() -> None:
         program = compile_with_kernels(FOLDER / "run_variants.cpp", folder / "run_variants")
         if options.listing:
             os.environ["CUDA_EXECUTED_LISTING"] = options.listing[0]
-            count(program, listing, CASES[0], variants()[options.listing[1]])
+            count(program, listing, CASES[0], options.listing[1])
             return
         counted = count_all(program, listing)
     for case, kinds in counted.items():

@@ -88,6 +88,8 @@ class Device:
 DEVICE = Device("H100 SXM", 132, 1.755, 3350, 1979)  # of the target whose machine code is executed, sm_90
 FLOAT_BYTES = 4
 
+TOGETHER = "all of them"  # in one request: bench/executed_instructions.py
+
 
 def threads_of(kernel: str) -> int:
     """The threads of a block."""
@@ -110,7 +112,7 @@ def _round_up(value: int, unit: int) -> int:
 
 
 def sum_pipes(kernels: dict[str, dict[str, dict[str, int]]]) -> dict[str, int]:
-    """Warp instructions of one variant: all of them as "issue", and those of each pipe."""
+    """Warp instructions of one request: all of them as "issue", and those of each pipe."""
     sums = dict.fromkeys(("issue", *PIPES), 0)
     for kernel in kernels.values():
         for family, count in kernel["executed"].items():
@@ -158,10 +160,9 @@ def executed_table(case: str, kinds: dict[str, dict[str, dict[str, dict[str, int
         f"| {case} | million warp instructions | issue | multiply | alu | load-store | tensor | memory |",
         "|---" * 8 + "|",
     ]
-    by_kind = {kind: sum_pipes(kernels) for kind, kernels in kinds.items()}
-    together = {pipe: sum(pipes[pipe] for pipes in by_kind.values()) for pipe in ("issue", *PIPES)}
-    rows = [(kind, pipes, 1) for kind, pipes in by_kind.items()] + [("all of them", together, len(by_kind))]
-    for title, pipes, variants in rows:
+    for title, kernels in kinds.items():
+        pipes = sum_pipes(kernels)
+        variants = len(kinds) - 1 if title == TOGETHER else 1
         times = bounds(pipes, megabytes_of(case, variants), DEVICE)
         slowest = max(times, key=lambda name: times[name])
         cells = [f"**{value:.1f}**" if name == slowest else f"{value:.1f}" for name, value in times.items()]

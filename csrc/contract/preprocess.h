@@ -185,6 +185,9 @@ struct Request {
 // How many values one job writes.
 std::int64_t values_per_job(const Geometry& geometry);
 
+// For each image the last job that shows it as it is, or -1. Occlusions share that job's work.
+std::vector<int> find_identity_jobs(const Request& request);
+
 struct Options {
   int threads = 1;            // at most this many work on the request, the caller included
   std::string simd = "auto";  // or a name of simd_names(): the results are the same

@@ -29,6 +29,29 @@ std::array<std::uint8_t, 4> opaque(const std::array<std::uint8_t, 3>& colour) {
   return {colour[0], colour[1], colour[2], 0};
 }
 
+// The groups of an axis that read some of the sources [begin, end).
+std::pair<int, int> find_readers(const AxisFragments& axis, int begin, int end) {
+  const int groups = static_cast<int>(axis.begins.size());
+  const auto reads = [&](int group) {
+    return axis.begins[group] < end && axis.ends[group] > begin;
+  };
+  int first = 0, last = groups;
+  while (first < groups && !reads(first)) ++first;
+  while (last > first && !reads(last - 1)) --last;
+  return {first, last};
+}
+
+// The tiles of an occlusion's output that may differ from those of the image as it is.
+TileRange find_covered_tiles(const ResampleJob& job, const PlannedResize& resize) {
+  const Region& region = job.perturbation.region;
+  const auto rows = find_readers(*resize.rows, region.top + job.top, region.bottom + job.top);
+  const auto columns =
+      find_readers(*resize.columns, region.left + job.left, region.right + job.left);
+  const auto& lines = job.vertical_first ? columns : rows;
+  const auto& along = job.vertical_first ? rows : columns;
+  return {lines.first, lines.second, along.first / kGroupsAlong * kGroupsAlong, along.second};
+}
+
 }  // namespace
 
 // What lies in device memory one after the other.
@@ -60,6 +83,7 @@ class WorkWriter final : public DeviceWriter {
       write_job(request.jobs[j], layout_.jobs_[j],
                 reinterpret_cast<void*>(out + j * job_values * value_bytes));
     }
+    share_tiles();
     CudaWork work;
     work.contrasts = place_list(contrasts_, [](const ContrastJob& job) { return job.image; });
     work.cells = place_list(cells_, [](const CellJob& job) { return Size{job.rows, job.columns}; });
@@ -171,6 +195,26 @@ class WorkWriter final : public DeviceWriter {
     placed.row_stride = static_cast<std::int64_t>(pitch);
     images_[index] = placed;
     return placed;
+  }
+
+  // Lets occlusions leave tiles to a job that shows the same image as it is.
+  void share_tiles() {
+    const Request& request = layout_.request_;
+    const std::vector<int> identity_jobs = find_identity_jobs(request);
+    std::vector<std::vector<OccludedOutput>> occlusions(resamples_.size());  // by identity's job
+    for (std::size_t j = 0; j < request.jobs.size(); ++j) {
+      ResampleJob& job = resamples_[j];
+      const int identity_job = identity_jobs[request.jobs[j].image];
+      if (job.perturbation.kind != PerturbationKind::occlusion || identity_job < 0) continue;
+      job.leaves_tiles = true;
+      job.own_tiles = find_covered_tiles(job, layout_.jobs_[j].resize);
+      occlusions[identity_job].push_back({job.own_tiles, job.out});
+    }
+    for (std::size_t j = 0; j < occlusions.size(); ++j) {
+      if (occlusions[j].empty()) continue;
+      resamples_[j].occlusions = place(occlusions[j].data(), occlusions[j].size());
+      resamples_[j].occlusion_count = static_cast<int>(occlusions[j].size());
+    }
   }
 
   // Room for packed RGB pixels that a kernel writes.

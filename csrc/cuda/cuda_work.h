@@ -40,6 +40,18 @@ VRS_HOST_DEVICE inline TilePlace find_tile(unsigned block, const Divisor& tiles_
   return {row, index - row * tiles_across.value};
 }
 
+// Tiles of an output, by groups of outputs; of each two groups along by the first.
+struct TileRange {
+  int line_begin, line_end;
+  int along_begin, along_end;
+};
+
+// Where the output of an occlusion goes, but for the tiles of its own job.
+struct OccludedOutput {
+  TileRange own_tiles;
+  void* out;
+};
+
 // One job of the fused kernel. The same kernel also resizes uint8 images to uint8 for low_pass
 // (OutputType does not have this case: see launch_resamples).
 struct ResampleJob {
@@ -60,6 +72,12 @@ struct ResampleJob {
   void* out;
   int out_height, out_width;
   Divisor tiles_across;
+  // The image as it is and its occlusions differ only in tiles that read what an occlusion covers:
+  // the job of the image as it is writes the others to all outputs.
+  bool leaves_tiles;                 // an occlusion beside such a job
+  TileRange own_tiles;               // of an occlusion that leaves the others
+  const OccludedOutput* occlusions;  // of the image as it is
+  int occlusion_count;
 };
 
 struct BlurJob {

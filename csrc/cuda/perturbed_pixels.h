@@ -135,9 +135,9 @@ __device__ inline void read_unchanged(const DeviceImage& image, const DevicePert
 }
 
 // Changes the levels of such pixels.
-__device__ inline void change_run(const DevicePerturbation& change, int y, int x,
-                                  Pixel (&run)[kRunPixels]) {
-  with_kind(change.kind, [&](auto kind) { decltype(kind)::change_run(change, y, x, run); });
+__device__ inline void change_run(const DevicePerturbation& change, const BlockTables& tables,
+                                  int y, int x, Pixel (&run)[kRunPixels]) {
+  with_kind(change.kind, [&](auto kind) { decltype(kind)::change_run(change, tables, y, x, run); });
 }
 
 }  // namespace vrs

@@ -97,6 +97,12 @@ struct Tile {
   int along_group, along_groups;
 };
 
+// Whether the tile is one of these.
+__device__ inline bool is_among(const Tile& tile, const TileRange& tiles) {
+  return tile.line_group >= tiles.line_begin && tile.line_group < tiles.line_end &&
+         tile.along_group >= tiles.along_begin && tile.along_group < tiles.along_end;
+}
+
 // False for blocks that the job does not need: the grid is made for the largest one.
 __device__ inline bool find_groups(const ResampleJob& job, Tile& tile) {
   const auto [row, column] = find_tile(blockIdx.x, job.tiles_across);
@@ -159,23 +165,16 @@ __device__ inline void filter_lines(const ResampleJob& job, const Tile& tile, in
   } while (++group < tile.along_groups);
 }
 
-// `plane`: from one channel to the next, in values.
+// The output of a level of channel `c`. `values`: the job's.
 template <typename Value>
-__device__ inline void store_pixel(const Value* values, Value* out, std::int64_t position,
-                                   std::int64_t plane, const std::uint8_t (&levels)[3]) {
-  out += position;
-  GPU_UNROLL
-  for (int c = 0; c < 3; ++c) out[c * plane] = __ldg(values + 256 * c + levels[c]);
+__device__ inline Value value_of(const void* values, int c, std::uint8_t level) {
+  return __ldg(static_cast<const Value*>(values) + 256 * c + level);
 }
 
-// Levels themselves, as packed RGB.
+// Levels themselves.
 template <>
-__device__ inline void store_pixel<std::uint8_t>(const std::uint8_t*, std::uint8_t* out,
-                                                 std::int64_t position, std::int64_t,
-                                                 const std::uint8_t (&levels)[3]) {
-  out += 3 * position;
-  GPU_UNROLL
-  for (int c = 0; c < 3; ++c) out[c] = levels[c];
+__device__ inline std::uint8_t value_of(const void*, int, std::uint8_t level) {
+  return level;
 }
 
 // A lane's first line and output along; it has the next one along, too, and both 8 lines on.
@@ -207,10 +206,32 @@ __device__ inline void fill_sums(const ResampleJob& job, const Tile& tile, TileS
   }
 }
 
+// Of four pixels.
+template <typename Value>
+struct TileValues {
+  Value of[4][3];
+};
+
 // Outputs in the padding have weights of 0, and so the level 0.
 template <typename Value>
+__device__ inline TileValues<Value> look_up_values(const ResampleJob& job,
+                                                   const TileSums (&sums)[3]) {
+  TileValues<Value> values;
+  GPU_UNROLL
+  for (int i = 0; i < 4; ++i) {
+    GPU_UNROLL
+    for (int c = 0; c < 3; ++c) {
+      const int sum = sums[c].values[i];
+      values.of[i][c] =
+          value_of<Value>(job.values, c, level_from_accumulator(sum, job.lines.coefficient_bits));
+    }
+  }
+  return values;
+}
+
+template <typename Value>
 __device__ inline void store_tile(const ResampleJob& job, const Tile& tile,
-                                  const TileSums (&sums)[3]) {
+                                  const TileValues<Value>& values, void* target) {
   const OutputPlace place = find_place(tile);
   const bool is_turned = job.vertical_first;
   const int line_step = is_turned ? 1 : job.out_width, along_step = is_turned ? job.out_width : 1;
@@ -218,19 +239,31 @@ __device__ inline void store_tile(const ResampleJob& job, const Tile& tile,
   const int along_count = is_turned ? job.out_height : job.out_width;
   const std::int64_t first = static_cast<std::int64_t>(place.line) * line_step +
                              static_cast<std::int64_t>(place.along) * along_step;
-  const std::int64_t plane = static_cast<std::int64_t>(job.out_height) * job.out_width;
-  const auto* values = static_cast<const Value*>(job.values);
-  auto* out = static_cast<Value*>(job.out);
-  const int bits = job.lines.coefficient_bits;
+  // Levels are written as packed RGB.
+  constexpr bool kIsPacked = std::is_same_v<Value, std::uint8_t>;
+  const std::int64_t plane =
+      kIsPacked ? 1 : static_cast<std::int64_t>(job.out_height) * job.out_width;
   GPU_UNROLL
   for (int i = 0; i < 4; ++i) {
     const int line = i / 2 * 8, along = i % 2;
     if (place.line + line >= line_count || place.along + along >= along_count) continue;
-    std::uint8_t levels[3];
-    GPU_UNROLL
-    for (int c = 0; c < 3; ++c) levels[c] = level_from_accumulator(sums[c].values[i], bits);
     const std::int64_t position = first + std::int64_t{line} * line_step + along * along_step;
-    store_pixel(values, out, position, plane, levels);
+    Value* out = static_cast<Value*>(target) + (kIsPacked ? 3 : 1) * position;
+    GPU_UNROLL
+    for (int c = 0; c < 3; ++c) out[c * plane] = values.of[i][c];
+  }
+}
+
+// Also to the outputs of occlusions that leave the tile to this job.
+template <typename Value>
+__device__ inline void store_tiles(const ResampleJob& job, const Tile& tile,
+                                   const TileSums (&sums)[3]) {
+  const auto values = look_up_values<Value>(job, sums);
+  store_tile(job, tile, values, job.out);
+  GPU_KEEP_LOOP
+  for (int i = 0; i < job.occlusion_count; ++i) {
+    const OccludedOutput& other = job.occlusions[i];
+    if (!is_among(tile, other.own_tiles)) store_tile(job, tile, values, other.out);
   }
 }
 
@@ -244,13 +277,15 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks)
   const ResampleJob& job = jobs[blockIdx.y];
   Tile tile;
   if (!find_groups(job, tile)) return;
+  if (job.leaves_tiles && !is_among(tile, job.own_tiles)) return;
   TileSums sums[3];
   int line = __ldg(job.lines.begins + tile.line_group);
   const int line_end = __ldg(job.lines.ends + tile.line_group);
   if (job.is_uniform || line >= line_end) {
     fill_sums(job, tile, sums);
-    return store_tile<Value>(job, tile, sums);
+    return store_tiles<Value>(job, tile, sums);
   }
+  copy_tables(job, memory);
   start_sums(job.lines, sums);
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const std::uint8_t* levels = &memory.filtered[0][warp * kPlaces + lane / 4][lane % 4 * 4];
@@ -262,7 +297,7 @@ __global__ void __launch_bounds__(kThreads, kMinBlocks)
     add_sources(fragments, levels, kTileAlong * kFilteredPitch, 1, sums);
     fragments += kDigits * kWarp;
   } while ((line += kWindowLines) < line_end);
-  store_tile<Value>(job, tile, sums);
+  store_tiles<Value>(job, tile, sums);
 }
 
 void load_resample_kernels() {

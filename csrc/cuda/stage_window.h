@@ -32,10 +32,35 @@ static_assert(kWindowLines == kWarps * kPlaces);
 constexpr int kStagePitch = kWindowAlong + 16;
 constexpr int kFilteredPitch = kWindowLines + 16;
 
+// Whether a block copies tables to its own memory. On a Turing multiprocessor two blocks would fit
+// with them in place of three.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+constexpr bool kCopiesTables = false;
+#else
+constexpr bool kCopiesTables = true;
+#endif
+
 struct TileMemory {
   std::uint8_t staged[3][kWindowLines][kStagePitch];
   std::uint8_t filtered[3][kTileAlong][kFilteredPitch];  // lines side by side
+  alignas(16) std::uint16_t offset_cells[kCopiesTables ? OffsetCells::kCount : 1];
 };
+
+__device__ inline BlockTables tables_of(const ResampleJob& job, const TileMemory& memory) {
+  return {kCopiesTables ? memory.offset_cells : job.perturbation.offset_cells};
+}
+
+// Copies the job's tables to the block's memory, before any thread reads them.
+__device__ inline void copy_tables(const ResampleJob& job, TileMemory& memory) {
+  if (!kCopiesTables || job.perturbation.offset_cells == nullptr) return;
+  constexpr int kLoads = OffsetCells::kCount * sizeof(std::uint16_t) / sizeof(uint4);
+  static_assert(kLoads * sizeof(uint4) == OffsetCells::kCount * sizeof(std::uint16_t));
+  const auto* source = reinterpret_cast<const uint4*>(job.perturbation.offset_cells);
+  auto* target = reinterpret_cast<uint4*>(memory.offset_cells);
+  GPU_KEEP_LOOP
+  for (int i = threadIdx.x; i < kLoads; i += kThreads) target[i] = __ldg(source + i);
+  __syncthreads();  // the tables are copied
+}
 
 __device__ inline int larger(int a, int b) {
   return a > b ? a : b;
@@ -144,7 +169,9 @@ __device__ inline void stage_runs(const ResampleJob& job, const Window& window,
     } else {
       is_inside = read_run(job, window.y + row, x, run);
     }
-    if (job.changes_levels && is_inside) change_run(job.perturbation, window.y + row, x, run);
+    if (job.changes_levels && is_inside) {
+      change_run(job.perturbation, tables_of(job, memory), window.y + row, x, run);
+    }
     if (!are_there && !(is_inside && x + kRunPixels <= job.width)) pad_run(job, is_inside, x, run);
     if (is_turned) {
       stage_turned(run, row, column, memory);

@@ -60,7 +60,7 @@ struct Blank : Covers, RowByRow<Blank> {
   static void lay_out(const Perturbation& perturbation, DeviceWriter& writer) {
     lay_out_colour(perturbation, 0, writer);
   }
-  VRS_DEVICE static void change_run(const DevicePerturbation& change, int, int,
+  VRS_DEVICE static void change_run(const DevicePerturbation& change, const BlockTables&, int, int,
                                     Pixel (&run)[kRunPixels]) {
     GPU_UNROLL
     for (int i = 0; i < kRunPixels; ++i) run[i] = pack_pixel(change.colour);
@@ -94,8 +94,8 @@ struct Occlusion : Covers, RowByRow<Occlusion> {
     lay_out_colour(perturbation, 4, writer);
     writer.change().region = occluded_region(perturbation, writer.image_size());
   }
-  VRS_DEVICE static void change_run(const DevicePerturbation& change, int y, int x,
-                                    Pixel (&run)[kRunPixels]) {
+  VRS_DEVICE static void change_run(const DevicePerturbation& change, const BlockTables&, int y,
+                                    int x, Pixel (&run)[kRunPixels]) {
     const Region& region = change.region;
     if (y < region.top || y >= region.bottom) return;
     GPU_UNROLL

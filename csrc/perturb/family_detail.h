@@ -27,7 +27,8 @@ struct Detail {
   static constexpr bool kIsMoving = false;
   static constexpr bool kChangesLevels = false;
 
-  VRS_DEVICE static void change_run(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]) {}
+  VRS_DEVICE static void change_run(const DevicePerturbation&, const BlockTables&, int, int,
+                                    Pixel (&)[kRunPixels]) {}
 };
 
 // One weight per tap, symmetric about the middle; the weights sum to 256.

@@ -46,7 +46,7 @@ struct Levels {
     }
   }
 
-  VRS_DEVICE static void change_run(const DevicePerturbation& change, int, int,
+  VRS_DEVICE static void change_run(const DevicePerturbation& change, const BlockTables&, int, int,
                                     Pixel (&run)[kRunPixels]) {
     const std::uint8_t* levels = change.levels;
     GPU_UNROLL

@@ -43,13 +43,22 @@ struct Noise {
   }
 };
 
-// One word a value, Kind::change_value(change, level, word) on the device.
+// One word a value. On the device: Kind::change_value(change, level, word), or change_pair() of its
+// own.
 template <typename Kind>
 struct ValueNoise : Noise, RowByRow<Kind> {
-  VRS_DEVICE static void change_run(const DevicePerturbation& change, int y, int x,
-                                    Pixel (&run)[kRunPixels]) {
-    change_values(change.key, y, x, run, [&](std::uint8_t level, std::uint16_t word) {
-      return Kind::change_value(change, level, word);
+  VRS_DEVICE static Pair change_pair(const DevicePerturbation& change, const BlockTables&,
+                                     Pair levels, Pair words) {
+    const auto change_half = [&](int shift) {
+      return Kind::change_value(change, static_cast<std::uint8_t>(levels >> shift),
+                                static_cast<std::uint16_t>(words >> shift));
+    };
+    return join_halves(change_half(0), change_half(16));
+  }
+  VRS_DEVICE static void change_run(const DevicePerturbation& change, const BlockTables& tables,
+                                    int y, int x, Pixel (&run)[kRunPixels]) {
+    change_values(change.key, y, x, run, [&](Pair levels, Pair words) {
+      return Kind::change_pair(change, tables, levels, words);
     });
   }
 };
@@ -76,12 +85,12 @@ struct GaussianNoise : ValueNoise<GaussianNoise> {
   }
 
   static void lay_out(const Perturbation& perturbation, DeviceWriter& writer) {
-    writer.change().offsets = writer.share(writer.keep(
-        perturbation, [&] { return find_gaussian_noise(perturbation.parameters[0])->offsets; }));
+    writer.change().offset_cells = writer.share(writer.keep(
+        perturbation, [&] { return find_gaussian_noise(perturbation.parameters[0])->cells; }));
   }
-  VRS_DEVICE static std::uint8_t change_value(const DevicePerturbation& change, std::uint8_t level,
-                                              std::uint16_t word) {
-    return add_offset(level, word, change.offsets[magnitude_bits(word)]);
+  VRS_DEVICE static Pair change_pair(const DevicePerturbation&, const BlockTables& tables,
+                                     Pair levels, Pair words) {
+    return add_offsets(levels, words, OffsetCells::look_up(tables.offset_cells, words));
   }
 };
 
@@ -181,8 +190,8 @@ struct ImpulseNoise : Noise, RowByRow<ImpulseNoise> {
   static void lay_out(const Perturbation& perturbation, DeviceWriter& writer) {
     writer.change().limit = limit_of(perturbation);
   }
-  VRS_DEVICE static void change_run(const DevicePerturbation& change, int y, int x,
-                                    Pixel (&run)[kRunPixels]) {
+  VRS_DEVICE static void change_run(const DevicePerturbation& change, const BlockTables&, int y,
+                                    int x, Pixel (&run)[kRunPixels]) {
     const auto words = Philox(change.key).draw_words(y, x / kRunPixels);
     GPU_UNROLL
     for (int i = 0; i < kRunPixels; ++i) {

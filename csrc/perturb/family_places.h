@@ -32,7 +32,8 @@ struct Places {
   VRS_DEVICE static bool keeps_run(const DeviceImage&, const DevicePerturbation&, int, int) {
     return false;
   }
-  VRS_DEVICE static void change_run(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]) {}
+  VRS_DEVICE static void change_run(const DevicePerturbation&, const BlockTables&, int, int,
+                                    Pixel (&)[kRunPixels]) {}
 };
 
 inline void copy_row_reversed(const ImageView& image, int y, std::uint8_t* out) {

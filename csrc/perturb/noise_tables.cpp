@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <stdexcept>
+#include <string>
 
 #include "contract/pixel_ops.h"
 #include "runtime/per_process.h"
@@ -87,10 +89,27 @@ void estimate_offsets(NoiseTable& table) {
   }
 }
 
+// The cells of OffsetCells, compared with each offset.
+std::vector<std::uint16_t> pack_cells(const std::vector<std::uint8_t>& offsets) {
+  std::vector<std::uint16_t> cells(OffsetCells::kCount);
+  for (int t = 0; t < NoiseTable::kEntries; ++t) {
+    const int share = t < OffsetCells::kFirstSingle ? 1 : OffsetCells::kShare;
+    cells[OffsetCells::cell_of(t)] += static_cast<std::uint16_t>(share * offsets[t]);
+  }
+  for (int t = 0; t < NoiseTable::kEntries; ++t) {
+    if (OffsetCells::look_up(cells.data(), join_halves(t, 0)) == join_halves(offsets[t], 0))
+      continue;
+    throw std::logic_error("gaussian_noise: offsets rise too fast for OffsetCells at " +
+                           std::to_string(t));
+  }
+  return cells;
+}
+
 NoiseTable tabulate_gaussian_noise(double sigma) {
   NoiseTable table;
   table.offsets = round_quantiles<std::uint8_t>(sigma, 255);  // more clamps to the same level
   estimate_offsets(table);
+  table.cells = pack_cells(table.offsets);
   return table;
 }
 

@@ -26,6 +26,8 @@ struct NoiseTable {
   std::array<std::uint16_t, 256> first_above{};
   int tail = 0;
 
+  std::vector<std::uint16_t> cells;  // OffsetCells
+
   // n for t, as above.
   int estimate(int t) const {
     const int cell = t / kCellWords;

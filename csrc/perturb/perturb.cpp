@@ -11,7 +11,8 @@ namespace {
 using LayOut = void(const Perturbation&, DeviceWriter&);
 using FindSource = Place(const DeviceImage&, const DevicePerturbation&, int, int);
 using KeepsRun = bool(const DeviceImage&, const DevicePerturbation&, int, int);
-using ChangeRun = void(const DevicePerturbation&, int, int, Pixel (&)[kRunPixels]);
+using ChangeRun = void(const DevicePerturbation&, const BlockTables&, int, int,
+                       Pixel (&)[kRunPixels]);
 
 template <typename Kind>
 constexpr bool has_device_half() {

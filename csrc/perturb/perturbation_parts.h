@@ -18,7 +18,7 @@
 //     keeps_run(image, change, y, x)        if kIsMoving: whether eight pixels from (y, x) on are
 //                                           neighbours in the source, too, in the same order
 //     kChangesLevels                        whether change_run() does anything
-//     change_run(change, y, x, run)         changes eight pixels
+//     change_run(change, tables, y, x, run) changes eight pixels
 //
 // Its twin in Python has the family's name: vrs_lmeval/pixels/reference/.
 #pragma once

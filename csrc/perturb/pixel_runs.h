@@ -49,10 +49,16 @@ struct DevicePerturbation {
   Divisor columns;                     // patch_shuffle
   Divisor patch_height, patch_width;   // patch_shuffle; pixelate: of a cell, a pixel of the image
   const std::uint8_t* levels;          // of the family of levels: [3][256]
-  const std::uint8_t* offsets;         // gaussian_noise: NoiseTable::offsets
+  const std::uint16_t* offset_cells;   // gaussian_noise: OffsetCells
   const std::uint16_t* factors;        // speckle_noise
   ShotView shot;                       // shot_noise
   const std::int32_t* patches;         // patch_shuffle: the source of each
+};
+
+// Tables that are read at random, as a block of threads has them: in its own memory, or where the
+// perturbation has them.
+struct BlockTables {
+  const std::uint16_t* offset_cells;
 };
 
 struct Place {
@@ -85,22 +91,40 @@ VRS_DEVICE inline Pixel pack_pixel(const std::array<std::uint8_t, 4>& colour) {
 
 constexpr int kRunDraws = 3 * kRunPixels / Philox::kWordsPerDraw;
 
-// Replaces each value of the run's third number `draw` by change(level, word).
+// Bytes of two words, the first one's being 0 to 3: those that the digits of `selector` name, the
+// lowest first.
+VRS_DEVICE inline std::uint32_t pick_bytes(std::uint32_t a, std::uint32_t b,
+                                           std::uint32_t selector) {
+#ifdef __CUDA_ARCH__
+  return __byte_perm(a, b, selector);
+#else
+  const std::uint64_t both = std::uint64_t{b} << 32 | a;
+  std::uint32_t picked = 0;
+  for (int i = 0; i < 4; ++i) {
+    picked |= static_cast<std::uint32_t>(both >> 8 * (selector >> 4 * i & 7) & 0xFF) << 8 * i;
+  }
+  return picked;
+#endif
+}
+
+// Replaces the values of the run's third number `draw`, two at a time, by change(levels, words).
 template <int draw, typename Change>
-VRS_DEVICE void change_third(const std::array<std::uint16_t, Philox::kWordsPerDraw>& words,
-                             Pixel (&run)[kRunPixels], const Change& change) {
+VRS_DEVICE void change_third(const std::array<std::uint32_t, 4>& words, Pixel (&run)[kRunPixels],
+                             const Change& change) {
   GPU_UNROLL
-  for (int i = 0; i < Philox::kWordsPerDraw; ++i) {
-    const int value = draw * Philox::kWordsPerDraw + i;
-    const int shift = 8 * (value % 3);
-    Pixel& pixel = run[value / 3];
-    const Pixel changed = change(channel_of(pixel, value % 3), words[i]);
-    pixel = (pixel & ~(Pixel{0xFF} << shift)) | changed << shift;
+  for (int i = 0; i < 4; ++i) {
+    const int value = draw * Philox::kWordsPerDraw + 2 * i;
+    const int first = value % 3, second = (value + 1) % 3;
+    Pixel &a = run[value / 3], &b = run[(value + 1) / 3];
+    const Pair changed = change(pick_bytes(a, b, first | (4 + second) << 8) & 0x00FF00FF, words[i]);
+    constexpr std::uint32_t kKept = 0x3210;
+    a = pick_bytes(a, changed, (kKept & ~(0xF << 4 * first)) | 4 << 4 * first);
+    b = pick_bytes(b, changed, (kKept & ~(0xF << 4 * second)) | 6 << 4 * second);
   }
 }
 
-// Replaces each of the run's values by change(level, word). One draw at a time, as three at once
-// take twice the registers.
+// Replaces the run's values, two at a time, by change(levels, words). One draw at a time, as three
+// at once take twice the registers.
 template <typename Change>
 VRS_DEVICE void change_values(const std::array<std::uint64_t, 2>& key, int y, int x,
                               Pixel (&run)[kRunPixels], const Change& change) {
@@ -108,7 +132,7 @@ VRS_DEVICE void change_values(const std::array<std::uint64_t, 2>& key, int y, in
   const Philox philox(key);
   GPU_KEEP_LOOP
   for (int draw = 0; draw < kRunDraws; ++draw) {
-    const auto words = philox.draw_words(y, x / kRunPixels * kRunDraws + draw);
+    const auto words = philox.draw(y, x / kRunPixels * kRunDraws + draw);
     if (draw == 0) change_third<0>(words, run, change);
     if (draw == 1) change_third<1>(words, run, change);
     if (draw == 2) change_third<2>(words, run, change);

@@ -45,18 +45,6 @@ std::size_t bytes_per_value(OutputType type) {
   return sizeof(std::uint8_t);
 }
 
-// For each image a job that shows it as it is, or -1.
-std::vector<int> find_identity_jobs(const Request& request) {
-  std::vector<int> jobs(request.images.size(), -1);
-  for (std::size_t j = 0; j < request.jobs.size(); ++j) {
-    const Job& job = request.jobs[j];
-    if (job.perturbation.kind == PerturbationKind::identity) {
-      jobs[job.image] = static_cast<int>(j);
-    }
-  }
-  return jobs;
-}
-
 // True if so little changes that a copy of the output and a part of the resize cost less.
 bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();

@@ -131,6 +131,17 @@ std::int64_t values_per_job(const Geometry& geometry) {
   return std::int64_t{3} * geometry.crop_height * geometry.crop_width * repeats;
 }
 
+std::vector<int> find_identity_jobs(const Request& request) {
+  std::vector<int> jobs(request.images.size(), -1);
+  for (std::size_t j = 0; j < request.jobs.size(); ++j) {
+    const Job& job = request.jobs[j];
+    if (job.perturbation.kind == PerturbationKind::identity) {
+      jobs[job.image] = static_cast<int>(j);
+    }
+  }
+  return jobs;
+}
+
 void check_request(const Request& request) {
   if (request.images.empty()) reject("images: empty");
   if (request.jobs.empty()) reject("jobs: empty");

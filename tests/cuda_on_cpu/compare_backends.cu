@@ -10,6 +10,7 @@
 #include <functional>
 #include <iterator>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "contract/preprocess.h"
@@ -100,6 +101,32 @@ vrs::Geometry draw_geometry(Dice& dice) {
   return geometry;
 }
 
+// The first image as it is and two occlusions of it, which share tiles, anywhere among the jobs;
+// half the time where Pillow's vertical pass comes first.
+void add_occlusions(Dice& dice, vrs::Request& request) {
+  using Kind = vrs::PerturbationKind;
+  for (const Kind kind : {Kind::identity, Kind::occlusion, Kind::occlusion}) {
+    const auto* definition =
+        std::find_if(std::begin(vrs::kPerturbations), std::end(vrs::kPerturbations),
+                     [&](const auto& each) { return each.kind == kind; });
+    vrs::Perturbation change = draw_perturbation(dice, *definition);
+    // Top and bottom, left and right.
+    for (int i = 0; i < 2; ++i) {
+      if (change.parameters[i] > change.parameters[i + 2])
+        std::swap(change.parameters[i], change.parameters[i + 2]);
+    }
+    const int place = dice.whole(0, static_cast<int>(request.jobs.size()));
+    request.jobs.insert(request.jobs.begin() + place, {0, change});
+  }
+  if (dice.flip()) return;
+  vrs::Geometry& geometry = request.geometry;
+  geometry.resize = vrs::ResizeMode::exact;
+  geometry.arithmetic = vrs::Arithmetic::pillow;
+  geometry.pass_order = vrs::PassOrder::pillow13;
+  geometry.resize_height = dice.whole(1, 24);
+  geometry.resize_width = dice.whole(40, 90);
+}
+
 std::vector<std::uint8_t> run(std::size_t bytes, const std::function<void(void*)>& backend) {
   std::vector<std::uint8_t> batch(bytes, 0xAB);
   backend(batch.data());
@@ -121,6 +148,7 @@ int compare(Dice& dice) {
     request.jobs.push_back({image, draw_perturbation(dice, definition)});
   }
   request.geometry = draw_geometry(dice);
+  if (dice.whole(0, 2) == 0) add_occlusions(dice, request);
   request.output_type = static_cast<vrs::OutputType>(dice.whole(0, 1));
   const std::size_t value_bytes = request.output_type == vrs::OutputType::bfloat16 ? 2 : 4;
   const std::size_t job_bytes =

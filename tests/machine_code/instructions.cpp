@@ -5,6 +5,9 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <map>
+#include <sstream>
+#include <string>
 
 #include "operands.h"
 
@@ -200,12 +203,29 @@ std::uint32_t choose(const Instruction& i, std::uint32_t a, std::uint32_t b, boo
   return result;
 }
 
+// Each half on its own, unsigned.
+std::uint32_t add_halves(std::uint32_t a, std::uint32_t b) {
+  return ((a + b) & 0xFFFF) | ((a >> 16) + (b >> 16)) << 16;
+}
+
+std::uint32_t choose_halves(std::uint32_t a, std::uint32_t b, bool is_least) {
+  const auto choose_half = [&](std::uint32_t x, std::uint32_t y) {
+    return (x < y) == is_least ? x : y;
+  };
+  return choose_half(a & 0xFFFF, b & 0xFFFF) | choose_half(a >> 16, b >> 16) << 16;
+}
+
 void choose_extreme(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
-  const bool adds = i.family == "VIADDMNMX";
+  const bool adds = i.family == "VIADDMNMX", are_halves = i.has("U16x2");
   const std::uint32_t least = read_predicate(warp, i.operands.back());
-  if (least != 0 && least != kAllLanes) fail("an extreme: " + i.text);
+  if ((least != 0 && least != kAllLanes) || (are_halves && i.has("RELU"))) {
+    fail("an extreme: " + i.text);
+  }
   apply(block, warp, i, lanes, 1, [&](std::uint32_t a, std::uint32_t b, std::uint32_t c) {
-    return adds ? choose(i, a + b, c, least != 0) : choose(i, a, b, least != 0);
+    const std::uint32_t first = !adds ? a : are_halves ? add_halves(a, b) : a + b;
+    const std::uint32_t second = adds ? c : b;
+    return are_halves ? choose_halves(first, second, least != 0)
+                      : choose(i, first, second, least != 0);
   });
 }
 
@@ -285,61 +305,78 @@ void vote(Block&, Warp& warp, const Instruction& i, std::uint32_t lanes) {
 
 void do_nothing(Block&, Warp&, const Instruction&, std::uint32_t) {}
 
+// `forms`: the modifiers that the function heeds, or may leave aside.
+struct Known {
+  Handler handler;  // null: control flow
+  const char* forms;
+};
+
 }  // namespace
 
 Handler find_handler(const Instruction& instruction) {
-  static const std::map<std::string, Handler> handlers = {{"IMAD", multiply},
-                                                          {"UIMAD", multiply},
-                                                          {"IADD3", add_three},
-                                                          {"UIADD3", add_three},
-                                                          {"LEA", shift_and_add},
-                                                          {"ULEA", shift_and_add},
-                                                          {"SHF", shift},
-                                                          {"USHF", shift},
-                                                          {"LOP3", combine_bits},
-                                                          {"ULOP3", combine_bits},
-                                                          {"PLOP3", combine_predicates},
-                                                          {"UPLOP3", combine_predicates},
-                                                          {"ISETP", compare},
-                                                          {"UISETP", compare},
-                                                          {"PRMT", permute},
-                                                          {"UPRMT", permute},
-                                                          {"VIMNMX", choose_extreme},
-                                                          {"VIADDMNMX", choose_extreme},
-                                                          {"SEL", select},
-                                                          {"USEL", select},
-                                                          {"MUFU", convert},
-                                                          {"F2I", convert},
-                                                          {"I2F", convert},
-                                                          {"S2R", read_special},
-                                                          {"S2UR", read_special},
-                                                          {"CS2R", read_special},
-                                                          {"LDC", read_constants},
-                                                          {"ULDC", read_constants},
-                                                          {"P2R", pack_predicates},
-                                                          {"LDG", load},
-                                                          {"LD", load},
-                                                          {"LDS", load},
-                                                          {"STG", store},
-                                                          {"ST", store},
-                                                          {"STS", store},
-                                                          {"IMMA", multiply_matrices},
-                                                          {"I2IP", pack_saturated},
-                                                          {"MOV", move},
-                                                          {"UMOV", move},
-                                                          {"R2UR", move},
-                                                          {"VIADD", add},
-                                                          {"IABS", make_absolute},
-                                                          {"VOTEU", vote},
-                                                          {"NOP", do_nothing}};
-  static const std::string control[] = {"BRA",   "BRX",   "EXIT",     "BSSY",
-                                        "BREAK", "BSYNC", "WARPSYNC", "BAR"};
-  const auto found = handlers.find(instruction.family);
-  if (found != handlers.end()) return found->second;
-  for (const std::string& each : control) {
-    if (each == instruction.family) return nullptr;
+  static const std::map<std::string, Known> instructions = {
+      {"IMAD", {multiply, "HI IADD MOV SHL U32 WIDE X"}},
+      {"UIMAD", {multiply, "HI IADD MOV SHL U32 WIDE X"}},
+      {"IADD3", {add_three, "X"}},
+      {"UIADD3", {add_three, "X"}},
+      {"LEA", {shift_and_add, "HI SX32 X"}},
+      {"ULEA", {shift_and_add, "HI SX32 X"}},
+      {"SHF", {shift, "L R U32 S32 U64 S64 HI W"}},
+      {"USHF", {shift, "L R U32 S32 U64 S64 HI W"}},
+      {"LOP3", {combine_bits, "LUT"}},
+      {"ULOP3", {combine_bits, "LUT"}},
+      {"PLOP3", {combine_predicates, "LUT"}},
+      {"UPLOP3", {combine_predicates, "LUT"}},
+      {"ISETP", {compare, "EQ NE LT LE GT GE AND OR U32 EX"}},
+      {"UISETP", {compare, "EQ NE LT LE GT GE AND OR U32 EX"}},
+      {"PRMT", {permute, ""}},
+      {"UPRMT", {permute, ""}},
+      {"VIMNMX", {choose_extreme, "U32 RELU"}},
+      {"VIADDMNMX", {choose_extreme, "U32 RELU U16x2"}},
+      {"SEL", {select, ""}},
+      {"USEL", {select, ""}},
+      {"MUFU", {convert, "RCP"}},
+      {"F2I", {convert, "FTZ U32 TRUNC NTZ"}},
+      {"I2F", {convert, "U32 RP"}},
+      {"S2R", {read_special, ""}},
+      {"S2UR", {read_special, ""}},
+      {"CS2R", {read_special, "32"}},
+      {"LDC", {read_constants, "64"}},
+      {"ULDC", {read_constants, "64"}},
+      {"P2R", {pack_predicates, ""}},
+      {"LDG", {load, "E 128 64 U16 U8 CONSTANT"}},
+      {"LD", {load, "E 128 64 U16 U8"}},
+      {"LDS", {load, "128 64 U16 U8"}},
+      {"STG", {store, "E 128 64 U16 U8"}},
+      {"ST", {store, "E 128 64 U16 U8"}},
+      {"STS", {store, "128 64 U16 U8"}},
+      {"IMMA", {multiply_matrices, "16832 S8 U8"}},
+      {"I2IP", {pack_saturated, "U8 S32 SAT"}},
+      {"MOV", {move, ""}},
+      {"UMOV", {move, ""}},
+      {"R2UR", {move, ""}},
+      {"VIADD", {add, ""}},
+      {"IABS", {make_absolute, ""}},
+      {"VOTEU", {vote, "ANY"}},
+      {"NOP", {do_nothing, ""}},
+      {"BRA", {nullptr, "DIV CONV"}},
+      {"BRX", {nullptr, ""}},
+      {"EXIT", {nullptr, ""}},
+      {"BSSY", {nullptr, ""}},
+      {"BREAK", {nullptr, ""}},
+      {"BSYNC", {nullptr, ""}},
+      {"WARPSYNC", {nullptr, "ALL"}},
+      {"BAR", {nullptr, "SYNC DEFER_BLOCKING"}},
+  };
+  const auto found = instructions.find(instruction.family);
+  if (found == instructions.end()) fail("no such instruction: " + instruction.text);
+  const std::string forms = std::string(" ") + found->second.forms + " ";
+  std::istringstream given(instruction.modifiers);
+  for (std::string each; std::getline(given, each, '.');) {
+    if (each.empty() || forms.find(" " + each + " ") != std::string::npos) continue;
+    fail("no such form: " + instruction.text);
   }
-  fail("no such instruction: " + instruction.text);
+  return found->second.handler;
 }
 
 }  // namespace machine_code

@@ -79,6 +79,12 @@ BUGS = {
     "missing_barrier": Bug(
         "resample_cuda.cu", "__syncthreads();  // the window is staged", "", RACES, "ThreadSanitizer: data race"
     ),
+    "missing_barrier_of_the_tables": Bug(
+        "stage_window.h", "__syncthreads();  // the tables are copied", "", RACES, "ThreadSanitizer: data race"
+    ),
+    "a_line_that_an_occlusion_covers": Bug(
+        "cuda_layout.cpp", "axis.ends[group] > begin;", "axis.ends[group] > begin + 1;", PLAIN, " differs: occlusion"
+    ),
     "missing_barrier_of_the_blur": Bug(
         "blur_cuda.cu", "__syncthreads();  // the tile is staged", "", RACES, "ThreadSanitizer: data race"
     ),
@@ -106,10 +112,10 @@ BUGS = {
         MEMORY,
         "AddressSanitizer: heap-buffer-overflow",
     ),
-    "window_wider_than_its_memory": Bug(
+    "lines_beyond_their_memory": Bug(
         "stage_window.h",
-        "constexpr int kStagePitch = kWindowAlong + 16;",
-        "constexpr int kStagePitch = kWindowAlong - 16;",
+        "constexpr int kFilteredPitch = kWindowLines + 16;",
+        "constexpr int kFilteredPitch = kWindowLines - 16;",
         MEMORY,
         "out of bounds for type 'unsigned char",
     ),

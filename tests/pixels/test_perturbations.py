@@ -163,6 +163,16 @@ def test_every_instruction_set_looks_up_the_same_offsets(sigma: float) -> None:
         np.testing.assert_array_equal(preprocess([grey], [noise], geometry, simd=simd)[0, 0], expected)
 
 
+def test_noise_of_every_sigma_can_be_made() -> None:
+    # A table is refused where a GPU's cells of 16 entries would not hold its offsets.
+    sigmas = [*np.linspace(0, 255, 511), *np.geomspace(0.01, 2, 200)]
+    noises = [Perturbation("gaussian_noise", (float(sigma),), KEY) for sigma in sigmas]
+    grey = np.full((1, 1, 3), 128, dtype=np.uint8)
+    geometry = Geometry(resize="none", crop=(1, 1), rescale=None, mean=None, std=None)
+    expected = [reference.perturb(grey, noise).transpose(2, 0, 1) for noise in noises]
+    np.testing.assert_array_equal(preprocess([grey], noises, geometry)[0], expected)
+
+
 def half_normal_quantiles(words: np.ndarray) -> np.ndarray:
     """z of the definitions, with the sign that the words' top bit gives."""
     z = stats.norm.ppf(0.5 + ((words & 0x7FFF) + 0.5) / 65536)
