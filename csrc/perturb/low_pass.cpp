@@ -45,7 +45,8 @@ Pixels resize(const ImageView& image, const Size& size, const PerturbKernels& ke
       find_cpu_plan(geometry, image.height, image.width, resample_kernels_named(kernels.name));
   const std::size_t count = static_cast<std::size_t>(size.height) * size.width;
   std::vector<float> planes(3 * count);
-  resample_band(*plan, source, geometry, OutputType::float32, false, 0, size.height, planes.data());
+  resample_band(*plan, source, geometry, OutputType::float32, false, 0, size.height,
+                {planes.data()});
   Pixels pixels;
   pixels.rgb.resize(3 * count);
   for (std::size_t i = 0; i < count; ++i) {

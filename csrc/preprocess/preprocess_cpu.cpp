@@ -19,7 +19,7 @@ namespace vrs {
 namespace {
 
 struct Band {
-  int job;
+  int run;
   int begin;  // kept output rows [begin, end)
   int end;
   std::int64_t cost;
@@ -29,8 +29,8 @@ struct Band {
 struct JobRun {
   PerturbedRows source;
   std::shared_ptr<const CpuPlan> plan;
-  unsigned char* out;
-  const unsigned char* identity = nullptr;  // of an occlusion: the output without it
+  int job;
+  OutputSet outputs;
 };
 
 std::size_t bytes_per_value(OutputType type) {
@@ -45,7 +45,7 @@ std::size_t bytes_per_value(OutputType type) {
   return sizeof(std::uint8_t);
 }
 
-// True if so little changes that a copy of the output and a part of the resize cost less.
+// True if so little changes that a second output and a part of the resize cost less.
 bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();
   const std::int64_t height = std::max(region.bottom - region.top, 0);
@@ -160,36 +160,42 @@ void preprocess_cpu(const Request& request, const Options& options, void* out) {
   std::vector<JobRun> runs;
   std::vector<JobRun> occlusions;  // small ones, of images that another job shows unchanged
   const std::vector<int> identity_jobs = find_identity_jobs(request);
+  std::vector<std::vector<std::ptrdiff_t>> occluded(request.jobs.size());  // outputs, by that job
   for (const Job& job : request.jobs) {
     PerturbedRows source(PerturbedImage(request.images[job.image], job.perturbation,
                                         perturb_kernels_for(options.simd)),
                          geometry);
     auto plan = find_cpu_plan(geometry, source.height(), source.width(), kernels);
-    const int identity_job = identity_jobs[job.image];
-    if (source.kind() == PerturbationKind::occlusion && identity_job >= 0 && is_partial(source)) {
-      const auto* identity = static_cast<unsigned char*>(out) + identity_job * job_step;
-      occlusions.push_back({std::move(source), std::move(plan), planes, identity});
-    } else if (!write_uniform(request, job, *plan, streams, planes)) {
+    if (!write_uniform(request, job, *plan, streams, planes)) {
       if (!fills_crop(plan->resample, geometry)) fill_planes(geometry, type, {}, streams, planes);
-      runs.push_back({std::move(source), std::move(plan), planes});
+      const int index = static_cast<int>(&job - request.jobs.data());
+      const int identity_job = identity_jobs[job.image];
+      const bool is_occlusion = source.kind() == PerturbationKind::occlusion;
+      JobRun run{std::move(source), std::move(plan), index, {planes}};
+      if (is_occlusion && identity_job >= 0 && is_partial(run.source)) {
+        occluded[identity_job].push_back((index - identity_job) *
+                                         static_cast<std::ptrdiff_t>(job_step));
+        occlusions.push_back(std::move(run));
+      } else {
+        runs.push_back(std::move(run));
+      }
     }
     planes += job_step;
   }
+  for (JobRun& run : runs) run.outputs.others = std::move(occluded[run.job]);
   if (streams) finish_streams();
   const std::vector<Band> bands = split_into_bands(runs, options.threads);
   run_tasks(static_cast<int>(bands.size()), options.threads, [&](int index) {
     const Band& band = bands[index];
-    const JobRun& run = runs[band.job];
-    resample_band(*run.plan, run.source, geometry, type, streams, band.begin, band.end, run.out);
+    const JobRun& run = runs[band.run];
+    resample_band(*run.plan, run.source, geometry, type, streams, band.begin, band.end,
+                  run.outputs);
   });
   run_tasks(static_cast<int>(occlusions.size()), options.threads, [&](int index) {
     const JobRun& run = occlusions[index];
-    copy_bytes(run.out, run.identity, job_bytes, streams);
     const CpuPlan part = restrict_plan(*run.plan, run.source.occluded());
-    if (part.columns.outputs > 0 && part.rows.outputs > 0) {
-      resample_band(part, run.source, geometry, type, streams, 0, part.rows.outputs, run.out);
-    }
-    if (streams) finish_streams();
+    if (part.columns.outputs == 0 || part.rows.outputs == 0) return;
+    resample_band(part, run.source, geometry, type, streams, 0, part.rows.outputs, run.outputs);
   });
 }
 

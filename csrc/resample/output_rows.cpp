@@ -39,25 +39,39 @@ void copy_run(const Value* values, int count, Value* target) {
 }  // namespace
 
 OutputRows::OutputRows(const CpuPlan& plan, const Geometry& geometry, const OutputWay& way,
-                       void* out, OutputMemory& memory)
-    : plan_(plan), geometry_(geometry), way_(way), out_(out), memory_(memory) {
+                       const OutputSet& set, OutputMemory& memory)
+    : plan_(plan), geometry_(geometry), way_(way), set_(set), memory_(memory) {
   if (geometry.blocks.height != 0) find_places_of_columns();
 }
 
 void OutputRows::write(int y, const std::uint8_t* levels, std::ptrdiff_t stride) {
   switch (way_.type) {
     case OutputType::float32:
-      write_values(y, {levels, stride}, plan_.kernels->look_up, static_cast<float*>(out_));
+      write_values(y, {levels, stride}, plan_.kernels->look_up, static_cast<float*>(set_.first));
       return;
     case OutputType::bfloat16:
       write_values(y, {levels, stride}, plan_.kernels->look_up_bfloat16,
-                   static_cast<std::uint16_t*>(out_));
+                   static_cast<std::uint16_t*>(set_.first));
       return;
     case OutputType::levels:
       break;
   }
   const std::ptrdiff_t pixel = std::ptrdiff_t{row_of(y)} * geometry_.crop_width + left();
-  interleave(levels, stride, outputs(), static_cast<std::uint8_t*>(out_) + 3 * pixel);
+  std::uint8_t* target = static_cast<std::uint8_t*>(set_.first) + 3 * pixel;
+  interleave(levels, stride, outputs(), target);
+  copy_to_others(target, target, std::size_t{3} * outputs());
+}
+
+// Copies values to a place of the first output, and to the same place of the others.
+void OutputRows::copy(void* target, const void* values, std::size_t bytes) const {
+  copy_bytes(target, values, bytes, way_.streams);
+  copy_to_others(target, values, bytes);
+}
+
+void OutputRows::copy_to_others(void* target, const void* values, std::size_t bytes) const {
+  for (const std::ptrdiff_t other : set_.others) {
+    copy_bytes(static_cast<unsigned char*>(target) + other, values, bytes, way_.streams);
+  }
 }
 
 template <typename Value>
@@ -77,8 +91,9 @@ void OutputRows::write_planes(int y, const Levels& levels, LookUp<Value> look_up
   Value* row = out + row_of(y) * width + left();
   Value* values = way_.streams ? reserve_rows<Value>(1) : nullptr;
   for (int c = 0; c < 3; ++c, row += width * geometry_.crop_height) {
+    const std::size_t bytes = sizeof(Value) * outputs();
     look_up(levels.channel(c), outputs(), geometry_.tables[c], way_.streams ? values : row);
-    if (way_.streams) stream_copy(row, values, sizeof(Value) * outputs());
+    way_.streams ? copy(row, values, bytes) : copy_to_others(row, row, bytes);
   }
 }
 
@@ -104,8 +119,12 @@ void OutputRows::write_blocks(int y, const Levels& levels, LookUp<Value> look_up
       const int count = std::min(blocks.width - inside, outputs() - x);
       const std::ptrdiff_t place = gathers ? column : memory_.places[column];
       Value* target = row_of_blocks + place * 3 * channel + c * channel + inside;
-      streams ? stream_copy(target, values + x, sizeof(Value) * count)
-              : copy_run(values + x, count, target);
+      if (streams) {
+        copy(target, values + x, sizeof(Value) * count);
+      } else {
+        copy_run(values + x, count, target);
+        if (!gathers) copy_to_others(target, values + x, sizeof(Value) * count);
+      }
       x += count;
     }
   }
@@ -132,7 +151,7 @@ void OutputRows::place_blocks(int row, bool gathers, Value* out) {
       Value* values = row_of_blocks + (memory_.places[column] * 3 + c) * channel;
       const Value* source = gathers ? gathered + (std::ptrdiff_t{3} * column + c) * plane : values;
       for (int repeat = gathers ? 0 : 1; repeat < blocks.repeats; ++repeat) {
-        copy_bytes(values + repeat * plane, source, bytes, way_.streams);
+        copy(values + repeat * plane, source, bytes);
       }
     }
   }
@@ -158,6 +177,7 @@ void OutputRows::write_blocks_of_pixels(int y, const Levels& levels, LookUp<Valu
     const int count = std::min(blocks.width - inside, outputs() - x);
     Value* target = row_of_blocks + memory_.places[column] * block + std::ptrdiff_t{3} * inside;
     interleave(values + x, stride, count, target);
+    copy_to_others(target, target, 3 * sizeof(Value) * count);
     x += count;
   }
 }

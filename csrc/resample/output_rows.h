@@ -17,6 +17,12 @@ struct OutputMemory {
   std::vector<std::ptrdiff_t> places;
 };
 
+// Outputs that get the same values.
+struct OutputSet {
+  void* first;
+  std::vector<std::ptrdiff_t> others = {};  // in bytes from the first one
+};
+
 // What is written, and how; rows [begin, end) of the plan are a band.
 struct OutputWay {
   OutputType type;
@@ -26,8 +32,8 @@ struct OutputWay {
 
 class OutputRows {
  public:
-  OutputRows(const CpuPlan& plan, const Geometry& geometry, const OutputWay& way, void* out,
-             OutputMemory& memory);
+  OutputRows(const CpuPlan& plan, const Geometry& geometry, const OutputWay& way,
+             const OutputSet& set, OutputMemory& memory);
 
   // Writes kept output row `y`, whose three planes of levels are `stride` apart. Rows are written
   // in order; with the band's last one all values are in their places.
@@ -61,6 +67,9 @@ class OutputRows {
   template <typename Value>
   void place_blocks(int row, bool gathers, Value* out);
 
+  void copy(void* target, const void* values, std::size_t bytes) const;
+  void copy_to_others(void* target, const void* values, std::size_t bytes) const;
+
   template <typename Value>
   bool gathers_blocks() const;
   template <typename Value>
@@ -73,7 +82,7 @@ class OutputRows {
   const CpuPlan& plan_;
   const Geometry& geometry_;
   const OutputWay way_;
-  void* out_;
+  const OutputSet& set_;
   OutputMemory& memory_;
 };
 

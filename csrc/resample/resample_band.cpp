@@ -8,7 +8,6 @@
 
 #include "contract/pixel_ops.h"
 #include "kept_buffer.h"
-#include "output_rows.h"
 #include "stream_copy.h"
 
 namespace vrs {
@@ -192,9 +191,9 @@ class BandRun {
 }  // namespace
 
 void resample_band(const CpuPlan& plan, const RowSource& source, const Geometry& geometry,
-                   OutputType type, bool streams, int begin, int end, void* out) {
+                   OutputType type, bool streams, int begin, int end, const OutputSet& outputs) {
   static thread_local Workspace workspace;
-  OutputRows rows(plan, geometry, {type, streams, begin, end}, out, workspace.output);
+  OutputRows rows(plan, geometry, {type, streams, begin, end}, outputs, workspace.output);
   BandRun(plan, source, workspace).run(begin, end, rows);
   if (streams) finish_streams();
 }

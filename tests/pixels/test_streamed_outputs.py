@@ -46,6 +46,16 @@ def test_many_images_are_as_few(geometry: Geometry, threads: int) -> None:
 
 
 @every_shape
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_occlusions_beside_the_image_are_as_alone(geometry: Geometry, is_streamed: bool) -> None:
+    changes = [CHANGES[2], CHANGES[0], Perturbation("occlusion", (0.9, 0.0, 1.0, 0.2, 200, 100, 0))]
+    few = np.stack([preprocess(IMAGES, [change], geometry)[:, 0] for change in changes], axis=1)
+    repeats = repeats_for(few.nbytes) if is_streamed else 1
+    together = preprocess(IMAGES * repeats, changes, geometry)
+    np.testing.assert_array_equal(together.reshape(repeats, *few.shape), np.broadcast_to(few, (repeats, *few.shape)))
+
+
+@every_shape
 def test_in_bfloat16(geometry: Geometry) -> None:
     few = preprocess(IMAGES, CHANGES, geometry, dtype="bfloat16")
     repeats = repeats_for(few.numel() * 2)
