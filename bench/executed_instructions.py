@@ -4,7 +4,7 @@ Every block of every launch runs, set-up, rounding and stores included, and the 
 backend's. A warp that has parted counts an instruction once for each part, as a GPU issues it. What it does not tell is
 time: no instruction waits here. `python bench/executed_instructions.py` prints the counts; `--write` puts them into
 tests/data/executed_instructions.json, which bench/roofline.py reads. `--listing FILE KIND` writes how often each
-instruction is executed. It needs nvcc, cuobjdump and nvdisasm, and takes three minutes.
+instruction is executed. It needs nvcc, cuobjdump and nvdisasm, and takes four minutes.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ VRS_HOST_DEVICE inline TilePlace find_tile(unsigned block, const Divisor& tiles_
   return {row, index - row * tiles_across.value};
 }
 
-// Tiles of an output, by groups of outputs; of each two groups along by the first.
+// Tiles of an output, by their groups of outputs: one across lines, and the first of two along.
 struct TileRange {
   int line_begin, line_end;
   int along_begin, along_end;

@@ -27,11 +27,12 @@ VRS_HOST_DEVICE constexpr Pair join_halves(std::uint32_t first, std::uint32_t se
 }
 
 // |offset| of Gaussian noise for t, the lower 15 bits of a word, as a GPU looks it up: in a sixth
-// of the memory of a byte for each t. Sixteen t share a cell, which holds the sum of their offsets:
-// within it these rise by 1 at most. The last t, where they rise faster, have a cell each.
+// of the memory of a byte for each t. Sixteen t share a cell, which holds the sum of their offsets.
+// These rise by 1 at most within it: each offset, but 0, stays for 17 t or more, whatever sigma is,
+// as none is over 255. They rise faster for the last t, which have a cell each.
 struct OffsetCells {
   static constexpr int kShare = 16;
-  static constexpr int kSingle = 768;  // at any sigma, 17 or more of the others have one offset
+  static constexpr int kSingle = 768;  // the last t
   static constexpr int kFirstSingle = 32768 - kSingle;
   static constexpr int kCount = kFirstSingle / kShare + kSingle;
 
@@ -46,7 +47,8 @@ struct OffsetCells {
   }
 };
 
-// 255 where a word's top bit is set, else 0.
+// 255 where a word's top bit is set, else 0. On a GPU one instruction, which __byte_perm() is not:
+// digits 9 and B spread the top bit of bytes 1 and 3, 4 takes a byte of the second operand, 0.
 VRS_HOST_DEVICE inline Pair sign_masks(Pair words) {
 #ifdef __CUDA_ARCH__
   Pair masks;
@@ -59,7 +61,7 @@ VRS_HOST_DEVICE inline Pair sign_masks(Pair words) {
 
 // The sums of levels, at most 255.
 VRS_HOST_DEVICE inline Pair add_levels(Pair a, Pair b) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDACC_VER_MAJOR__ >= 12
   return __viaddmin_u16x2(a, b, 0x00FF00FF);
 #else
   const Pair sums = a + b;

@@ -117,9 +117,9 @@ VRS_DEVICE void change_third(const std::array<std::uint32_t, 4>& words, Pixel (&
     const int first = value % 3, second = (value + 1) % 3;
     Pixel &a = run[value / 3], &b = run[(value + 1) / 3];
     const Pair changed = change(pick_bytes(a, b, first | (4 + second) << 8) & 0x00FF00FF, words[i]);
-    constexpr std::uint32_t kKept = 0x3210;
-    a = pick_bytes(a, changed, (kKept & ~(0xF << 4 * first)) | 4 << 4 * first);
-    b = pick_bytes(b, changed, (kKept & ~(0xF << 4 * second)) | 6 << 4 * second);
+    constexpr std::uint32_t kAll = 0x3210, kFirst = 4, kSecond = 6;  // their places in `changed`
+    a = pick_bytes(a, changed, (kAll & ~(0xF << 4 * first)) | kFirst << 4 * first);
+    b = pick_bytes(b, changed, (kAll & ~(0xF << 4 * second)) | kSecond << 4 * second);
   }
 }
 

@@ -59,18 +59,19 @@ void OutputRows::write(int y, const std::uint8_t* levels, std::ptrdiff_t stride)
   const std::ptrdiff_t pixel = std::ptrdiff_t{row_of(y)} * geometry_.crop_width + left();
   std::uint8_t* target = static_cast<std::uint8_t*>(set_.first) + 3 * pixel;
   interleave(levels, stride, outputs(), target);
-  copy_to_others(target, target, std::size_t{3} * outputs());
+  copy_to_others(target, target, std::size_t{3} * outputs(), false);
 }
 
 // Copies values to a place of the first output, and to the same place of the others.
 void OutputRows::copy(void* target, const void* values, std::size_t bytes) const {
   copy_bytes(target, values, bytes, way_.streams);
-  copy_to_others(target, values, bytes);
+  copy_to_others(target, values, bytes, way_.streams);
 }
 
-void OutputRows::copy_to_others(void* target, const void* values, std::size_t bytes) const {
+void OutputRows::copy_to_others(void* target, const void* values, std::size_t bytes,
+                                bool streams) const {
   for (const std::ptrdiff_t other : set_.others) {
-    copy_bytes(static_cast<unsigned char*>(target) + other, values, bytes, way_.streams);
+    copy_bytes(static_cast<unsigned char*>(target) + other, values, bytes, streams);
   }
 }
 
@@ -93,7 +94,7 @@ void OutputRows::write_planes(int y, const Levels& levels, LookUp<Value> look_up
   for (int c = 0; c < 3; ++c, row += width * geometry_.crop_height) {
     const std::size_t bytes = sizeof(Value) * outputs();
     look_up(levels.channel(c), outputs(), geometry_.tables[c], way_.streams ? values : row);
-    way_.streams ? copy(row, values, bytes) : copy_to_others(row, row, bytes);
+    way_.streams ? copy(row, values, bytes) : copy_to_others(row, row, bytes, false);
   }
 }
 
@@ -106,7 +107,8 @@ void OutputRows::write_blocks(int y, const Levels& levels, LookUp<Value> look_up
   const std::ptrdiff_t plane = std::ptrdiff_t{blocks.height} * blocks.width;
   const bool gathers = way_.streams && gathers_blocks<Value>();
   const std::ptrdiff_t channel = gathers ? plane : plane * blocks.repeats;
-  const bool streams = way_.streams && !gathers && blocks.repeats == 1;  // others are read again
+  const bool streams =
+      way_.streams && !gathers && blocks.repeats == 1;  // else place_blocks() reads them
   Value* values = reserve_rows<Value>(1);
   Value* row_of_blocks =
       gathers ? reserve_blocks<Value>() : out + place_of_row(row / blocks.height) * 3 * channel;
@@ -123,7 +125,7 @@ void OutputRows::write_blocks(int y, const Levels& levels, LookUp<Value> look_up
         copy(target, values + x, sizeof(Value) * count);
       } else {
         copy_run(values + x, count, target);
-        if (!gathers) copy_to_others(target, values + x, sizeof(Value) * count);
+        if (!gathers) copy_to_others(target, values + x, sizeof(Value) * count, false);
       }
       x += count;
     }
@@ -177,7 +179,7 @@ void OutputRows::write_blocks_of_pixels(int y, const Levels& levels, LookUp<Valu
     const int count = std::min(blocks.width - inside, outputs() - x);
     Value* target = row_of_blocks + memory_.places[column] * block + std::ptrdiff_t{3} * inside;
     interleave(values + x, stride, count, target);
-    copy_to_others(target, target, 3 * sizeof(Value) * count);
+    copy_to_others(target, target, 3 * sizeof(Value) * count, false);
     x += count;
   }
 }

@@ -68,7 +68,7 @@ class OutputRows {
   void place_blocks(int row, bool gathers, Value* out);
 
   void copy(void* target, const void* values, std::size_t bytes) const;
-  void copy_to_others(void* target, const void* values, std::size_t bytes) const;
+  void copy_to_others(void* target, const void* values, std::size_t bytes, bool streams) const;
 
   template <typename Value>
   bool gathers_blocks() const;

@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 import roofline
+from support.six_variants import SIX_VARIANTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,6 +52,12 @@ def test_bounds_of_a_device() -> None:
             "memory": 2000.0,
         }
     )
+
+
+def test_all_variants_of_a_case_are_counted_in_one_request() -> None:
+    for kinds in json.loads(roofline.EXECUTED.read_text(encoding="utf-8"))["cases"].values():
+        assert list(kinds)[-1] == roofline.TOGETHER
+        assert len(kinds) == len(SIX_VARIANTS) + 1
 
 
 def test_memory_is_the_source_once_and_the_outputs_of_each_variant() -> None:

@@ -11,8 +11,8 @@ namespace {
 int bytes_of(const Instruction& i) {
   if (i.has("128")) return 16;
   if (i.has("64")) return 8;
-  if (i.has("U8") || i.has("S8")) return 1;
-  return i.has("U16") || i.has("S16") ? 2 : 4;
+  if (i.has("U8")) return 1;
+  return i.has("U16") ? 2 : 4;
 }
 
 unsigned char* find_memory(Block& block, const Warp& warp, const Instruction& i,
@@ -79,7 +79,6 @@ void load(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
     if (!is_on(lanes, lane)) continue;
     std::uint32_t words[4] = {};
     std::memcpy(words, find_memory(block, warp, i, i.operands[1], lane, i.family == "LDS"), bytes);
-    if (i.has("S8") || i.has("S16")) fail("a signed load: " + i.text);
     Operand target = i.operands[0];
     for (int word = 0; word < (bytes + 3) / 4; ++word, target = next_register(target)) {
       if (target.index != 255) warp.registers[target.index][lane] = words[word];

@@ -103,7 +103,8 @@ void shift_and_add(Block& block, Warp& warp, const Instruction& i, std::uint32_t
 void shift(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
   const bool is_left = i.has("L"), is_high = i.has("HI"), is_signed = i.has("S32"),
              wraps = i.has("W");
-  const bool is_wide = i.has("U64") || i.has("S64") || wraps;
+  const bool is_wide = i.has("U64") || wraps;
+  if (wraps && is_signed) fail("a shift: " + i.text);
   apply(block, warp, i, lanes, 1,
         [&](std::uint32_t low, std::uint32_t by, std::uint32_t high) -> std::uint32_t {
           const std::uint32_t count = wraps ? by & 31 : by < 63 ? by : 63;
@@ -130,7 +131,6 @@ std::uint32_t look_up(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::ui
 
 void combine_bits(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
   // [P,] d, a, b, c, table, or P: P is whether the result is not 0, or the last one
-  if (i.has("PAND")) fail("a conjunction: " + i.text);
   const std::size_t target = is_predicate(i.operands[0]) ? 1 : 0;
   Values in[3], out;
   for (int k = 0; k < 3; ++k) read_values(block, warp, i.operands[target + 1 + k], in[k]);
@@ -218,7 +218,8 @@ std::uint32_t choose_halves(std::uint32_t a, std::uint32_t b, bool is_least) {
 void choose_extreme(Block& block, Warp& warp, const Instruction& i, std::uint32_t lanes) {
   const bool adds = i.family == "VIADDMNMX", are_halves = i.has("U16x2");
   const std::uint32_t least = read_predicate(warp, i.operands.back());
-  if ((least != 0 && least != kAllLanes) || (are_halves && i.has("RELU"))) {
+  const bool is_negated = i.operands[1].is_negative || i.operands[2].is_negative;
+  if ((least != 0 && least != kAllLanes) || (are_halves && (is_negated || i.has("RELU")))) {
     fail("an extreme: " + i.text);
   }
   apply(block, warp, i, lanes, 1, [&](std::uint32_t a, std::uint32_t b, std::uint32_t c) {
@@ -321,8 +322,8 @@ Handler find_handler(const Instruction& instruction) {
       {"UIADD3", {add_three, "X"}},
       {"LEA", {shift_and_add, "HI SX32 X"}},
       {"ULEA", {shift_and_add, "HI SX32 X"}},
-      {"SHF", {shift, "L R U32 S32 U64 S64 HI W"}},
-      {"USHF", {shift, "L R U32 S32 U64 S64 HI W"}},
+      {"SHF", {shift, "L R U32 S32 U64 HI W"}},
+      {"USHF", {shift, "L R U32 S32 U64 HI W"}},
       {"LOP3", {combine_bits, "LUT"}},
       {"ULOP3", {combine_bits, "LUT"}},
       {"PLOP3", {combine_predicates, "LUT"}},

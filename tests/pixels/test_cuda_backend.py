@@ -6,6 +6,7 @@ Its kernels run on the host (tests/cuda_on_cpu). Bugs planted in them are caught
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,9 +123,8 @@ BUGS = {
 }
 
 
-@pytest.mark.parametrize("name", [in_flavour(bug.flavour, name) for name, bug in BUGS.items()])
-def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: Path) -> None:
-    bug = BUGS[name]
+def run_changed(bug: Bug, cuda_build_folder: Path, tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Compares the backends with one source changed."""
     build_comparison(bug.flavour, cuda_build_folder)
     objects = f"objects-{bug.flavour.name}"
     shutil.copytree(cuda_build_folder / objects, tmp_path / objects)
@@ -138,6 +138,20 @@ def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: P
     planted = tmp_path / "csrc" / "cuda" / unit
     sources = [planted if path.name == planted.name else path for path in backend_sources()]
     program = build_comparison(bug.flavour, tmp_path, sources)
-    done = run_program(program, "0", str(REQUESTS[bug.flavour]))
+    return run_program(program, "0", str(REQUESTS[bug.flavour]))
+
+
+def test_tables_that_stay_in_the_device_memory(cuda_build_folder: Path, tmp_path: Path) -> None:
+    """As on sm_75."""
+    stays = Bug("stage_window.h", "bool kCopiesTables = true;", "bool kCopiesTables = false;", PLAIN, " jobs: equal\n")
+    done = run_changed(stays, cuda_build_folder, tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert stays.report in done.stdout
+
+
+@pytest.mark.parametrize("name", [in_flavour(bug.flavour, name) for name, bug in BUGS.items()])
+def test_a_planted_bug_is_caught(name: str, cuda_build_folder: Path, tmp_path: Path) -> None:
+    bug = BUGS[name]
+    done = run_changed(bug, cuda_build_folder, tmp_path)
     assert done.returncode != 0
     assert bug.report in done.stdout

@@ -81,7 +81,7 @@ CHANGES = (
     Perturbation.blank(),
     Perturbation("rotate_90", ()),
     Perturbation("gaussian_blur", (2.0,)),
-    Perturbation("occlusion", (0.3, 0.3, 0.2, 0.2, 0.0, 0.0, 0.0)),
+    Perturbation("occlusion", (0.2, 0.3, 0.6, 0.7, 0.0, 0.0, 0.0)),
     Perturbation("gaussian_noise", (25.0,), key=7),
 )
 

@@ -10,7 +10,7 @@ import torch
 from support.block_geometries import GEOMETRIES, IMAGES
 
 from vrs_lmeval.pixels.geometry import Blocks, Geometry
-from vrs_lmeval.pixels.preprocess import build_info, preprocess
+from vrs_lmeval.pixels.preprocess import build_info, preprocess, resize_pairs
 from vrs_lmeval.records import Perturbation
 
 STREAMED_BYTES = 16 << 20  # csrc/contract/preprocess.h
@@ -20,6 +20,9 @@ CHANGES = [
     Perturbation("occlusion", (0.2, 0.3, 0.6, 0.7, 9, 8, 7)),
     Perturbation("flip_horizontal", ()),
 ]
+OCCLUSIONS = [CHANGES[2], CHANGES[0], Perturbation("occlusion", (0.9, 0.0, 1.0, 0.2, 200, 100, 0))]
+"""And the image as it is between them."""
+
 SHAPES = GEOMETRIES | {
     "planes": Geometry("exact", (40, 64), (40, 64)),
     "planes of odd rows": Geometry("exact", (33, 47), (33, 47)),
@@ -47,11 +50,21 @@ def test_many_images_are_as_few(geometry: Geometry, threads: int) -> None:
 
 @every_shape
 @pytest.mark.parametrize("is_streamed", [False, True])
-def test_occlusions_beside_the_image_are_as_alone(geometry: Geometry, is_streamed: bool) -> None:
-    changes = [CHANGES[2], CHANGES[0], Perturbation("occlusion", (0.9, 0.0, 1.0, 0.2, 200, 100, 0))]
-    few = np.stack([preprocess(IMAGES, [change], geometry)[:, 0] for change in changes], axis=1)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_occlusions_beside_the_image_are_as_alone(geometry: Geometry, is_streamed: bool, threads: int) -> None:
+    few = np.stack([preprocess(IMAGES, [change], geometry)[:, 0] for change in OCCLUSIONS], axis=1)
     repeats = repeats_for(few.nbytes) if is_streamed else 1
-    together = preprocess(IMAGES * repeats, changes, geometry)
+    together = preprocess(IMAGES * repeats, OCCLUSIONS, geometry, threads=threads)
+    np.testing.assert_array_equal(together.reshape(repeats, *few.shape), np.broadcast_to(few, (repeats, *few.shape)))
+
+
+@pytest.mark.parametrize("is_streamed", [False, True])
+def test_levels_of_occlusions_beside_the_image_are_as_alone(is_streamed: bool) -> None:
+    geometry = SHAPES["planes with margins"]
+    pairs = [(image, change) for image in IMAGES for change in OCCLUSIONS]
+    few = np.concatenate([resize_pairs([pair], geometry) for pair in pairs])
+    repeats = repeats_for(few.nbytes) if is_streamed else 1
+    together = resize_pairs(pairs * repeats, geometry)  # each image as it is many times
     np.testing.assert_array_equal(together.reshape(repeats, *few.shape), np.broadcast_to(few, (repeats, *few.shape)))
 
 
