@@ -52,6 +52,18 @@ TileRange find_covered_tiles(const ResampleJob& job, const PlannedResize& resize
   return {lines.first, lines.second, along.first / kGroupsAlong * kGroupsAlong, along.second};
 }
 
+DeviceBlocks cut_blocks(const Geometry& geometry) {
+  const Blocks& blocks = geometry.blocks;
+  if (blocks.height == 0) return {};
+  return {true,
+          make_divisor(blocks.height),
+          make_divisor(blocks.width),
+          make_divisor(blocks.merge),
+          geometry.crop_width / blocks.width / blocks.merge,
+          blocks.repeats,
+          blocks.channels_last};
+}
+
 }  // namespace
 
 // What lies in device memory one after the other.
@@ -75,8 +87,7 @@ class WorkWriter final : public DeviceWriter {
   CudaWork write() {
     const Request& request = layout_.request_;
     write_values();
-    const std::size_t job_values =
-        std::size_t{3} * request.geometry.crop_height * request.geometry.crop_width;
+    const auto job_values = static_cast<std::size_t>(values_per_job(request.geometry));
     const std::size_t value_bytes = request.output_type == OutputType::bfloat16 ? 2 : 4;
     for (std::size_t j = 0; j < request.jobs.size(); ++j) {
       const std::uintptr_t out = reinterpret_cast<std::uintptr_t>(out_);
@@ -356,6 +367,7 @@ void WorkWriter::write_job(const Job& job, WorkLayout::PlannedJob& planned, void
   resample.out = out;
   resample.out_height = geometry.crop_height;
   resample.out_width = geometry.crop_width;
+  resample.blocks = cut_blocks(geometry);
   resamples_.push_back(resample);
 }
 

@@ -40,6 +40,25 @@ VRS_HOST_DEVICE inline TilePlace find_tile(unsigned block, const Divisor& tiles_
   return {row, index - row * tiles_across.value};
 }
 
+// Blocks of an output, which stand as in the contract.
+struct DeviceBlocks {
+  bool are_used;  // else the output is whole planes
+  Divisor height, width, merge;
+  int squares_per_row;
+  int repeats;
+  bool channels_last;
+};
+
+// The place of a block, by its row and column, among those of its output.
+VRS_HOST_DEVICE inline std::int64_t place_of_block(const DeviceBlocks& blocks, int row,
+                                                   int column) {
+  const int merge = blocks.merge.value;
+  const int square_row = divide(row, blocks.merge), square_column = divide(column, blocks.merge);
+  const std::int64_t square = std::int64_t{square_row} * blocks.squares_per_row + square_column;
+  const int inside = (row - square_row * merge) * merge + column - square_column * merge;
+  return square * merge * merge + inside;
+}
+
 // Tiles of an output, by their groups of outputs: one across lines, and the first of two along.
 struct TileRange {
   int line_begin, line_end;
@@ -71,6 +90,7 @@ struct ResampleJob {
   const void* values;  // [3][256]: the output value of each level, of the output's type
   void* out;
   int out_height, out_width;
+  DeviceBlocks blocks;
   Divisor tiles_across;
   // The image as it is and its occlusions differ only in tiles that read what an occlusion covers:
   // the job of the image as it is writes the others to all outputs.

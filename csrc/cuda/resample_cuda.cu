@@ -229,6 +229,24 @@ __device__ inline TileValues<Value> look_up_values(const ResampleJob& job,
   return values;
 }
 
+// Stores a pixel's values in its block.
+template <typename Value>
+__device__ inline void store_in_block(const DeviceBlocks& blocks, int y, int x,
+                                      const Value (&values)[3], Value* out) {
+  const int height = blocks.height.value, width = blocks.width.value;
+  const int row = divide(y, blocks.height), column = divide(x, blocks.width);
+  const int inside = (y - row * height) * width + x - column * width;
+  const std::int64_t area = std::int64_t{height} * width;
+  out += place_of_block(blocks, row, column) * 3 * area * blocks.repeats;
+  out += blocks.channels_last ? 3 * std::int64_t{inside} : inside;
+  const std::int64_t step = blocks.channels_last ? 1 : area * blocks.repeats;
+  GPU_KEEP_LOOP
+  for (int repeat = 0; repeat < blocks.repeats; ++repeat, out += area) {
+    GPU_UNROLL
+    for (int c = 0; c < 3; ++c) out[c * step] = values[c];
+  }
+}
+
 template <typename Value>
 __device__ inline void store_tile(const ResampleJob& job, const Tile& tile,
                                   const TileValues<Value>& values, void* target) {
@@ -247,6 +265,12 @@ __device__ inline void store_tile(const ResampleJob& job, const Tile& tile,
   for (int i = 0; i < 4; ++i) {
     const int line = i / 2 * 8, along = i % 2;
     if (place.line + line >= line_count || place.along + along >= along_count) continue;
+    if (job.blocks.are_used) {
+      const int y = is_turned ? place.along + along : place.line + line;
+      const int x = is_turned ? place.line + line : place.along + along;
+      store_in_block(job.blocks, y, x, values.of[i], static_cast<Value*>(target));
+      continue;
+    }
     const std::int64_t position = first + std::int64_t{line} * line_step + along * along_step;
     Value* out = static_cast<Value*>(target) + (kIsPacked ? 3 : 1) * position;
     GPU_UNROLL

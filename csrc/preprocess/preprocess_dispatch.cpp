@@ -191,8 +191,8 @@ void perturb(const ImageView& image, const Perturbation& perturbation, std::uint
 void preprocess_on_device(const Request& request, const CudaTarget& target, void* out) {
   check_request(request);
   if (target.threads < 1) reject("threads: at least 1, not " + std::to_string(target.threads));
-  if (request.geometry.blocks.height != 0 || request.job_stride != 0) {
-    reject("geometry.blocks: the CUDA backend writes whole planes alone, one after the other");
+  if (request.job_stride != 0) {
+    reject("job_stride: the CUDA backend writes one output after the other");
   }
   if (request.output_type == OutputType::levels) {
     reject("output_type: the CUDA backend writes normalised values alone, not levels");

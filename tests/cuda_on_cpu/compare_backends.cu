@@ -101,6 +101,18 @@ vrs::Geometry draw_geometry(Dice& dice) {
   return geometry;
 }
 
+// Cuts the output into blocks.
+void cut_output(Dice& dice, vrs::Geometry& geometry) {
+  vrs::Blocks& blocks = geometry.blocks;
+  blocks.height = dice.whole(1, 20);
+  blocks.width = dice.whole(1, 20);
+  blocks.merge = dice.whole(1, 3);
+  geometry.crop_height = blocks.height * blocks.merge * dice.whole(1, 3);
+  geometry.crop_width = blocks.width * blocks.merge * dice.whole(1, 3);
+  blocks.channels_last = dice.flip();
+  if (!blocks.channels_last) blocks.repeats = dice.whole(1, 3);
+}
+
 // The first image as it is and two occlusions of it, which share tiles, anywhere among the jobs;
 // half the time where Pillow's vertical pass comes first.
 void add_occlusions(Dice& dice, vrs::Request& request) {
@@ -149,10 +161,10 @@ int compare(Dice& dice) {
   }
   request.geometry = draw_geometry(dice);
   if (dice.whole(0, 2) == 0) add_occlusions(dice, request);
+  if (dice.whole(0, 3) == 0) cut_output(dice, request.geometry);
   request.output_type = static_cast<vrs::OutputType>(dice.whole(0, 1));
   const std::size_t value_bytes = request.output_type == vrs::OutputType::bfloat16 ? 2 : 4;
-  const std::size_t job_bytes =
-      value_bytes * 3 * request.geometry.crop_height * request.geometry.crop_width;
+  const std::size_t job_bytes = value_bytes * vrs::values_per_job(request.geometry);
   const std::size_t bytes = job_bytes * request.jobs.size();
 
   std::vector<std::uint8_t> device_memory;

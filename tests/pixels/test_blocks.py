@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -145,9 +146,15 @@ def test_the_cuda_backend_places_images_as_the_cpu_does(native_on_cpu: ModuleTyp
     np.testing.assert_array_equal(actual, preprocess(IMAGES, IDENTITY, geometry))
 
 
-def test_the_cuda_backend_names_what_it_cannot_write(native_on_cpu: ModuleType) -> None:
-    with pytest.raises(ValueError, match=r"geometry\.blocks: the CUDA backend writes whole planes alone"):
-        preprocess_on_device(native_on_cpu, IMAGES, IDENTITY, GEOMETRIES["tiles"])
+@every_geometry
+@pytest.mark.parametrize("output_type", ["float32", "bfloat16"])
+def test_the_cuda_backend_writes_blocks_as_the_cpu_does(
+    native_on_cpu: ModuleType, geometry: Geometry, output_type: Literal["float32", "bfloat16"]
+) -> None:
+    actual = preprocess_on_device(native_on_cpu, IMAGES, SIX_VARIANTS, geometry, output_type=output_type)
+    expected = preprocess(IMAGES, SIX_VARIANTS, geometry, dtype=output_type, device="cpu")
+    bits = expected.view(torch.uint16) if output_type == "bfloat16" else expected
+    np.testing.assert_array_equal(actual, bits.numpy())
 
 
 def test_the_torch_op_takes_blocks() -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.block_geometries import GEOMETRIES, IMAGES
 from support.images import CONTENTS, synthetic_image
 from support.perturbation_examples import EXAMPLES, NAMES
+from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.pixels.geometry import Geometry
 from vrs_lmeval.pixels.preprocess import count_devices, preprocess
@@ -51,6 +53,12 @@ def test_every_perturbation(change: Perturbation, pad_colour: Any) -> None:
     geometry = Geometry(size=(96, 96), crop=(96, 104), pad_colour=pad_colour)
     assert_equal_on_device(images, [change], geometry)
     assert_equal_on_device(images, [change], geometry, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_blocks(geometry: Geometry) -> None:
+    assert_equal_on_device(IMAGES, SIX_VARIANTS, geometry)
+    assert_equal_on_device(IMAGES, SIX_VARIANTS, geometry, dtype="bfloat16")
 
 
 @pytest.mark.parametrize("size", [224, 336, 448])

@@ -22,10 +22,10 @@ def preprocess_on_device(
     output_type: str = "float32",
     images_on_device: bool = False,
 ) -> np.ndarray:
-    """(N, K, 3, height, width) float32, or the bits of bfloat16 as uint16; `native`: the fixture `native_on_cpu`."""
+    """As `preprocess`: float32, or the bits of bfloat16 as uint16; `native`: the fixture `native_on_cpu`."""
     borrowed = [pixels.borrow_pixels(image, geometry.arithmetic) for image in images]
     changes = [pixels._native_perturbation(change) for change in perturbations]
-    shape = (len(images), len(perturbations), 3, *geometry.crop)
+    shape = (len(images), len(perturbations), *geometry.output_shape())
     out = np.full(shape, 0xAB, np.uint16 if output_type == "bfloat16" else np.float32)
     lent: list[np.ndarray] = []
 

@@ -44,8 +44,7 @@ class Blocks:
     """The output as blocks of `height` x `width` pixels that fill it: patches of a vision tower, or tiles.
 
     Squares of `merge` x `merge` neighbouring blocks stand together, row by row; in a block, each of the three channels
-    stands `repeats` times, or the channels of each pixel stand together (`channels_last`, without repeats). The CPU
-    backend writes them; CUDA writes whole planes alone.
+    stands `repeats` times, or the channels of each pixel stand together (`channels_last`, without repeats).
     """
 
     height: int
