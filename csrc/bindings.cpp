@@ -109,9 +109,11 @@ void preprocess_on_device(const py::list& images, const JobPairs& jobs,
                           const std::string& output_type, int device, std::uintptr_t stream,
                           const py::function& allocate, int threads) {
   vrs::Request request = make_request(images, jobs, geometry);
-  request.output_type = vrs::python::named<vrs::OutputType>(
-      output_type, "output_type",
-      {{"float32", vrs::OutputType::float32}, {"bfloat16", vrs::OutputType::bfloat16}});
+  request.output_type =
+      vrs::python::named<vrs::OutputType>(output_type, "output_type",
+                                          {{"float32", vrs::OutputType::float32},
+                                           {"bfloat16", vrs::OutputType::bfloat16},
+                                           {"levels", vrs::OutputType::levels}});
   vrs::CudaTarget target;
   target.device = device;
   target.stream = reinterpret_cast<void*>(stream);

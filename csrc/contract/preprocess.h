@@ -170,7 +170,7 @@ struct Geometry {
 enum class OutputType {
   float32,
   bfloat16,  // the float32 value rounded to nearest, ties to even
-  levels,    // uint8, rows of packed RGB, before the tables; of the CPU backend, without blocks
+  levels,    // uint8, rows of packed RGB, before the tables; without blocks
 };
 
 struct Request {
@@ -184,6 +184,8 @@ struct Request {
 
 // How many values one job writes.
 std::int64_t values_per_job(const Geometry& geometry);
+
+std::size_t bytes_per_value(OutputType type);
 
 // For each image the last job that shows it as it is, or -1. Occlusions share that job's work.
 std::vector<int> find_identity_jobs(const Request& request);

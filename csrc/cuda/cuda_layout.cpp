@@ -88,7 +88,7 @@ class WorkWriter final : public DeviceWriter {
     const Request& request = layout_.request_;
     write_values();
     const auto job_values = static_cast<std::size_t>(values_per_job(request.geometry));
-    const std::size_t value_bytes = request.output_type == OutputType::bfloat16 ? 2 : 4;
+    const std::size_t value_bytes = bytes_per_value(request.output_type);
     for (std::size_t j = 0; j < request.jobs.size(); ++j) {
       const std::uintptr_t out = reinterpret_cast<std::uintptr_t>(out_);
       write_job(request.jobs[j], layout_.jobs_[j],
@@ -148,7 +148,7 @@ class WorkWriter final : public DeviceWriter {
       std::array<std::uint16_t, 3 * 256> values;
       for (int i = 0; i < 3 * 256; ++i) values[i] = tables[i / 256].bfloat16[i % 256];
       values_ = place(values.data(), values.size());
-    } else {
+    } else if (layout_.request_.output_type == OutputType::float32) {
       std::array<float, 3 * 256> values;
       for (int i = 0; i < 3 * 256; ++i) values[i] = tables[i / 256].values[i % 256];
       values_ = place(values.data(), values.size());

@@ -71,8 +71,7 @@ struct OccludedOutput {
   void* out;
 };
 
-// One job of the fused kernel. The same kernel also resizes uint8 images to uint8 for low_pass
-// (OutputType does not have this case: see launch_resamples).
+// One job of the fused kernel. The same kernel also resizes uint8 images to uint8 for low_pass.
 struct ResampleJob {
   DeviceImage image;
   DevicePerturbation perturbation;
@@ -87,7 +86,7 @@ struct ResampleJob {
   DeviceAxis along, lines;
   bool vertical_first;
   bool is_uniform;     // every output is the perturbation's colour
-  const void* values;  // [3][256]: the output value of each level, of the output's type
+  const void* values;  // [3][256]: the output of each level, of its type; unused for levels
   void* out;
   int out_height, out_width;
   DeviceBlocks blocks;

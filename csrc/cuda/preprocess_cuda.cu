@@ -73,10 +73,13 @@ void preprocess_cuda(const Request& request, const CudaTarget& target, void* out
   launch_blurs(work.near_blurs, work.wide_blurs, stream);
   launch_resamples<std::uint8_t>(work.reductions, stream);
   launch_resamples<std::uint8_t>(work.enlargements, stream);
-  if (request.output_type == OutputType::bfloat16) {
-    launch_resamples<std::uint16_t>(work.resamples, stream);
-  } else {
-    launch_resamples<float>(work.resamples, stream);
+  switch (request.output_type) {
+    case OutputType::float32:
+      return launch_resamples<float>(work.resamples, stream);
+    case OutputType::bfloat16:
+      return launch_resamples<std::uint16_t>(work.resamples, stream);
+    case OutputType::levels:
+      return launch_resamples<std::uint8_t>(work.resamples, stream);
   }
 }
 

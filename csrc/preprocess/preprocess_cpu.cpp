@@ -33,18 +33,6 @@ struct JobRun {
   OutputSet outputs;
 };
 
-std::size_t bytes_per_value(OutputType type) {
-  switch (type) {
-    case OutputType::float32:
-      return sizeof(float);
-    case OutputType::bfloat16:
-      return sizeof(std::uint16_t);
-    case OutputType::levels:
-      break;
-  }
-  return sizeof(std::uint8_t);
-}
-
 // True if so little changes that a second output and a part of the resize cost less.
 bool is_partial(const PerturbedRows& source) {
   const Region region = source.occluded();

@@ -131,6 +131,18 @@ std::int64_t values_per_job(const Geometry& geometry) {
   return std::int64_t{3} * geometry.crop_height * geometry.crop_width * repeats;
 }
 
+std::size_t bytes_per_value(OutputType type) {
+  switch (type) {
+    case OutputType::float32:
+      return sizeof(float);
+    case OutputType::bfloat16:
+      return sizeof(std::uint16_t);
+    case OutputType::levels:
+      break;
+  }
+  return sizeof(std::uint8_t);
+}
+
 std::vector<int> find_identity_jobs(const Request& request) {
   std::vector<int> jobs(request.images.size(), -1);
   for (std::size_t j = 0; j < request.jobs.size(); ++j) {
@@ -193,9 +205,6 @@ void preprocess_on_device(const Request& request, const CudaTarget& target, void
   if (target.threads < 1) reject("threads: at least 1, not " + std::to_string(target.threads));
   if (request.job_stride != 0) {
     reject("job_stride: the CUDA backend writes one output after the other");
-  }
-  if (request.output_type == OutputType::levels) {
-    reject("output_type: the CUDA backend writes normalised values alone, not levels");
   }
   std::string reason;
   const int devices = count_devices(reason);

@@ -162,9 +162,10 @@ int compare(Dice& dice) {
   request.geometry = draw_geometry(dice);
   if (dice.whole(0, 2) == 0) add_occlusions(dice, request);
   if (dice.whole(0, 3) == 0) cut_output(dice, request.geometry);
-  request.output_type = static_cast<vrs::OutputType>(dice.whole(0, 1));
-  const std::size_t value_bytes = request.output_type == vrs::OutputType::bfloat16 ? 2 : 4;
-  const std::size_t job_bytes = value_bytes * vrs::values_per_job(request.geometry);
+  request.output_type = static_cast<vrs::OutputType>(dice.whole(0, 2));
+  if (request.output_type == vrs::OutputType::levels) request.geometry.blocks = {};
+  const std::size_t job_bytes =
+      vrs::bytes_per_value(request.output_type) * vrs::values_per_job(request.geometry);
   const std::size_t bytes = job_bytes * request.jobs.size();
 
   std::vector<std::uint8_t> device_memory;

@@ -157,6 +157,18 @@ def test_the_cuda_backend_writes_blocks_as_the_cpu_does(
     np.testing.assert_array_equal(actual, bits.numpy())
 
 
+def test_the_cuda_backend_gives_levels_that_it_takes_again(native_on_cpu: ModuleType) -> None:
+    """As in a chain of resizes, between which Idefics3 and SmolVLM round to levels."""
+    first, second = Geometry("exact", (60, 44), (60, 44), filter="lanczos"), GEOMETRIES["tiles"]
+    levels = preprocess_on_device(native_on_cpu, IMAGES, SIX_VARIANTS, first, output_type="levels")
+    pairs = [(image, change) for image in IMAGES for change in SIX_VARIANTS]
+    expected = resize_pairs(pairs, first)
+    np.testing.assert_array_equal(levels.reshape(expected.shape), expected)
+    assert torch.equal(resize_pairs(pairs, first, device="cpu"), torch.from_numpy(expected))
+    actual = preprocess_on_device(native_on_cpu, list(expected), IDENTITY, second, images_on_device=True)
+    np.testing.assert_array_equal(actual, preprocess(list(expected), IDENTITY, second))
+
+
 def test_the_torch_op_takes_blocks() -> None:
     geometry = GEOMETRIES["patches"]
     op = torch_op.Preprocess(geometry, SIX_VARIANTS)

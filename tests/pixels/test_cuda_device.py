@@ -19,7 +19,7 @@ from support.perturbation_examples import EXAMPLES, NAMES
 from support.six_variants import SIX_VARIANTS
 
 from vrs_lmeval.pixels.geometry import Geometry
-from vrs_lmeval.pixels.preprocess import count_devices, preprocess
+from vrs_lmeval.pixels.preprocess import count_devices, preprocess, resize_pairs
 from vrs_lmeval.pixels.torch_op import Preprocess
 from vrs_lmeval.records import Perturbation
 
@@ -59,6 +59,16 @@ def test_every_perturbation(change: Perturbation, pad_colour: Any) -> None:
 def test_blocks(geometry: Geometry) -> None:
     assert_equal_on_device(IMAGES, SIX_VARIANTS, geometry)
     assert_equal_on_device(IMAGES, SIX_VARIANTS, geometry, dtype="bfloat16")
+
+
+def test_a_chain_of_resizes() -> None:
+    first, second = Geometry("exact", (60, 44), (60, 44), filter="lanczos"), GEOMETRIES["tiles"]
+    pairs = [(image, change) for image in IMAGES for change in SIX_VARIANTS]
+    expected = resize_pairs(pairs, first)
+    levels = resize_pairs(pairs, first, device="cuda")
+    assert np.array_equal(levels.cpu().numpy(), expected)
+    actual = preprocess(list(levels), IDENTITY, second)
+    assert np.array_equal(actual.cpu().numpy(), preprocess(list(expected), IDENTITY, second))
 
 
 @pytest.mark.parametrize("size", [224, 336, 448])

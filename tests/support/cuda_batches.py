@@ -22,11 +22,12 @@ def preprocess_on_device(
     output_type: str = "float32",
     images_on_device: bool = False,
 ) -> np.ndarray:
-    """As `preprocess`: float32, or the bits of bfloat16 as uint16; `native`: the fixture `native_on_cpu`."""
+    """As `preprocess`, the bits of bfloat16 as uint16, or levels as uint8; `native`: the fixture `native_on_cpu`."""
     borrowed = [pixels.borrow_pixels(image, geometry.arithmetic) for image in images]
     changes = [pixels._native_perturbation(change) for change in perturbations]
-    shape = (len(images), len(perturbations), *geometry.output_shape())
-    out = np.full(shape, 0xAB, np.uint16 if output_type == "bfloat16" else np.float32)
+    shape = (*geometry.crop, 3) if output_type == "levels" else geometry.output_shape()
+    dtype = {"float32": np.float32, "bfloat16": np.uint16, "levels": np.uint8}[output_type]
+    out = np.full((len(images), len(perturbations), *shape), 0xAB, dtype)
     lent: list[np.ndarray] = []
 
     def allocate(size: int) -> int:

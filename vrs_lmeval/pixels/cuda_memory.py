@@ -53,10 +53,10 @@ def find_device(images: Sequence[Any], out: Any, device: str | int | torch.devic
 
 
 def empty_batch(shape: tuple[int, ...], dtype: str | None, device: torch.device) -> torch.Tensor:
-    """A tensor of float32, or of bfloat16 if `dtype` says so, with undefined values."""
+    """A tensor of `dtype`, float32 if it says nothing, with undefined values."""
     import torch
 
-    return torch.empty(shape, dtype=torch.bfloat16 if dtype == "bfloat16" else torch.float32, device=device)
+    return torch.empty(shape, dtype=getattr(torch, dtype or "float32"), device=device)
 
 
 def pack_pixels(image: Any) -> DevicePixels | None:

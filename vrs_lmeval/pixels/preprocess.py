@@ -193,23 +193,41 @@ def preprocess_pairs(
     return _run_jobs(list(images.values()), jobs, geometry, threads, simd, dtype, device, out, shape)
 
 
-def resize_pairs(pairs: Sequence[tuple[ImageLike, Perturbation]], geometry: Geometry) -> npt.NDArray[np.uint8]:
-    """The uint8 levels of each (image, perturbation) before the tables, (N, height, width, 3), by the CPU.
+@overload
+def resize_pairs(pairs: Sequence[tuple[ImageLike, Perturbation]], geometry: Geometry) -> npt.NDArray[np.uint8]: ...
+@overload
+def resize_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]], geometry: Geometry, *, device: DeviceLike
+) -> torch.Tensor: ...
+def resize_pairs(
+    pairs: Sequence[tuple[ImageLike, Perturbation]], geometry: Geometry, *, device: DeviceLike | None = None
+) -> Any:
+    """The uint8 levels of each (image, perturbation) before the tables, (N, height, width, 3).
 
     `geometry` must have no blocks. Otherwise as `preprocess_pairs`.
     """
     images = {id(image): image for image, _ in pairs}
     index_of = {identity: index for index, identity in enumerate(images)}
+    jobs = [(index_of[id(image)], _native_perturbation(change)) for image, change in pairs]
     shape = (len(pairs), *geometry.crop, 3)
+    cuda_device = cuda_memory.find_device(list(images.values()), None, device)
+    if cuda_device is not None:
+        result = cuda_memory.empty_batch(shape, "uint8", cuda_device)
+        _queue_on_device(list(images.values()), jobs, geometry, _usable_cpus(), "levels", result)
+        return result
     count = math.prod(shape)
     levels: npt.NDArray[np.uint8] = empty_outputs((-(-count // 4),)).view(np.uint8)[:count].reshape(shape)
     _native.preprocess(
         [borrow_pixels(image, geometry.arithmetic) for image in images.values()],
-        [(index_of[id(image)], _native_perturbation(change)) for image, change in pairs],
+        jobs,
         _native_geometry(geometry),
         threads=_usable_cpus(),
         out=levels,
     )
+    if device is not None:  # then the result is a tensor, on the CPU as well
+        import torch
+
+        return torch.from_numpy(levels)
     return levels
 
 
@@ -289,7 +307,18 @@ def _run_on_device(
     shape: tuple[int, ...],
 ) -> torch.Tensor:
     result: torch.Tensor = cuda_memory.empty_batch(shape, dtype, device) if out is None else out
-    output_type = _check_output(result, shape, dtype)
+    _queue_on_device(images, jobs, geometry, threads, _check_output(result, shape, dtype), result)
+    return result
+
+
+def _queue_on_device(
+    images: Sequence[ImageLike],
+    jobs: Sequence[tuple[int, _native.PerturbationTuple]],
+    geometry: Geometry,
+    threads: int,
+    output_type: str,
+    result: torch.Tensor,
+) -> None:
     pixels = [cuda_memory.pack_pixels(image) or borrow_pixels(image, geometry.arithmetic) for image in images]
     launch = partial(
         _native.preprocess_on_device,
@@ -300,7 +329,6 @@ def _run_on_device(
         threads=threads,
     )
     cuda_memory.queue(launch, result)
-    return result
 
 
 def _check_output(out: Any, shape: tuple[int, ...], dtype: OutputType | None) -> OutputType:
