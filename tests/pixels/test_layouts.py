@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,12 @@ import pytest
 import torch
 import transformers
 from PIL import Image
+from support.cuda_batches import NativeOnDevice
 from support.images import synthetic_image
 from support.layout_images import draw_image
 from support.stores import make_store
 
+from vrs_lmeval.pixels import preprocess as pixels
 from vrs_lmeval.pixels.geometry import UnsupportedGeometry
 from vrs_lmeval.pixels.preprocess import as_rgb, perturb
 from vrs_lmeval.pixels.transformers_backend import FusedImageProcessor
@@ -161,6 +165,31 @@ def test_variants_in_one_pass_are_the_materialised_images(case: str, backend: st
         assert_same(fused([lazy[3]], return_tensors="pt"), stock([plain[3]], return_tensors="pt"))
         assert_same(fused(lazy[::-1], return_tensors="pt"), stock(plain[::-1], return_tensors="pt"))
     assert_same(fused(lazy, return_tensors="pt"), expected)
+
+
+@pytest.fixture
+def device(native_on_cpu: ModuleType) -> Iterator[NativeOnDevice]:
+    """Kept geometries are of one extension, and not for the other."""
+    yield NativeOnDevice(native_on_cpu)
+    pixels._native_geometry.cache_clear()
+
+
+@pytest.mark.slow
+@every_cell
+def test_the_cuda_backend_gives_the_same_features(
+    case: str, backend: str, device: NativeOnDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stock = make(case, backend)
+    store, ids = make_store((150, 90), (64, 200))
+    lazy = [VariantImage(image_id, change, store, perturb) for image_id in ids for change in CHANGES]
+    plain = [perturb(Image.fromarray(as_rgb(store.open(each.source_id))), each.perturbation) for each in lazy]
+    expected = stock(plain, return_tensors="pt")
+    fused = FusedImageProcessor(stock)
+    pixels._native_geometry.cache_clear()
+    monkeypatch.setattr(pixels, "_native", device)
+    with fused.computing_together(lazy):
+        assert_same(fused(lazy, return_tensors="pt"), expected)
+    assert device.calls > 0
 
 
 @pytest.mark.slow

@@ -45,3 +45,44 @@ def preprocess_on_device(
         allocate=allocate,
     )
     return out
+
+
+class NativeOnDevice:
+    """The extension as `vrs_lmeval.pixels.preprocess` calls it, whose CPU path goes to the device, on the host.
+
+    `calls` counts batches.
+    """
+
+    def __init__(self, native: ModuleType) -> None:
+        self._native = native
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._native, name)
+
+    def preprocess(
+        self, images: list[Any], jobs: list[Any], geometry: Any, *, threads: int, simd: str = "auto", out: Any = None
+    ) -> Any:
+        self.calls += 1
+        shape = self._native.preprocess(images, jobs, geometry, threads=threads, out=out).shape
+        batch = np.full(shape, 0xAB, np.float32 if out is None else out.dtype)
+        lent: list[np.ndarray] = []
+
+        def allocate(size: int) -> int:
+            lent.append(np.full(size, 0xCD, np.uint8))
+            return lent[-1].ctypes.data
+
+        self._native.preprocess_on_device(
+            images,
+            jobs,
+            geometry,
+            out=batch.ctypes.data,
+            output_type={"float32": "float32", "uint16": "bfloat16", "uint8": "levels"}[batch.dtype.name],
+            device=0,
+            stream=0,
+            allocate=allocate,
+        )
+        if out is None:
+            return batch
+        out[...] = batch
+        return out
