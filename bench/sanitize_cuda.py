@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.images import synthetic_image
 from support.perturbation_examples import EXAMPLES
 
-from vrs_lmeval.pixels.preprocess import Geometry, count_devices, preprocess
+from vrs_lmeval.pixels.geometry import Blocks, Geometry
+from vrs_lmeval.pixels.preprocess import count_devices, preprocess, resize_pairs
 
 # The sizes are no multiples of a tile, a chunk or a run; the last image is resized rows first.
 SIZES = ((70, 93), (33, 300), (260, 41))
@@ -24,6 +25,8 @@ GEOMETRIES = (
     Geometry(size=(40, 40), crop=(40, 40)),
     Geometry(resize="exact", size=(37, 50), crop=(45, 50), filter="lanczos"),
     Geometry(size=(48, 48), crop=(48, 48), pad_colour=(122, 116, 104), arithmetic="torchvision"),
+    Geometry(resize="exact", size=(33, 50), crop=(36, 54), blocks=Blocks(4, 6, merge=3, repeats=2)),
+    Geometry(resize="exact", size=(36, 54), crop=(36, 54), blocks=Blocks(6, 9, merge=2, channels_last=True)),
 )
 
 
@@ -41,6 +44,10 @@ def main(device: str) -> None:
                     print(f"{geometry}, {dtype}: {EXAMPLES[change]} of {SIZES[image]} differs from the CPU's bits")
                 if wrong.any():
                     sys.exit(1)
+    pairs = [(array, change) for array in arrays for change in EXAMPLES]
+    levels = resize_pairs(pairs, GEOMETRIES[1], device=device).cpu().numpy()
+    if not np.array_equal(levels, resize_pairs(pairs, GEOMETRIES[1])):
+        sys.exit("levels differ from the CPU's")
     print(f"{len(EXAMPLES)} perturbations, {len(SIZES)} sizes, {len(GEOMETRIES)} geometries: the CPU's bits")
 
 

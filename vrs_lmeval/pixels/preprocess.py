@@ -204,8 +204,11 @@ def resize_pairs(
 ) -> Any:
     """The uint8 levels of each (image, perturbation) before the tables, (N, height, width, 3).
 
-    `geometry` must have no blocks. Otherwise as `preprocess_pairs`.
+    An array; a tensor with a `device`, or where images lie on one. `geometry` must have no blocks. Otherwise as
+    `preprocess_pairs`.
     """
+    if geometry.blocks is not None:
+        raise ValueError("geometry.blocks: levels are written as whole images")
     images = {id(image): image for image, _ in pairs}
     index_of = {identity: index for index, identity in enumerate(images)}
     jobs = [(index_of[id(image)], _native_perturbation(change)) for image, change in pairs]
