@@ -175,6 +175,7 @@ def device(native_on_cpu: ModuleType) -> Iterator[NativeOnDevice]:
 
 
 @pytest.mark.slow
+@pytest.mark.whole
 @every_cell
 def test_the_cuda_backend_gives_the_same_features(
     case: str, backend: str, device: NativeOnDevice, monkeypatch: pytest.MonkeyPatch
