@@ -28,6 +28,14 @@ def preprocess_on_device(
     shape = (*geometry.crop, 3) if output_type == "levels" else geometry.output_shape()
     dtype = {"float32": np.float32, "bfloat16": np.uint16, "levels": np.uint8}[output_type]
     out = np.full((len(images), len(perturbations), *shape), 0xAB, dtype)
+    sources = [(each.ctypes.data, *each.shape, each.strides[0]) if images_on_device else each for each in borrowed]
+    jobs = [(index, change) for index in range(len(images)) for change in changes]
+    _launch(native, sources, jobs, native.Geometry(**pixels._geometry_arguments(geometry)), out)
+    return out
+
+
+def _launch(native: ModuleType, images: list[Any], jobs: list[Any], geometry: Any, out: np.ndarray) -> None:
+    """`geometry`: the extension's own. What is written follows from `out`'s dtype."""
     lent: list[np.ndarray] = []
 
     def allocate(size: int) -> int:
@@ -35,16 +43,15 @@ def preprocess_on_device(
         return lent[-1].ctypes.data
 
     native.preprocess_on_device(
-        [(each.ctypes.data, *each.shape, each.strides[0]) if images_on_device else each for each in borrowed],
-        [(index, change) for index in range(len(images)) for change in changes],
-        native.Geometry(**pixels._geometry_arguments(geometry)),
+        images,
+        jobs,
+        geometry,
         out=out.ctypes.data,
-        output_type=output_type,
+        output_type={"float32": "float32", "uint16": "bfloat16", "uint8": "levels"}[out.dtype.name],
         device=0,
         stream=0,
         allocate=allocate,
     )
-    return out
 
 
 class NativeOnDevice:
@@ -66,22 +73,7 @@ class NativeOnDevice:
         self.calls += 1
         shape = self._native.preprocess(images, jobs, geometry, threads=threads, out=out).shape
         batch = np.full(shape, 0xAB, np.float32 if out is None else out.dtype)
-        lent: list[np.ndarray] = []
-
-        def allocate(size: int) -> int:
-            lent.append(np.full(size, 0xCD, np.uint8))
-            return lent[-1].ctypes.data
-
-        self._native.preprocess_on_device(
-            images,
-            jobs,
-            geometry,
-            out=batch.ctypes.data,
-            output_type={"float32": "float32", "uint16": "bfloat16", "uint8": "levels"}[batch.dtype.name],
-            device=0,
-            stream=0,
-            allocate=allocate,
-        )
+        _launch(self._native, images, jobs, geometry, batch)
         if out is None:
             return batch
         out[...] = batch
